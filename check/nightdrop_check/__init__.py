@@ -1,0 +1,1 @@
+"""The check role: judge the vault without a key, and report."""

@@ -1,0 +1,1 @@
+"""The check role's verbs of the `nightdrop` command."""

@@ -1,0 +1,1 @@
+"""The client role's verbs of the `nightdrop` command."""

@@ -1,0 +1,166 @@
+"""The `nightdrop` command: finds the verb, loads its role only then, and answers with an exit status."""
+
+import argparse
+import importlib
+import os
+import sys
+from typing import NamedTuple, NoReturn, Protocol, cast
+
+from nightdrop.errors import EXIT_STATUS_HELP, ExitStatus, NightdropError, UsageError
+from nightdrop.text import harmless
+
+
+class VerbModule(Protocol):
+    """What a module behind a verb has to offer."""
+
+    DESCRIPTION: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the verb's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> ExitStatus:
+        """Do it. Raise NightdropError for everything that a user should read."""
+
+
+class Verb(NamedTuple):
+    """Where a verb is implemented, and one line on what it does."""
+
+    role: str
+    module: str
+    summary: str
+
+
+VERBS = {
+    "seal": Verb("core", "nightdrop.verbs.seal", "encrypt a stream to recipients"),
+    "inspect": Verb("core", "nightdrop.verbs.inspect", "describe envelopes without a key"),
+    "backup": Verb("client", "nightdrop_client.verbs.backup", "back this host up, once"),
+    "serve": Verb("server", "nightdrop_server.verbs.serve", "run a mirror's door"),
+    "enroll": Verb("server", "nightdrop_server.verbs.enroll", "let a host drop, make its bundle"),
+    "check": Verb("check", "nightdrop_check.verbs.check", "judge the vault, report"),
+    "key new": Verb("restore", "nightdrop_restore.verbs.key_new", "make a recipient key"),
+    "key show": Verb("restore", "nightdrop_restore.verbs.key_show", "describe a recipient"),
+    "open": Verb("restore", "nightdrop_restore.verbs.open", "envelope to plaintext"),
+    "restore list": Verb("restore", "nightdrop_restore.verbs.restore_list", "hosts and sets in a vault"),
+    "restore files": Verb(
+        "restore", "nightdrop_restore.verbs.restore_files", "files in a backup at a time"
+    ),
+    "restore run": Verb("restore", "nightdrop_restore.verbs.restore_run", "restore a host's files"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that fails in our words."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"see `{self.prog} --help`")
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit status."""
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except NightdropError as error:
+        status = complain(error)
+    except KeyboardInterrupt:
+        status = complain(NightdropError("interrupted"))
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter must not stumble over that on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = ExitStatus.FAILED
+    except OSError as error:
+        where = f"{harmless(str(error.filename))}: " if error.filename is not None else ""
+        status = complain(NightdropError(f"{where}{error.strerror or error}"))
+    sys.exit(status)
+
+
+def run(words: list[str]) -> ExitStatus:
+    """Run one command line, given without the program's name."""
+    if words[:1] == ["--version"]:
+        print(version_text())
+        return ExitStatus.DONE
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return ExitStatus.DONE if words else ExitStatus.USAGE
+    name, rest = _split(words)
+    module = _load(name)
+    parser = _Parser(
+        prog=f"nightdrop {name}",
+        description=module.DESCRIPTION.strip(),
+        epilog=EXIT_STATUS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(rest))
+
+
+def complain(error: NightdropError) -> ExitStatus:
+    """Print the error and its hint to standard error; the exit status it carries."""
+    print(f"nightdrop: error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return error.exit_status
+
+
+def overview() -> str:
+    """The help of `nightdrop` itself."""
+    lines = ["usage: nightdrop VERB [...]", "", "Write-only backups.", ""]
+    for role in dict.fromkeys(verb.role for verb in VERBS.values()):
+        lines.append(f"{role}:")
+        lines += [f"  {name:15}{v.summary}" for name, v in VERBS.items() if v.role == role]
+        lines.append("")
+    lines.append("`nightdrop VERB --help` says more; `nightdrop --version` what it runs with.")
+    return "\n".join([*lines, "", EXIT_STATUS_HELP.rstrip()])
+
+
+def version_text() -> str:
+    """The version of Nightdrop and of what it stands on."""
+    import ssl
+    from importlib.metadata import PackageNotFoundError, version
+
+    from cryptography.hazmat.backends.openssl import backend
+
+    from nightdrop import __version__
+
+    lines = [f"nightdrop {__version__}"]
+    for package in ("duplicity", "cryptography", "wsgidav", "cheroot"):
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"{package} not installed (its role is not on this machine)")
+    lines.append(f"OpenSSL {_bare(backend.openssl_version_text())} (envelopes)")
+    lines.append(f"OpenSSL {_bare(ssl.OPENSSL_VERSION)} (TLS)")
+    return "\n".join(lines)
+
+
+def _bare(openssl: str) -> str:
+    return openssl.removeprefix("OpenSSL ").split(" ")[0]
+
+
+def _split(words: list[str]) -> tuple[str, list[str]]:
+    """The verb that the words begin with, and what follows it."""
+    for length in (2, 1):
+        if (name := " ".join(words[:length])) in VERBS:
+            return name, words[length:]
+    family = [name for name in VERBS if name.startswith(f"{words[0]} ")]
+    known = ", ".join(family or VERBS)
+    if family and words[1:2] in (["-h"], ["--help"]):
+        print("\n".join(f"nightdrop {name:15}{VERBS[name].summary}" for name in family))
+        sys.exit(ExitStatus.DONE)
+    raise UsageError(
+        f"there is no verb {harmless(' '.join(words[:2] if family else words[:1]), 60)!r}",
+        f"there are: {known}",
+    )
+
+
+def _load(name: str) -> VerbModule:
+    verb = VERBS[name]
+    try:
+        return cast(VerbModule, importlib.import_module(verb.module))
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"`nightdrop {name}` needs the {verb.role} role, which is not installed here "
+            f"(no module {error.name})",
+            f"install it: pip install 'nightdrop[{verb.role}]'",
+        ) from error

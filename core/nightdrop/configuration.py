@@ -1,0 +1,139 @@
+"""Reading TOML so that a mistake is named: which file, which key, what was expected there.
+
+A `Section` hands out values by key and type, and at the end refuses what nobody asked for, so that a
+misspelt key is an error and not a setting that silently never took effect.
+"""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+from nightdrop.errors import ConfigurationError
+from nightdrop.text import harmless, parse_duration, parse_size
+
+_REQUIRED = object()
+
+
+class Section:
+    """One table of a configuration file."""
+
+    def __init__(self, path: Path, values: dict[str, object], prefix: str = "") -> None:
+        self.path = path
+        self._values = values
+        self._prefix = prefix
+        self._asked: set[str] = set()
+
+    def text(self, key: str, default: object = _REQUIRED, expected: str = "a text") -> str:
+        """The string at `key`."""
+        value = self._take(key, default, expected)
+        if not isinstance(value, str) or (not value and default is _REQUIRED):
+            raise self.wrong(key, expected, value)
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """The boolean at `key`."""
+        value = self._take(key, default, "true or false")
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false", value)
+        return value
+
+    def integer(self, key: str, default: int, least: int, most: int) -> int:
+        """The whole number at `key`, from `least` to `most`."""
+        expected = f"a whole number from {least} to {most}"
+        value = self._take(key, default, expected)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.wrong(key, expected, value)
+        return value
+
+    def size(self, key: str, default: str) -> int:
+        """The size at `key`, in octets."""
+        return self._parsed(key, default, "a size such as 200M or 1.5G", parse_size)
+
+    def duration(self, key: str, default: str) -> int:
+        """The duration at `key`, in seconds."""
+        return self._parsed(key, default, "a duration such as 8h, 30D or 5W", parse_duration)
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        """The string at `key`, one of `choices`."""
+        expected = " or ".join(f'"{choice}"' for choice in choices)
+        value = self._take(key, default, expected)
+        if not isinstance(value, str) or value not in choices:
+            raise self.wrong(key, expected, value)
+        return value
+
+    def texts(self, key: str, default: object = _REQUIRED) -> list[str]:
+        """The list of strings at `key`."""
+        expected = 'a list of texts, such as ["/etc", "/home"]'
+        value = self._take(key, default, expected)
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.wrong(key, expected, value)
+        return value
+
+    def file(self, key: str, default: object = _REQUIRED) -> Path:
+        """The path at `key`; a relative one is taken from the configuration file's folder."""
+        return self.path.parent / self.text(key, default, "the path of a file or folder")
+
+    def table(self, key: str) -> "Section":
+        """The table at `key`, empty when it is not there."""
+        value = self._take(key, {}, "a table")
+        if not isinstance(value, dict):
+            raise self.wrong(key, "a table", value)
+        return Section(self.path, value, f"{self._prefix}{key}.")
+
+    def tables(self, key: str) -> list["Section"]:
+        """The array of tables at `key`, empty when it is not there."""
+        value = self._take(key, [], "tables, each under [[...]]")
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.wrong(key, "tables, each under [[...]]", value)
+        return [
+            Section(self.path, item, f"{self._prefix}{key}[{number}].")
+            for number, item in enumerate(value, 1)
+        ]
+
+    def finish(self) -> None:
+        """Refuse every key that nothing asked for."""
+        if unknown := sorted(set(self._values) - self._asked):
+            known = ", ".join(sorted(self._asked))
+            raise ConfigurationError(
+                f"{self.path}: unknown key `{self._prefix}{harmless(unknown[0])}`",
+                f"the keys known here are: {known}",
+            )
+
+    def wrong(self, key: str, expected: str, value: object) -> ConfigurationError:
+        """The error that says what should have stood at `key`."""
+        return ConfigurationError(
+            f"{self.path}: key `{self._prefix}{key}`: expected {expected}, "
+            f"found {harmless(repr(value), 80)}"
+        )
+
+    def _take(self, key: str, default: object, expected: str) -> object:
+        self._asked.add(key)
+        if key in self._values:
+            return self._values[key]
+        if default is _REQUIRED:
+            raise ConfigurationError(
+                f"{self.path}: key `{self._prefix}{key}` is missing: expected {expected}"
+            )
+        return default
+
+    def _parsed(self, key: str, default: str, expected: str, parse: Callable[[str], int]) -> int:
+        value = self._take(key, default, expected)
+        try:
+            if isinstance(value, str):
+                return parse(value)
+        except ValueError:
+            pass
+        raise self.wrong(key, expected, value)
+
+
+def load(path: Path, what: str) -> Section:
+    """Read the TOML file at `path`, a `what` (for the error, should there be none)."""
+    try:
+        with path.open("rb") as file:
+            return Section(path, tomllib.load(file))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path}: there is no such {what}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: this {what} is not TOML: {harmless(str(error))}") from error

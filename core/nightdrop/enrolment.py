@@ -1,0 +1,105 @@
+"""Enrolment: what a mirror keeps of each host it lets in, and the bundle that the host is given.
+
+The mirror's side is one small TOML file a host (the password's hash stands in the htpasswd file). The
+bundle is one TOML file with all a host needs to drop: the mirrors, their certificates, user and
+password on each, and the recipients. It holds passwords: whoever writes one writes it 0600.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from nightdrop.configuration import load
+from nightdrop.errors import ConfigurationError
+from nightdrop.mirror import Mirror
+from nightdrop.names import is_host_name
+
+BUNDLE_FORMAT: Final = "nightdrop-bundle/1"
+
+HostKind = Literal["duplicity", "shell"]
+HOST_KINDS: Final = ("duplicity", "shell")
+
+
+@dataclass(frozen=True)
+class EnrolledHost:
+    """A host that a mirror lets in: its name, what kind of client it runs, when it was enrolled
+    (RFC 3339), and how many octets it may keep there (0: as many as there is room for).
+    """
+
+    name: str
+    kind: HostKind
+    enrolled: str
+    quota: int
+
+
+@dataclass(frozen=True)
+class BundleMirror:
+    """One mirror as a client knows it: `certificate` is the PEM that TLS is pinned to, "" for none."""
+
+    name: str
+    url: str
+    user: str
+    password: str
+    certificate: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All a host needs to drop. `recipients` are certificates, PEM."""
+
+    host: str
+    mirrors: tuple[BundleMirror, ...]
+    recipients: tuple[str, ...]
+
+
+def load_host(path: Path) -> EnrolledHost:
+    """Read one enrolment file."""
+    section = load(path, "enrolment")
+    host = EnrolledHost(
+        name=section.text("host"),
+        kind=cast(HostKind, section.choice("kind", HOST_KINDS, "duplicity")),
+        enrolled=section.text("enrolled"),
+        quota=section.size("quota", "0"),
+    )
+    section.finish()
+    if host.name != path.stem or not is_host_name(host.name):
+        raise section.wrong("host", f'"{path.stem}", as the file is called', host.name)
+    return host
+
+
+def load_hosts(mirror: Mirror) -> list[EnrolledHost]:
+    """Every enrolled host, sorted by name."""
+    if not mirror.hosts.is_dir():
+        return []
+    return [load_host(path) for path in sorted(mirror.hosts.glob("*.toml"))]
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle."""
+    section = load(path, "bundle")
+    if section.text("format") != BUNDLE_FORMAT:
+        raise ConfigurationError(
+            f"{path}: this is not a bundle of the format {BUNDLE_FORMAT}",
+            "`nightdrop enroll HOST` on a mirror makes one",
+        )
+    mirrors = []
+    for table in section.tables("mirror"):
+        mirrors.append(
+            BundleMirror(
+                name=table.text("name"),
+                url=table.text("url").rstrip("/"),
+                user=table.text("user"),
+                password=table.text("password"),
+                certificate=table.text("certificate", ""),
+            )
+        )
+        table.finish()
+    bundle = Bundle(section.text("host"), tuple(mirrors), tuple(section.texts("recipients")))
+    section.finish()
+    if not is_host_name(bundle.host):
+        raise section.wrong("host", "the name of a host", bundle.host)
+    if not mirrors:
+        raise ConfigurationError(f"{path}: this bundle names no mirror")
+    if not bundle.recipients:
+        raise ConfigurationError(f"{path}: this bundle names no recipient")
+    return bundle

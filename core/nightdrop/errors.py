@@ -1,0 +1,62 @@
+"""The one family of errors a user may meet.
+
+A class is a kind of failure and carries its exit status; an instance carries the sentence and, where
+there is something to do, a hint. `nightdrop.cli` prints both and nothing else: no traceback.
+"""
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """What the exit status of every `nightdrop` command means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    FINDINGS = 4
+
+
+EXIT_STATUS_HELP = """\
+exit status:
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  3  done, but not everywhere (a mirror was away; some source files could not be read)
+  4  the check has findings of severity error
+"""
+
+
+class NightdropError(Exception):
+    """Something failed: `message` says what, with which file, host or mirror; `hint` what to do."""
+
+    exit_status = ExitStatus.FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(NightdropError):
+    """The command line asks for something that cannot be meant."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigurationError(NightdropError):
+    """A configuration file, bundle or certificate is missing, unreadable or says something impossible."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class EnvelopeError(NightdropError):
+    """Bytes that are not an envelope we can read, or whose content is not what was sealed."""
+
+
+class ReceiptError(NightdropError):
+    """A file that calls itself a receipt and is none."""
+
+
+class VaultError(NightdropError):
+    """A vault or its ledger cannot be looked at."""

@@ -1,0 +1,112 @@
+"""The ledger: when each file arrived, by the mirror's own clock, and what was refused.
+
+SQLite beside the vault. The door writes it, the check reads it. It holds nothing that the vault does
+not, but for the times and the refusals: without it, a file's age is what the file system says.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightdrop.errors import VaultError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS drops (
+    host TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    received REAL NOT NULL,
+    PRIMARY KEY (host, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS refusals (
+    host TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at REAL NOT NULL,
+    address TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A file as the door took it: size in octets, SHA-256 in hex, time of receipt (epoch seconds)."""
+
+    host: str
+    name: str
+    size: int
+    sha256: str
+    received: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An attempt to put other bytes under a name that was taken."""
+
+    host: str
+    name: str
+    at: float
+    address: str
+
+
+class Ledger:
+    """One mirror's ledger; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        with self._explained():
+            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
+            # A commit that a power cut loses is found again from the vault; an fsync a drop is dear.
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+
+    def record(self, drop: Drop) -> None:
+        """Write down a drop; the first record of a name stays."""
+        self._run(
+            "INSERT OR IGNORE INTO drops VALUES (?, ?, ?, ?, ?)",
+            (drop.host, drop.name, drop.size, drop.sha256, drop.received),
+        )
+
+    def refuse(self, host: str, name: str, address: str) -> None:
+        """Write down that other bytes were offered for a taken name, now."""
+        self._run("INSERT INTO refusals VALUES (?, ?, ?, ?)", (host, name, time.time(), address))
+
+    def drop(self, host: str, name: str) -> Drop | None:
+        """What is known of one file."""
+        rows = self._run("SELECT * FROM drops WHERE host = ? AND name = ?", (host, name))
+        return Drop(*rows[0]) if rows else None
+
+    def drops(self, host: str) -> dict[str, Drop]:
+        """What is known of a host's files, by name."""
+        rows = self._run("SELECT * FROM drops WHERE host = ?", (host,))
+        return {row[1]: Drop(*row) for row in rows}
+
+    def refusals(self, since: float = 0) -> list[Refusal]:
+        """Refused overwrites since a time (epoch seconds), oldest first."""
+        return [
+            Refusal(*row)
+            for row in self._run("SELECT * FROM refusals WHERE at >= ? ORDER BY at", (since,))
+        ]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._explained(), self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise VaultError(f"the ledger {self.path} does not answer: {error}") from error

@@ -1,0 +1,116 @@
+"""What a mirror knows of itself: `mirror.toml`, which the door, enrolment and the check all read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from nightdrop.configuration import Section, load
+
+DEFAULT_PATH = Path("/etc/nightdrop/mirror.toml")
+
+
+@dataclass(frozen=True)
+class Listen:
+    """An address and port to listen on."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A mirror's configuration.
+
+    `vault` holds the hosts' folders, `state` everything else the mirror keeps: its ledger, its
+    enrolled hosts, its certificate. `url` is what clients are told, without a slash at the end.
+    `recipients` are files with certificates (PEM). Sizes are in octets, durations in seconds.
+    """
+
+    path: Path
+    name: str
+    vault: Path
+    state: Path
+    listen: Listen
+    url: str
+    tls: bool
+    recipients: tuple[Path, ...]
+    reserve: int
+    max_file: int
+    late_after: int
+    full_late_after: int
+    page: Path
+
+    @property
+    def ledger(self) -> Path:
+        """Where the ledger is."""
+        return self.state / "ledger.sqlite"
+
+    @property
+    def hosts(self) -> Path:
+        """The folder with one enrolment file a host."""
+        return self.state / "hosts"
+
+    @property
+    def passwords(self) -> Path:
+        """The htpasswd file."""
+        return self.state / "htpasswd"
+
+    @property
+    def certificate(self) -> Path:
+        """The door's TLS certificate (PEM)."""
+        return self.state / "tls.crt"
+
+    @property
+    def key(self) -> Path:
+        """The private key of the door's TLS certificate (PEM)."""
+        return self.state / "tls.key"
+
+
+def load_mirror(path: Path) -> Mirror:
+    """Read a mirror's configuration; ConfigurationError names the file and key that is wrong."""
+    section = load(path, "mirror configuration")
+    tls = section.flag("tls", True)
+    check = section.table("check")
+    limits = section.table("limits")
+    state = section.file("state", "/var/lib/nightdrop/mirror")
+    mirror = Mirror(
+        path=path,
+        name=section.text("name", expected='the mirror\'s name, such as "backup.example.org"'),
+        vault=section.file("vault"),
+        state=state,
+        listen=_listen(section),
+        url=_url(section, tls),
+        tls=tls,
+        recipients=tuple(path.parent / name for name in section.texts("recipients")),
+        reserve=limits.size("reserve", "1G"),
+        max_file=limits.size("max_file", "1T"),
+        late_after=check.duration("late_after", "3D"),
+        full_late_after=check.duration("full_late_after", "37D"),
+        page=check.file("page", str(state / "page")),
+    )
+    for part in (check, limits, section):
+        part.finish()
+    return mirror
+
+
+def _listen(section: Section) -> Listen:
+    expected = 'an address and a port, such as "[::]:8443" or "127.0.0.1:8443"'
+    text = section.text("listen", "[::]:8443", expected)
+    address, colon, port = text.rpartition(":")
+    if not colon or not address or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise section.wrong("listen", expected, text)
+    return Listen(address.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _url(section: Section, tls: bool) -> str:
+    expected = (
+        'the address that clients use, such as "https://backup.example.org:8443"'
+        if tls
+        else 'the address that clients use, such as "http://backup.example.org:8080"'
+    )
+    text = section.text("url", expected=expected)
+    parts = urlsplit(text)
+    # Without TLS of our own a proxy may stand in front and speak it, so https is right there, too.
+    if parts.scheme not in (("https",) if tls else ("http", "https")) or not parts.hostname:
+        raise section.wrong("url", expected, text)
+    return text.rstrip("/")

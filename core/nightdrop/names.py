@@ -1,0 +1,156 @@
+"""Which file names exist in a vault at all, and what each of them says (docs/FORMAT.md, "Names").
+
+duplicity's own names stay as duplicity makes them; every other client writes `KIND-full.T.EXT.p7m`.
+One anchored pattern decides. The door refuses what it does not match, so nothing else in the suite
+ever has to wonder about a name.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+SetType = Literal["full", "inc"]
+Part = Literal[
+    "volume",
+    "signatures",
+    "manifest",
+    "supplement",
+    "jsonstat",
+    "stream",
+    "receipt",
+    "receipt-signature",
+]
+
+MAX_NAME_LENGTH = 200
+"""Longest file name, in bytes, that the pattern lets pass."""
+
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
+
+_TIME = r"\d{8}T\d{6}Z"
+_RECEIPT = r"receipt\.json(?P<signed>\.p7s)?"
+_NAME = re.compile(
+    rf"""
+    (?: duplicity-(?P<sigs>full|new)-signatures
+          \.(?P<sig_from>{_TIME})(?:\.to\.(?P<sig_to>{_TIME}))?\.sigtar\.p7m
+      | (?P<kind>[a-z][a-z0-9_]{{0,31}})-(?P<type>full|inc)
+          \.(?P<from>{_TIME})(?:\.to\.(?P<to>{_TIME}))?
+          \.(?: (?P<receipt>{_RECEIPT})
+              | (?P<part>manifest|supplement|jsonstat)\.p7m
+              | vol(?P<number>[1-9]\d{{0,6}})\.(?P<volume_ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
+              | (?P<ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
+            )
+    )
+    """,
+    re.ASCII | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, order=True)
+class SetKey:
+    """What identifies a backup set within its host: `start` is the time of the set before, for
+    duplicity's incrementals; `end` the set's own time. Both as written in names (`20260102T030405Z`).
+    """
+
+    kind: str
+    end: str
+    type: SetType
+    start: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The beginning that the names of the set's volumes, manifest and receipt share."""
+        span = f"{self.start}.to.{self.end}" if self.start else self.end
+        return f"{self.kind}-{self.type}.{span}"
+
+    @property
+    def receipt_name(self) -> str:
+        """The name of this set's receipt."""
+        return f"{self.stem}.receipt.json"
+
+    @property
+    def supplement_name(self) -> str:
+        """The name of the envelope with what duplicity does not keep (FORMAT.md, "Supplement")."""
+        return f"{self.stem}.supplement.p7m"
+
+    @property
+    def manifest_name(self) -> str:
+        """The name of duplicity's manifest of this set."""
+        return f"{self.stem}.manifest.p7m"
+
+    @property
+    def signatures_name(self) -> str:
+        """The name of duplicity's signatures of this set."""
+        if self.type == "full":
+            return f"{self.kind}-full-signatures.{self.end}.sigtar.p7m"
+        return f"{self.kind}-new-signatures.{self.start}.to.{self.end}.sigtar.p7m"
+
+
+@dataclass(frozen=True)
+class FileName:
+    """One name that the pattern allows, taken apart."""
+
+    name: str
+    set: SetKey
+    part: Part
+    volume: int | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a file of this name has to be an envelope."""
+        return self.name.endswith(".p7m")
+
+
+def parse_name(name: str) -> FileName | None:
+    """Take a file name apart; None for a name that cannot exist in a vault."""
+    if len(name) > MAX_NAME_LENGTH or (found := _NAME.fullmatch(name)) is None:
+        return None
+    if found["sigs"]:
+        return _signatures(name, found)
+    kind, start, end = found["kind"], found["from"], found["to"]
+    set_type = cast(SetType, found["type"])
+    duplicity = kind == "duplicity"
+    # duplicity's incrementals name the set they build on, and nothing else does.
+    if (end is not None) != (duplicity and set_type == "inc") or not _is_time(start, end):
+        return None
+    key = SetKey(kind, end or start, set_type, start if end else "")
+    if found["receipt"]:
+        return FileName(name, key, "receipt-signature" if found["signed"] else "receipt")
+    if found["number"]:
+        if duplicity != (found["volume_ext"] == "difftar"):
+            return None
+        return FileName(name, key, "volume", int(found["number"]))
+    if found["part"]:
+        return FileName(name, key, cast(Part, found["part"])) if duplicity else None
+    return None if duplicity else FileName(name, key, "stream")
+
+
+def _signatures(name: str, found: re.Match[str]) -> FileName | None:
+    start, end = found["sig_from"], found["sig_to"]
+    if (end is not None) != (found["sigs"] == "new") or not _is_time(start, end):
+        return None
+    if end is None:
+        return FileName(name, SetKey("duplicity", start, "full"), "signatures")
+    return FileName(name, SetKey("duplicity", end, "inc", start), "signatures")
+
+
+def is_host_name(host: str) -> bool:
+    """Whether this may be the name of a host: lower-case letters, digits, dot, hyphen, underscore."""
+    return _HOST.fullmatch(host) is not None and ".." not in host
+
+
+def parse_time(text: str) -> datetime:
+    """The time in a name, as an aware datetime; ValueError if it is none."""
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def format_time(when: datetime) -> str:
+    """A time as names write it: UTC, to the second."""
+    return when.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _is_time(*texts: str | None) -> bool:
+    try:
+        return all(parse_time(text) for text in texts if text is not None)
+    except ValueError:
+        return False

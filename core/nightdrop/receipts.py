@@ -1,0 +1,159 @@
+"""Receipts: the last file of a set, in the clear, naming every file of the set (FORMAT.md, "Receipts").
+
+A set is complete if and only if its receipt is there and every file it names is there with that size
+and digest. Receipts come from machines that may be in an attacker's hands, so `parse_receipt` takes
+nothing on trust: sizes, types, names and counts are checked before anybody looks at a value.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from nightdrop.errors import ReceiptError
+from nightdrop.names import SetKey, is_host_name, parse_name
+from nightdrop.text import harmless
+
+FORMAT: Final = "nightdrop-receipt/1"
+MAX_SIZE: Final = 32 * 1024 * 1024
+"""Longest receipt that is read, in octets: room for 200,000 files."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MAX_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class ReceiptFile:
+    """A file of the set: its name, its size in octets, its SHA-256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was backed up: its size in octets, its files, and how many of them could not be read.
+    `what` names the configured folders, never a file found in them.
+    """
+
+    what: tuple[str, ...]
+    size: int
+    files: int
+    unread: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A receipt. `started` and `finished` are the client's own clock (RFC 3339, UTC); `previous` is
+    the SHA-256 of this host's receipt before, "" for its first.
+    """
+
+    host: str
+    set: str
+    type: str
+    started: str
+    finished: str
+    files: tuple[ReceiptFile, ...]
+    recipients: tuple[str, ...]
+    tool: str
+    source: Source
+    previous: str
+
+    def to_bytes(self) -> bytes:
+        """The receipt as it is written: JSON, UTF-8, one line end at the end."""
+        return (json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n").encode()
+
+
+def digest(octets: bytes) -> str:
+    """The SHA-256 by which the next receipt names this one."""
+    return hashlib.sha256(octets).hexdigest()
+
+
+def parse_receipt(octets: bytes, key: SetKey, host: str) -> Receipt:
+    """Read the receipt of the set `key` of `host`, or raise ReceiptError with what is wrong with it."""
+    if len(octets) > MAX_SIZE:
+        raise ReceiptError(f"it is longer than {MAX_SIZE} octets")
+    if _depth(octets) > _MAX_DEPTH:
+        raise ReceiptError("it is nested too deep")
+    try:
+        fields = json.loads(octets)
+    except (ValueError, RecursionError) as error:
+        raise ReceiptError("it is not JSON") from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise ReceiptError(f"its format is not {FORMAT}")
+    receipt = Receipt(
+        host=_text(fields, "host"),
+        set=_text(fields, "set"),
+        type=_text(fields, "type"),
+        started=_text(fields, "started"),
+        finished=_text(fields, "finished"),
+        files=tuple(_file(item, key) for item in _list(fields, "files")),
+        recipients=tuple(_item_text(item, "recipients") for item in _list(fields, "recipients")),
+        tool=_text(fields, "tool"),
+        source=_source(fields.get("source")),
+        previous=_text(fields, "previous"),
+    )
+    if receipt.host != host or not is_host_name(receipt.host):
+        raise ReceiptError(f"it is of another host: {harmless(receipt.host, 80)}")
+    if (receipt.set, receipt.type) != (key.stem, key.type):
+        raise ReceiptError(f"it is of another set: {harmless(receipt.set, 80)}")
+    if receipt.previous and not _SHA256.fullmatch(receipt.previous):
+        raise ReceiptError("`previous` is not a SHA-256")
+    names = [file.name for file in receipt.files]
+    if not names or len(set(names)) != len(names):
+        raise ReceiptError("it names no file, or one file twice")
+    return receipt
+
+
+def _depth(octets: bytes) -> int:
+    """How deep brackets nest, strings not looked at: enough to stop a bomb before the parser."""
+    depth = deepest = 0
+    for bracket in re.findall(rb"[\[{\]}]", octets):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _text(fields: dict[str, object], key: str) -> str:
+    return _item_text(fields.get(key), key)
+
+
+def _item_text(value: object, key: str) -> str:
+    if not isinstance(value, str) or len(value) > 4096:
+        raise ReceiptError(f"`{key}` is not a text")
+    return value
+
+
+def _number(fields: dict[str, object], key: str) -> int:
+    value = fields.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise ReceiptError(f"`{key}` is not a whole number")
+    return value
+
+
+def _list(fields: dict[str, object], key: str) -> list[object]:
+    value = fields.get(key)
+    if not isinstance(value, list):
+        raise ReceiptError(f"`{key}` is not a list")
+    return value
+
+
+def _file(item: object, key: SetKey) -> ReceiptFile:
+    if not isinstance(item, dict):
+        raise ReceiptError("`files` holds something that is not a file")
+    file = ReceiptFile(_text(item, "name"), _number(item, "size"), _text(item, "sha256"))
+    parsed = parse_name(file.name)
+    if parsed is None or parsed.set != key or parsed.part in ("receipt", "receipt-signature"):
+        raise ReceiptError(f"it names a file that is not of this set: {harmless(file.name, 80)}")
+    if not _SHA256.fullmatch(file.sha256):
+        raise ReceiptError(f"the digest of {file.name} is not a SHA-256")
+    return file
+
+
+def _source(value: object) -> Source:
+    if not isinstance(value, dict):
+        raise ReceiptError("`source` is missing")
+    what = tuple(_item_text(item, "what") for item in _list(value, "what"))
+    return Source(what, _number(value, "size"), _number(value, "files"), _number(value, "unread"))

@@ -1,0 +1,60 @@
+"""Facts as people read them: sizes, durations, and strings from strangers made harmless."""
+
+import re
+
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(r"(\d+)\s*([smhDW])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "D": 86400, "W": 7 * 86400}
+
+
+def format_size(octets: int) -> str:
+    """A size for people, in powers of 1000: `532 B`, `1.5 MB`, `213 MB`."""
+    value, unit = float(octets), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}" if unit and value < 9.95 else f"{value:.0f} {_UNITS[unit]}"
+
+
+def parse_size(text: str) -> int:
+    """A size as configuration writes it (`200M`, `1.5G`, `4096`), in octets, K being 1000."""
+    if (found := _SIZE.fullmatch(text.strip())) is None:
+        raise ValueError(f"{text!r} is not a size such as 200M or 1.5G")
+    power = _UNITS.index(f"{found[2].upper()}B") if found[2] else 0
+    return int(float(found[1]) * 1000**power)
+
+
+def parse_duration(text: str) -> int:
+    """A duration as configuration writes it (`90s`, `15m`, `8h`, `30D`, `5W`), in seconds."""
+    if (found := _DURATION.fullmatch(text.strip())) is None:
+        raise ValueError(f"{text!r} is not a duration such as 8h, 30D or 5W")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """A duration for people, in its two largest units: `8.4 s`, `2 min 5 s`, `3 h 12 min`, `5 days`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds // 86400:.0f} days"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 file`, `3 files`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def harmless(text: str, limit: int = 300) -> str:
+    """A stranger's string as one line that no terminal, log or mail can be hurt by.
+
+    Everything but printable characters becomes an escape (`\\x1b`, `\\udcff`), and what is longer
+    than `limit` characters is cut.
+    """
+    out = "".join(
+        c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text[:limit]
+    )
+    return out if len(text) <= limit else f"{out}…"

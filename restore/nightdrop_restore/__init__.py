@@ -1,0 +1,1 @@
+"""The restore role: keys, and everything that decrypts. No other role imports it."""

@@ -1,0 +1,1 @@
+"""The restore role's verbs of the `nightdrop` command."""

@@ -1,0 +1,1 @@
+"""The server role: the door, the vault, enrolment. Gives no backup out at the door."""

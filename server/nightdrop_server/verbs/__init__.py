@@ -1,0 +1,1 @@
+"""The server role's verbs of the `nightdrop` command."""
