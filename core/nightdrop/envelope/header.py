@@ -1,0 +1,149 @@
+"""The head of an envelope: everything before the encrypted content, and the shape of what follows it.
+
+Read in the same way by whoever only describes an envelope and by whoever opens it, so that both
+always speak of the same message (RFC 5652, section 6; RFC 5083, section 2; RFC 5084).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from asn1crypto.cms import RecipientInfos
+
+from nightdrop.envelope import der
+from nightdrop.envelope.algorithms import (
+    AUTH_ENVELOPED_DATA,
+    CIPHERS,
+    DATA,
+    ENVELOPED_DATA,
+    Cipher,
+)
+from nightdrop.envelope.ber import BerReader
+from nightdrop.envelope.recipients import RecipientId
+from nightdrop.errors import EnvelopeError
+
+ContentType = Literal["EnvelopedData", "AuthEnvelopedData"]
+
+
+@dataclass(frozen=True)
+class Transport:
+    """A content encryption key on its way to one recipient: `algorithm` is the dotted identifier of
+    how `key` is encrypted, "" where it is a kind of RecipientInfo that is only described.
+    """
+
+    recipient: RecipientId
+    algorithm: str
+    key: bytes
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the encrypted content. `ends` is for `read_tail`."""
+
+    content_type: ContentType
+    transports: tuple[Transport, ...]
+    cipher: Cipher
+    nonce: bytes
+    tag_length: int
+    ends: tuple[int | None, ...]
+
+
+def read_header(reader: BerReader) -> Header:
+    """Read up to where the encrypted content begins; EnvelopeError if this is no envelope."""
+    if reader.peek(1) != bytes((der.SEQUENCE,)):
+        raise EnvelopeError("it does not begin as a CMS message does")
+    message = reader.enter(der.SEQUENCE)
+    content_type = _content_type(reader.capture())
+    explicit = reader.enter(0xA0)
+    data = reader.enter(der.SEQUENCE)
+    reader.capture()
+    if reader.peek(1) == b"\xa0":
+        reader.capture()
+    transports = _transports(reader.capture())
+    content_info = reader.enter(der.SEQUENCE)
+    if reader.capture() != DATA:
+        raise EnvelopeError("what it encrypts is not plain data")
+    cipher, nonce, tag_length = _cipher(reader.capture(), content_type)
+    ends = (content_info, data, explicit, message)
+    return Header(content_type, transports, cipher, nonce, tag_length, ends)
+
+
+def read_tail(reader: BerReader, header: Header) -> bytes:
+    """Read from the encrypted content's end to the message's; the authentication tag, or nothing."""
+    content_info, data, explicit, message = header.ends
+    reader.leave(content_info)
+    tag = b""
+    if header.content_type == "AuthEnvelopedData":
+        if reader.peek(1) == b"\xa1":
+            # They would have to be hashed before the content and come after it (RFC 5083, 2.2).
+            raise EnvelopeError("it has authenticated attributes, which nothing we know writes")
+        tag = der.contents(reader.capture(), der.OCTET_STRING)
+        if len(tag) != header.tag_length:
+            raise EnvelopeError("its authentication tag has another length than it says")
+    while not reader.at_end(data):
+        if not reader.peek(1):
+            raise EnvelopeError("it ends in the middle")
+        reader.capture()
+    reader.leave(data)
+    reader.leave(explicit)
+    reader.leave(message)
+    return tag
+
+
+def _content_type(identifier: bytes) -> ContentType:
+    if identifier == ENVELOPED_DATA:
+        return "EnvelopedData"
+    if identifier == AUTH_ENVELOPED_DATA:
+        return "AuthEnvelopedData"
+    raise EnvelopeError("it is a CMS message, but not an encrypted one")
+
+
+def _transports(infos: bytes) -> tuple[Transport, ...]:
+    # asn1crypto parses lazily and was not written for hostile input; these are what it raises then.
+    try:
+        return tuple(
+            transport for info in RecipientInfos.load(infos, strict=True) for transport in _one(info)
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise EnvelopeError("its list of recipients cannot be read") from error
+
+
+def _one(info: object) -> list[Transport]:
+    kind, chosen = info.name, info.chosen  # type: ignore[attr-defined]
+    if kind == "ktri":
+        algorithm = chosen["key_encryption_algorithm"]["algorithm"].dotted
+        key = chosen["encrypted_key"].native
+        return [Transport(_recipient_id(chosen["rid"]), algorithm, key)]
+    if kind == "kari":
+        keys = chosen["recipient_encrypted_keys"]
+        return [Transport(_recipient_id(each["rid"]), "", b"") for each in keys]
+    return [Transport(RecipientId(key_id=kind.encode()), "", b"")]
+
+
+def _recipient_id(rid: object) -> RecipientId:
+    chosen = rid.chosen  # type: ignore[attr-defined]
+    if rid.name == "issuer_and_serial_number":  # type: ignore[attr-defined]
+        return RecipientId(chosen["issuer"].dump(), chosen["serial_number"].native)
+    if rid.name == "r_key_id":  # type: ignore[attr-defined]
+        return RecipientId(key_id=chosen["subject_key_identifier"].native)
+    return RecipientId(key_id=chosen.native)
+
+
+def _cipher(algorithm: bytes, content_type: ContentType) -> tuple[Cipher, bytes, int]:
+    """Cipher, nonce or initialisation vector, and length of the tag."""
+    identifier, *parameters = der.children(der.contents(algorithm, der.SEQUENCE))
+    cipher = CIPHERS.get(identifier)
+    if cipher is None or len(parameters) != 1:
+        raise EnvelopeError(f"it is encrypted with an unknown cipher ({identifier.hex()})")
+    if (cipher.mode == "gcm") != (content_type == "AuthEnvelopedData"):
+        raise EnvelopeError(f"{cipher.name} does not belong into {content_type}")
+    if cipher.mode == "cbc":
+        nonce = der.contents(parameters[0], der.OCTET_STRING)
+        if len(nonce) != cipher.block:
+            raise EnvelopeError("its initialisation vector has the wrong length")
+        return cipher, nonce, 0
+    fields = der.children(der.contents(parameters[0], der.SEQUENCE))
+    nonce = der.contents(fields[0], der.OCTET_STRING) if fields else b""
+    tag_length = int.from_bytes(der.contents(fields[1], der.INTEGER)) if fields[1:] else 12
+    if not 8 <= len(nonce) <= 64 or not 12 <= tag_length <= 16:
+        raise EnvelopeError("its GCM parameters are out of bounds")
+    return cipher, nonce, tag_length

@@ -1,0 +1,73 @@
+"""Describing an envelope without a key, from its first kilobytes and its tail alone."""
+
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from nightdrop.envelope import der
+from nightdrop.envelope.ber import BerReader
+from nightdrop.envelope.header import ContentType, Header, read_header
+from nightdrop.envelope.recipients import RecipientId
+
+_LONGEST_ZEROS = 4096
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What can be told of an envelope without a key.
+
+    `complete` says whether it ends as such a message ends: a cut-off one does not. `trailing` counts
+    octets after the message's end, where that can be known. `size` is the file's, in octets.
+    """
+
+    content_type: ContentType
+    cipher: str
+    recipients: tuple[RecipientId, ...]
+    complete: bool
+    trailing: int
+    size: int
+
+
+def inspect_envelope(file: BinaryIO) -> Inspection:
+    """Describe the envelope in a seekable file; EnvelopeError if it is none."""
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    reader = BerReader(lambda octets: file.read(min(octets, 16 * 1024)))
+    header = read_header(reader)
+    message_end = header.ends[-1]
+    trailing = 0
+    if message_end is not None:
+        complete = size >= message_end
+        trailing = max(0, size - message_end)
+    else:
+        file.seek(max(reader.position, size - _LONGEST_ZEROS))
+        complete = _ends_properly(file.read(_LONGEST_ZEROS), header)
+    return Inspection(
+        header.content_type,
+        header.cipher.name,
+        tuple(transport.recipient for transport in header.transports),
+        complete,
+        trailing,
+        size,
+    )
+
+
+def _ends_properly(tail: bytes, header: Header) -> bool:
+    """Whether the last octets of a message of indefinite length close what its head opened.
+
+    Reckoned backwards from the end: one end-of-contents for each open level; before them, with GCM,
+    the tag; before that, the end of EncryptedContentInfo.
+    """
+    content_info, *outer = header.ends
+    closing = der.END_OF_CONTENTS * outer.count(None)
+    if not tail.endswith(closing):
+        return False
+    rest = tail[: len(tail) - len(closing)]
+    if header.content_type == "AuthEnvelopedData":
+        mark = bytes((der.OCTET_STRING, header.tag_length))
+        before_tag = len(rest) - header.tag_length
+        if before_tag < 2 or rest[before_tag - 2 : before_tag] != mark:
+            return False
+        rest = rest[: before_tag - 2]
+    return content_info is not None or rest.endswith(der.END_OF_CONTENTS)

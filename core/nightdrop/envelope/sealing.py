@@ -1,0 +1,180 @@
+"""Sealing: a stream of any length becomes an envelope, in constant memory (FORMAT.md, "Envelopes").
+
+What goes in is compressed (or not), encrypted, and written at once as indefinite-length BER. There is
+no private key and nothing here that could decrypt.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+import zstandard
+from cryptography.hazmat.primitives.ciphers import AEADEncryptionContext, Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
+
+from nightdrop.envelope import der
+from nightdrop.envelope.algorithms import (
+    AUTH_ENVELOPED_DATA,
+    CIPHER_OIDS,
+    DATA,
+    ENVELOPED_DATA,
+    GCM_LIMIT,
+    CipherName,
+)
+from nightdrop.envelope.recipients import Recipient
+from nightdrop.errors import EnvelopeError
+
+SEGMENT: Final = 256 * 1024
+"""Octets of ciphertext in each OCTET STRING segment but the last; a multiple of every block size."""
+
+ZSTD_LEVEL: Final = 3
+ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((n, 0x2A, 0x4D, 0x18)) for n in range(0x50, 0x60)))
+"""How a zstd frame, or a skippable one, begins (RFC 8878, 3.1)."""
+
+Octets = bytes | bytearray | memoryview
+Write = Callable[[Octets], object]
+
+
+class Sealer:
+    """Seals one stream: `update` with its pieces, then `finish`, once."""
+
+    def __init__(
+        self,
+        write: Write,
+        recipients: Sequence[Recipient],
+        cipher: CipherName = "aes-256-gcm",
+        compress: bool = True,
+    ) -> None:
+        """Write the envelope's head at once. `write` takes each piece of the envelope in turn."""
+        self._envelope = _Encryptor(write, recipients, cipher)
+        self._stage: _Stage = _Compressed() if compress else _Plain()
+
+    def update(self, data: Octets) -> None:
+        """Seal the next piece, of any size."""
+        for piece in self._stage.update(data):
+            self._envelope.update(piece)
+
+    def finish(self) -> None:
+        """Write what is still held back, and the envelope's end."""
+        for piece in self._stage.finish():
+            self._envelope.update(piece)
+        self._envelope.finish()
+
+
+class _Stage(Protocol):
+    """What stands before encryption; gives pieces of SEGMENT octets, the last one shorter."""
+
+    def update(self, data: Octets) -> Iterable[Octets]: ...
+
+    def finish(self) -> Iterable[Octets]: ...
+
+
+class _Compressed:
+    """One zstd frame with a checksum."""
+
+    def __init__(self) -> None:
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        self._chunker = compressor.chunker(chunk_size=SEGMENT)
+
+    def update(self, data: Octets) -> Iterable[Octets]:
+        yield from self._chunker.compress(data)
+
+    def finish(self) -> Iterable[Octets]:
+        yield from self._chunker.finish()  # type: ignore[no-untyped-call]
+
+
+class _Plain:
+    """The stream as it is, unless it begins as zstd does.
+
+    Whoever opens an envelope takes a zstd frame for our compression and undoes it. So a stream that
+    is itself zstd has to be compressed once more, or it would not come out as it went in.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._checked = False
+        self._instead: _Compressed | None = None
+
+    def update(self, data: Octets) -> Iterable[Octets]:
+        if self._instead:
+            yield from self._instead.update(data)
+            return
+        view = memoryview(data)
+        while view:
+            room = SEGMENT - len(self._held)
+            self._held += view[:room]
+            view = view[room:]
+            if not self._checked and len(self._held) >= 4:
+                self._checked = True
+                if self._held.startswith(ZSTD_MAGICS):
+                    self._instead = _Compressed()
+                    yield from self._instead.update(bytes(self._held))
+                    yield from self._instead.update(view)
+                    return
+            if len(self._held) == SEGMENT:
+                yield self._held
+                self._held.clear()
+
+    def finish(self) -> Iterable[Octets]:
+        return self._instead.finish() if self._instead else (self._held,)
+
+
+class _Encryptor:
+    """The CMS message around the encrypted content."""
+
+    def __init__(self, write: Write, recipients: Sequence[Recipient], cipher: CipherName) -> None:
+        if not recipients:
+            raise EnvelopeError("an envelope needs a recipient")
+        key = os.urandom(32)
+        self._write = write
+        self._octets = 0
+        self._gcm = cipher == "aes-256-gcm"
+        # Key and nonce are drawn together for this one message, so no pair is ever used twice.
+        nonce = os.urandom(12 if self._gcm else 16)
+        mode = GCM(nonce) if self._gcm else CBC(nonce)
+        self._context = Cipher(AES256(key), mode).encryptor()
+        self._out = bytearray(SEGMENT + 32)
+        parameters = der.element(der.OCTET_STRING, nonce)
+        if self._gcm:
+            parameters = der.element(der.SEQUENCE, parameters, der.integer(16))
+        transports = sorted(recipient.transport(key) for recipient in recipients)
+        write(
+            bytes((der.SEQUENCE,))
+            + der.INDEFINITE
+            + (AUTH_ENVELOPED_DATA if self._gcm else ENVELOPED_DATA)
+            + b"\xa0\x80\x30\x80"
+            + der.integer(0)
+            + der.element(der.SET, *transports)
+            + b"\x30\x80"
+            + DATA
+            + der.element(der.SEQUENCE, CIPHER_OIDS[cipher], parameters)
+            + b"\xa0\x80"
+        )
+
+    def update(self, data: Octets) -> None:
+        """Encrypt at most SEGMENT octets; fewer only before `finish`."""
+        self._octets += len(data)
+        if self._gcm and self._octets > GCM_LIMIT:
+            raise EnvelopeError(
+                f"one AES-GCM message holds at most {GCM_LIMIT} octets, and this stream is longer",
+                "seal it in volumes, or with the cipher aes-256-cbc, which has no such limit",
+            )
+        self._segment(self._context.update_into(data, self._out))
+
+    def finish(self) -> None:
+        """Write the padding (CBC) or the tag (GCM), and close what is open."""
+        if not self._gcm:
+            padding = 16 - self._octets % 16
+            self._segment(self._context.update_into(bytes((padding,)) * padding, self._out))
+        self._context.finalize()
+        tag = b""
+        if isinstance(self._context, AEADEncryptionContext):
+            tag = der.element(der.OCTET_STRING, self._context.tag)
+        # Content and EncryptedContentInfo end; the tag; the data, its [0] and ContentInfo end.
+        self._write(der.END_OF_CONTENTS * 2 + tag + der.END_OF_CONTENTS * 3)
+
+    def _segment(self, octets: int) -> None:
+        if octets:
+            self._write(bytes((der.OCTET_STRING,)) + der.length(octets))
+            self._write(memoryview(self._out)[:octets])

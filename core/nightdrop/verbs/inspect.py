@@ -1,0 +1,51 @@
+"""`nightdrop inspect`."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from nightdrop.errors import EnvelopeError, ExitStatus
+from nightdrop.text import count, format_size, harmless
+
+DESCRIPTION = """
+Describe envelopes without a key: to whom they are encrypted, with which cipher, and whether they end
+where they should. Reads the first kilobytes and the tail of each file only, so a whole envelope here
+can still have been altered in the middle; the receipt's digest tells that. Exits 1 if any file is no
+whole envelope.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Describe each file."""
+    from nightdrop.envelope.inspection import inspect_envelope
+
+    status = ExitStatus.DONE
+    for path in arguments.files:
+        facts: dict[str, object] = {"file": str(path)}
+        try:
+            with path.open("rb") as file:
+                found = inspect_envelope(file)
+        except EnvelopeError as error:
+            facts["error"] = line = f"no envelope: {error.message}"
+            status = ExitStatus.FAILED
+        else:
+            recipients = [str(recipient) for recipient in found.recipients]
+            facts |= asdict(found) | {"recipients": recipients}
+            too_many = f", {count(found.trailing, 'octet')} too many" if found.trailing else ""
+            whole = found.complete and not found.trailing
+            line = (
+                f"{found.content_type}, {found.cipher}, {format_size(found.size)}, "
+                f"{'ends properly' if found.complete else 'ENDS IN THE MIDDLE'}"
+                f"{too_many}, "
+                f"to {'; '.join(recipients)}"
+            )
+            status = status if whole else ExitStatus.FAILED
+        print(json.dumps(facts) if arguments.json else f"{harmless(str(path))}: {line}")
+    return status

@@ -1,0 +1,208 @@
+"""Opening envelopes: the only code of the suite that decrypts.
+
+Streams of any length, in constant memory. With GCM the proof that a message is authentic comes last,
+so what has been written by then must not be used before `open_envelope` returns: it goes to a
+temporary file, or to a consumer that is told of a failure.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+
+from nightdrop.envelope.ber import BerReader, Read
+from nightdrop.envelope.header import Header, Transport, read_header, read_tail
+from nightdrop.envelope.recipients import RecipientId
+from nightdrop.envelope.sealing import ZSTD_MAGICS
+from nightdrop.errors import EnvelopeError
+from nightdrop.text import count
+
+Write = Callable[[bytes], object]
+
+_RSA_PKCS1: Final = "1.2.840.113549.1.1.1"
+_RSA_OAEP: Final = "1.2.840.113549.1.1.7"
+_STEP: Final = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Key:
+    """A private key that opens. `ids` are the ways an envelope may name its recipient; empty where
+    the key came without its certificate.
+    """
+
+    private: RSAPrivateKey
+    ids: frozenset[RecipientId]
+
+
+def open_envelope(read: Read, write: Write, keys: Sequence[Key], decompress: bool = True) -> None:
+    """Decrypt the envelope that `read` gives, undo our compression if it is there, and `write` it.
+
+    Raises EnvelopeError if it is no envelope, is not for any of the keys, was cut off or altered. In
+    all but the first two cases some output has been written by then, and is worth nothing.
+    """
+    reader = BerReader(read)
+    header = read_header(reader)
+    context = _decryptor(header, keys)
+    sink = _Decompressor(write) if decompress else _Direct(write)
+    for piece in _plaintext(reader, context, header):
+        sink.update(piece)
+    sink.finish()
+    if reader.peek(1):
+        raise EnvelopeError("something follows where the envelope ends")
+
+
+def _plaintext(reader: BerReader, context: CipherContext, header: Header) -> Iterator[bytes]:
+    """The decrypted content; the last piece only once the message proved authentic, or padded right."""
+    out = bytearray(_STEP + 32)
+    held = b""
+    for piece in reader.octet_string(0):
+        view = memoryview(piece)
+        for at in range(0, len(view), _STEP):
+            octets = context.update_into(view[at : at + _STEP], out)
+            if octets:
+                if held:
+                    yield held
+                held = bytes(out[:octets])
+    tag = read_tail(reader, header)
+    if isinstance(context, AEADDecryptionContext):
+        try:
+            context.finalize_with_tag(tag)
+        except InvalidTag as error:
+            raise EnvelopeError("it was altered: its authentication tag does not match") from error
+        yield held
+    else:
+        try:
+            context.finalize()
+        except ValueError as error:
+            raise EnvelopeError("its ciphertext is not of whole blocks") from error
+        yield _unpadded(held, header.cipher.block)
+
+
+def _unpadded(last: bytes, block: int) -> bytes:
+    """The last piece without its padding (RFC 5652, 6.3)."""
+    padding = last[-1] if last else 0
+    if not 1 <= padding <= block or not last.endswith(bytes((padding,)) * padding):
+        raise EnvelopeError("its padding is wrong: it was altered, or the key is not the right one")
+    return last[:-padding]
+
+
+def _decryptor(header: Header, keys: Sequence[Key]) -> CipherContext:
+    key = _content_key(header, keys)
+    cipher = header.cipher
+    algorithm = TripleDES(key) if cipher.name.startswith("des") else AES(key)
+    if cipher.mode == "cbc":
+        return Cipher(algorithm, CBC(header.nonce)).decryptor()
+    return Cipher(algorithm, GCM(header.nonce, min_tag_length=header.tag_length)).decryptor()
+
+
+def _content_key(header: Header, keys: Sequence[Key]) -> bytes:
+    """The content encryption key, out of the entry for the recipient whose key we have.
+
+    An entry for somebody else is never tried in the hope that it fails: OpenSSL answers a wrong key
+    with random bytes instead of an error (implicit rejection, against Bleichenbacher's attack).
+    """
+    for key in keys:
+        for transport in _entries_for(key, header):
+            found = _transported(transport, key.private)
+            if found is not None and len(found) == header.cipher.key_size:
+                return found
+    sealed_to = "; ".join(str(transport.recipient) for transport in header.transports)
+    raise EnvelopeError(
+        "the key given does not open this envelope"
+        if len(keys) == 1
+        else f"none of the {count(len(keys), 'key')} given opens this envelope",
+        f"it is sealed to {sealed_to}",
+    )
+
+
+def _entries_for(key: Key, header: Header) -> list[Transport]:
+    if key.ids:
+        return [transport for transport in header.transports if transport.recipient in key.ids]
+    octets = (key.private.key_size + 7) // 8
+    fitting = [transport for transport in header.transports if len(transport.key) == octets]
+    if len(fitting) > 1:
+        raise EnvelopeError(
+            "this envelope has several recipients, and the key does not say which of them it is",
+            "append the recipient's certificate (PEM) to the file of the key",
+        )
+    return fitting
+
+
+def _transported(transport: Transport, private: RSAPrivateKey) -> bytes | None:
+    if transport.algorithm == _RSA_PKCS1:
+        paddings: list[PKCS1v15 | OAEP] = [PKCS1v15()]
+    elif transport.algorithm == _RSA_OAEP:
+        # openssl writes OAEP with SHA-1 unless told otherwise; as a mask that is as good as ever.
+        digests = (SHA256(), SHA1())  # noqa: S303
+        paddings = [OAEP(MGF1(digest), digest, None) for digest in digests]
+    else:
+        return None
+    for padding in paddings:
+        try:
+            return private.decrypt(transport.key, padding)
+        except ValueError:
+            continue
+    return None
+
+
+class _Direct:
+    """Writes what comes."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def update(self, data: bytes) -> None:
+        self._write(data)
+
+    def finish(self) -> None:
+        pass
+
+
+class _Decompressor:
+    """Undoes zstd where the content begins with a zstd frame, as `zstd -dcf` does; else passes it on."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._head = b""
+        self._plain = False
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+
+    def update(self, data: bytes) -> None:
+        if self._plain:
+            self._write(data)
+            return
+        data = self._head + data
+        self._head = b""
+        while data:
+            if self._frame is None:
+                if len(data) < 4:
+                    self._head = data
+                    return
+                if not data.startswith(ZSTD_MAGICS):
+                    self._plain = True
+                    self._write(data)
+                    return
+                self._frame = zstandard.ZstdDecompressor().decompressobj(write_size=_STEP)
+            try:
+                self._write(self._frame.decompress(data))
+            except zstandard.ZstdError as error:
+                raise EnvelopeError(
+                    "its content begins as zstd does, but is not", "open it with --raw"
+                ) from error
+            data = b""
+            if self._frame.eof:
+                data, self._frame = self._frame.unused_data, None
+
+    def finish(self) -> None:
+        if self._frame is not None:
+            raise EnvelopeError("its compressed content ends in the middle")
+        self._write(self._head)

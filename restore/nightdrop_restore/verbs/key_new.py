@@ -1,0 +1,43 @@
+"""`nightdrop key new`."""
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+
+from nightdrop.errors import ExitStatus, UsageError
+
+DESCRIPTION = """
+Make a recipient: a private key with a passphrase (DIR/key.pem, to be kept offline) and its certificate
+(DIR/certificate.pem, for the mirrors and hosts). Whoever has lost the key or its passphrase cannot open
+any backup made for it, and nobody can help; keep copies in two places.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("--name", required=True, help='whom the key belongs to, such as "backup admin"')
+    parser.add_argument(
+        "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Make the key."""
+    from nightdrop_restore.keys import ask_passphrase, new_key
+
+    if arguments.passphrase_file or not sys.stdin.isatty():
+        passphrase = ask_passphrase(arguments.folder, arguments.passphrase_file)()
+    else:
+        passphrase = getpass.getpass("new passphrase: ").encode()
+        if getpass.getpass("the same again: ").encode() != passphrase:
+            raise UsageError("the two passphrases differ", "nothing was made; try again")
+    if not passphrase:
+        raise UsageError("the passphrase is empty", "a key on paper or on a disk needs one")
+    if not 0 < len(arguments.name) <= 64:
+        raise UsageError("--name has to be 1 to 64 characters long")
+    key, certificate = new_key(arguments.folder, arguments.name, passphrase)
+    print(f"private key: {key} (keep it offline, in two places)")
+    print(f"certificate: {certificate} (goes to the mirrors)")
+    return ExitStatus.DONE

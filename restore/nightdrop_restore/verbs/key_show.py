@@ -1,0 +1,32 @@
+"""`nightdrop key show`."""
+
+import argparse
+from pathlib import Path
+
+from nightdrop.errors import ExitStatus
+
+DESCRIPTION = """
+Describe the recipients in a file of certificates: name, fingerprint (SHA-256), how envelopes name it,
+and until when the certificate is valid.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("certificate", metavar="CERT.pem", type=Path)
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Describe each recipient."""
+    from cryptography import x509
+
+    from nightdrop.envelope.recipients import load_recipients
+
+    for recipient in load_recipients(arguments.certificate):
+        valid = x509.load_der_x509_certificate(recipient.certificate).not_valid_after_utc
+        print(recipient.name)
+        print(f"  fingerprint  {recipient.fingerprint}")
+        for identifier in sorted(map(str, recipient.ids)):
+            print(f"  known as     {identifier}")
+        print(f"  valid until  {valid:%Y-%m-%d}")
+    return ExitStatus.DONE
