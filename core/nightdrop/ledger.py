@@ -67,6 +67,21 @@ class Ledger:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
 
+    @classmethod
+    def reading(cls, path: Path) -> "Ledger":
+        """A ledger to look into: never written, never made, empty where there is none."""
+        ledger = cls.__new__(cls)
+        ledger.path = path
+        ledger._lock = threading.Lock()
+        with ledger._explained():
+            if path.exists():
+                uri = f"{path.resolve().as_uri()}?mode=ro"
+                ledger._db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+            else:
+                ledger._db = sqlite3.connect(":memory:", check_same_thread=False)
+                ledger._db.executescript(_SCHEMA)
+        return ledger
+
     def record(self, drop: Drop) -> None:
         """Write down a drop; the first record of a name stays."""
         self._run(

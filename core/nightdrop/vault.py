@@ -37,6 +37,9 @@ class Vault(Protocol):
     def hosts(self) -> list[str]:
         """Every host that has a folder, sorted."""
 
+    def strays(self) -> list[str]:
+        """What lies beside the hosts' folders and is none, sorted."""
+
     def list(self, host: str) -> list[StoredFile]:
         """Everything in the folder of `host`, sorted by name."""
 
