@@ -1,0 +1,98 @@
+"""`client.toml`: what to back up, how, and which bundle says where to."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from nightdrop.configuration import Section, load
+from nightdrop.enrolment import Bundle, load_bundle
+from nightdrop.envelope.algorithms import SEALING_CIPHERS, CipherName
+from nightdrop.envelope.recipients import Recipient, parse_recipients
+from nightdrop.errors import ConfigurationError
+
+DEFAULT_PATH: Final = Path("/etc/nightdrop/client.toml")
+
+KERNEL_FOLDERS: Final = ("/proc", "/sys", "/dev", "/run")
+"""What is never backed up when the whole of / is: the kernel's own file systems."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client's configuration.
+
+    `state` is the folder for what the client remembers. `include` are absolute folders or files
+    without symbolic links on the way; `exclude` duplicity's globs. `full_every` and `patience` are
+    in seconds, `volume_size` in octets.
+    """
+
+    path: Path
+    bundle_path: Path
+    bundle: Bundle
+    recipients: tuple[Recipient, ...]
+    state: Path
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    full_every: int
+    volume_size: int
+    cipher: CipherName
+    compress: bool
+    patience: int
+
+
+def load_client(path: Path) -> Client:
+    """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""
+    section = load(path, "client configuration")
+    folders = section.table("folders")
+    bundle_path = section.file("bundle", "bundle.toml").absolute()
+    bundle = load_bundle(bundle_path)
+    client = Client(
+        path=path,
+        bundle_path=bundle_path,
+        bundle=bundle,
+        recipients=tuple(parse_recipients("\n".join(bundle.recipients).encode(), "the bundle")),
+        state=section.file("state", "/var/lib/nightdrop/client").absolute(),
+        include=tuple(_source(folders, name) for name in folders.texts("include")),
+        exclude=tuple(_pattern(folders, pattern) for pattern in folders.texts("exclude", [])),
+        full_every=section.duration("full_every", "30D"),
+        volume_size=section.size("volume_size", "200M"),
+        cipher=cast(CipherName, section.choice("cipher", SEALING_CIPHERS, "aes-256-gcm")),
+        compress=section.choice("compress", ("zstd", "none"), "zstd") == "zstd",
+        patience=section.duration("patience", "10m"),
+    )
+    folders.finish()
+    section.finish()
+    if not client.include:
+        raise folders.wrong("include", "at least one folder", [])
+    if not 1_000_000 <= client.volume_size <= 10_000_000_000:
+        raise section.wrong("volume_size", "a size from 1M to 10G", client.volume_size)
+    return client
+
+
+def _source(section: Section, name: str) -> str:
+    """An included folder or file as it may stand: absolute, there, and reached without a link.
+
+    duplicity would keep a symbolic link as a link, so a source behind one would be an empty backup.
+    """
+    if not name.startswith("/") or "\0" in name:
+        raise section.wrong("include", "absolute paths", name)
+    clean = os.path.normpath(name)
+    if not os.path.lexists(clean):
+        raise ConfigurationError(
+            f"{section.path}: the source {clean} does not exist",
+            "take it out of `folders.include`, or see whether it should have been mounted",
+        )
+    if (real := os.path.realpath(clean)) != clean:
+        raise ConfigurationError(
+            f"{section.path}: the source {clean} is, or lies behind, a symbolic link",
+            f"name the place it leads to: {real}",
+        )
+    return clean
+
+
+def _pattern(section: Section, pattern: str) -> str:
+    if not pattern.startswith(("/", "**")):
+        raise section.wrong(
+            "exclude", 'a path such as "/home/*/tmp", or one that begins with **', pattern
+        )
+    return pattern

@@ -1,0 +1,154 @@
+"""The drop log: what this client dropped, on which mirror, and which sets it finished.
+
+This, and never a mirror's word, is what the client believes: a mirror that lies or was emptied cannot
+talk duplicity into throwing local metadata away or into building on what is not there. SQLite, written
+by the run and by its duplicity process; a row is there only after the mirror said 201 or 204.
+"""
+
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightdrop.errors import NightdropError
+from nightdrop.names import SetKey, parse_name
+from nightdrop.receipts import ReceiptFile
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS drops (
+    mirror TEXT NOT NULL,
+    stem TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (mirror, name)
+);
+CREATE INDEX IF NOT EXISTS drops_of_set ON drops (stem);
+CREATE TABLE IF NOT EXISTS sets (
+    stem TEXT PRIMARY KEY,
+    started REAL NOT NULL,
+    finished REAL NOT NULL,
+    size INTEGER NOT NULL,
+    files INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    supplement BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS receipts (
+    number INTEGER PRIMARY KEY,
+    stem TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class FinishedSet:
+    """A set that duplicity finished: when (epoch seconds), what it had read (octets, files, and how
+    many of them it could not read), and the plain supplement, b"" for none.
+    """
+
+    key: SetKey
+    started: float
+    finished: float
+    size: int
+    files: int
+    unread: int
+    supplement: bytes
+
+
+class DropLog:
+    """The log of one client; safe to share between threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise NightdropError(
+                f"the drop log {path} does not answer: {error}",
+                "if it is damaged, move it away: the next run will be a full",
+            ) from error
+        path.chmod(0o600)
+
+    def record(self, mirror: str, key: SetKey, file: ReceiptFile) -> None:
+        """Write down that a mirror has this file of the set `key`."""
+        self._run(
+            "INSERT OR REPLACE INTO drops VALUES (?, ?, ?, ?, ?, ?)",
+            mirror,
+            key.stem,
+            file.name,
+            file.size,
+            file.sha256,
+            time.time(),
+        )
+
+    def files(self, key: SetKey, mirror: str | None = None) -> dict[str, ReceiptFile]:
+        """The files of a set that were dropped: on this mirror, or on any."""
+        rows = self._run(
+            "SELECT name, size, sha256 FROM drops WHERE stem = ? AND (? IS NULL OR mirror = ?)"
+            " ORDER BY name",
+            key.stem,
+            mirror,
+            mirror,
+        )
+        return {row[0]: ReceiptFile(*row) for row in rows}
+
+    def mirrors(self) -> list[str]:
+        """Every mirror that has ever taken anything."""
+        return [row[0] for row in self._run("SELECT DISTINCT mirror FROM drops ORDER BY mirror")]
+
+    def finish(self, done: FinishedSet) -> None:
+        """Write down that duplicity finished a set: from now on others may build on it."""
+        self._run(
+            "INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?, ?)",
+            done.key.stem,
+            done.started,
+            done.finished,
+            done.size,
+            done.files,
+            done.unread,
+            done.supplement,
+        )
+
+    def sets(self) -> list[FinishedSet]:
+        """Every finished set, oldest first."""
+        found = []
+        for stem, *values in self._run("SELECT * FROM sets"):
+            # A stem is the beginning of a name, so any name of the set gives its key.
+            if (name := parse_name(f"{stem}.receipt.json")) is not None:
+                found.append(FinishedSet(name.set, *values))
+        return sorted(found, key=lambda done: done.key.end)
+
+    def forget(self, key: SetKey) -> None:
+        """No longer count a set as finished: nothing may build on it. Its names stay taken."""
+        self._run("DELETE FROM sets WHERE stem = ?", key.stem)
+
+    def receipt_of(self, key: SetKey) -> str | None:
+        """The SHA-256 of the receipt issued for a set, or None."""
+        rows = self._run("SELECT sha256 FROM receipts WHERE stem = ?", key.stem)
+        return rows[0][0] if rows else None
+
+    def last_receipt(self) -> str:
+        """The SHA-256 of the newest receipt, "" if there is none yet."""
+        rows = self._run("SELECT sha256 FROM receipts ORDER BY number DESC LIMIT 1")
+        return rows[0][0] if rows else ""
+
+    def issue(self, key: SetKey, sha256: str) -> None:
+        """Write down that the receipt of a set was written."""
+        self._run("INSERT INTO receipts (stem, sha256) VALUES (?, ?)", key.stem, sha256)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise NightdropError(f"the drop log does not answer: {error}") from error

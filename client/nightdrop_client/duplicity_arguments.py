@@ -1,0 +1,61 @@
+"""The command line that duplicity is run with: pure functions of the configuration."""
+
+from pathlib import Path
+
+from nightdrop.names import SetType
+from nightdrop_client.backend import URL
+from nightdrop_client.configuration import KERNEL_FOLDERS, Client
+from nightdrop_client.state import DUPLICITY_NAME, State
+
+
+def backup_arguments(client: Client, state: State, set_type: SetType, gpgsm: Path) -> list[str]:
+    """duplicity's arguments for making one set of this type; `gpgsm` is the stand-in."""
+    return [
+        set_type,
+        *_quiet(),
+        "--archive-dir",
+        str(state.archive_root),
+        "--name",
+        DUPLICITY_NAME,
+        "--tempdir",
+        str(state.scratch),
+        "--use-gpgsm",
+        "--gpg-binary",
+        str(gpgsm),
+        # No agent: duplicity then opens no passphrase pipe, and there is no passphrase anyway.
+        "--use-agent",
+        "--encrypt-key",
+        "nightdrop",
+        "--volsize",
+        str(max(1, client.volume_size // (1024 * 1024))),
+        # The backend tries again by itself; twice over would multiply.
+        "--num-retries",
+        "1",
+        # A host may be renamed; the state folder says which backup this is.
+        "--allow-source-mismatch",
+        *_selection(client, state),
+        "/",
+        URL,
+    ]
+
+
+def _quiet() -> list[str]:
+    """Only warnings; and no list of changed files, which nobody reads and the manifest pays for."""
+    return ["--verbosity", "2", "--no-print-statistics", "--no-files-changed"]
+
+
+def _selection(client: Client, state: State) -> list[str]:
+    """What to take and what to leave: duplicity goes by the first of these that matches a path."""
+    left_out = [str(state.root)]
+    if "/" in client.include:
+        left_out += KERNEL_FOLDERS
+    words = ["--filter-literal"]
+    for folder in left_out:
+        words += ["--exclude", folder]
+    words.append("--filter-globbing")
+    for pattern in client.exclude:
+        words += ["--exclude", pattern]
+    words.append("--filter-literal")
+    for folder in client.include:
+        words += ["--include", folder]
+    return [*words, "--filter-globbing", "--exclude", "**"]

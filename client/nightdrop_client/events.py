@@ -1,0 +1,47 @@
+"""What the duplicity process tells the run that started it: one JSON object a line, through a pipe."""
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened. Which fields mean something depends on `kind`:
+
+    `scanned`: so many `files` and `octets` of the source were looked at so far; `sent`: `octets` more
+    went to `mirror`; `dropped`: the file `text` was taken; `lost`: `mirror` died of `text`;
+    `warning`, `error`: duplicity said `text`, with its message `code`; `finished`: the set `text`.
+    """
+
+    kind: Literal["scanned", "sent", "dropped", "lost", "warning", "error", "finished"]
+    text: str = ""
+    mirror: str = ""
+    files: int = 0
+    octets: int = 0
+    code: int = 0
+
+
+class EventWriter:
+    """The end of the pipe that tells; safe to share between threads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def tell(self, event: Event) -> None:
+        """Tell one event. If nobody listens any more, the run is gone, and so are we."""
+        line = json.dumps({k: v for k, v in asdict(event).items() if v}).encode() + b"\n"
+        with self._lock:
+            try:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+            except BrokenPipeError:
+                os._exit(1)
+
+
+def parse_event(line: str) -> Event:
+    """Read one line of the pipe."""
+    return Event(**json.loads(line))

@@ -1,0 +1,30 @@
+"""What a run hands to the duplicity process it starts, through a file that only its owner can read."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """`arguments` are duplicity's; `bundle` is the path of the bundle, which holds the passwords;
+    `started` is in epoch seconds, `patience` in seconds; `dead` says which mirrors have failed in
+    this run already, and of what.
+    """
+
+    arguments: list[str]
+    bundle: str
+    state: str
+    started: float
+    patience: float
+    dead: dict[str, str]
+
+    def write(self, path: Path) -> None:
+        """Write the job to a file."""
+        path.touch(0o600)
+        path.write_text(json.dumps(asdict(self)))
+
+
+def read_job(path: Path) -> Job:
+    """Read a job from its file."""
+    return Job(**json.loads(path.read_text()))

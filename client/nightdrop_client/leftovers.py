@@ -1,0 +1,48 @@
+"""Clearing what an interrupted run left locally, before duplicity sees it.
+
+duplicity would restart an interrupted set, and its restart loses data in two ways: a file changed
+between the kill and the restart gets a new signature over old data, and an incremental killed while
+its manifest was being renamed is replaced by an empty one. So nothing is ever restarted: what the drop
+log does not know as finished is forgotten, and the run makes a new set under a new name.
+"""
+
+import shutil
+from pathlib import Path
+
+from nightdrop.names import SetKey
+from nightdrop_client.droplog import DropLog
+from nightdrop_client.state import State
+
+
+def clear(state: State, log: DropLog) -> list[SetKey]:
+    """Make local metadata and drop log agree; the finished sets that had to be forgotten for that."""
+    forgotten = [done.key for done in log.sets() if not _metadata_is_whole(state.archive, done.key)]
+    for key in forgotten:
+        log.forget(key)
+    _empty(state.scratch)
+    finished = {name for done in log.sets() for name in _metadata(done.key)}
+    for entry in state.archive.iterdir():
+        if entry.name not in finished:
+            _remove(entry)
+    return forgotten
+
+
+def _metadata(key: SetKey) -> tuple[str, str]:
+    """The local names of a set's manifest and signatures."""
+    return key.manifest_name.removesuffix(".p7m"), f"{key.signatures_name.removesuffix('.p7m')}.gz"
+
+
+def _metadata_is_whole(archive: Path, key: SetKey) -> bool:
+    return all((archive / name).is_file() for name in _metadata(key))
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()

@@ -1,0 +1,119 @@
+"""The end of a set: its supplement and its receipt reach every mirror that has all the rest of it.
+
+Can be broken off anywhere and done again: what is to be sent lies in the outbox first, byte for byte,
+because a name on a mirror takes one content only, and sealing twice gives two.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from nightdrop import __version__
+from nightdrop.envelope.sealing import Sealer
+from nightdrop.files import whole_file
+from nightdrop.names import SetKey, parse_name
+from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
+from nightdrop_client.configuration import Client
+from nightdrop_client.droplog import DropLog, FinishedSet
+from nightdrop_client.mirrors import Mirrors
+from nightdrop_client.state import State
+
+
+def settle(client: Client, state: State, log: DropLog, mirrors: Mirrors) -> dict[str, list[str]]:
+    """Send what finished sets still lack. For each set touched: the mirrors without its receipt."""
+    lacking = {}
+    for done in log.sets():
+        if log.receipt_of(done.key) is None:
+            _write_supplement(client, state, done)
+            _send(state.outbox / done.key.supplement_name, log, mirrors, _having(log, done.key))
+            _write_receipt(client, state, log, done)
+        elif not (state.outbox / done.key.receipt_name).exists():
+            continue
+        lacking[done.key.stem] = _send_all(client, state, log, mirrors, done.key)
+    return lacking
+
+
+def _send_all(client: Client, state: State, log: DropLog, mirrors: Mirrors, key: SetKey) -> list[str]:
+    """Send supplement, then receipt, where they are lacked; clear what nobody can use any more."""
+    supplement, receipt = state.outbox / key.supplement_name, state.outbox / key.receipt_name
+    whole = _having(log, key)
+    _send(supplement, log, mirrors, whole)
+    if supplement.exists():
+        whole = [name for name in whole if supplement.name in log.files(key, name)]
+    _send(receipt, log, mirrors, whole)
+    names = [mirror.name for mirror in client.bundle.mirrors]
+    lacking = [name for name in names if receipt.name not in log.files(key, name)]
+    # A mirror that missed a volume will never have this set, so there is nothing to keep for it.
+    if not set(lacking) & set(_having(log, key)):
+        supplement.unlink(missing_ok=True)
+        receipt.unlink(missing_ok=True)
+    return lacking
+
+
+def _having(log: DropLog, key: SetKey) -> list[str]:
+    """The mirrors that have everything duplicity made for this set."""
+    wanted = {name for name in log.files(key) if _made_by_duplicity(name)}
+    return [mirror for mirror in log.mirrors() if wanted <= log.files(key, mirror).keys()]
+
+
+def _made_by_duplicity(name: str) -> bool:
+    parsed = parse_name(name)
+    return parsed is not None and parsed.part not in ("supplement", "receipt", "receipt-signature")
+
+
+def _send(path: Path, log: DropLog, mirrors: Mirrors, takers: Sequence[str]) -> None:
+    """Put a file of the outbox, if it is there, on those of the takers that live and lack it."""
+    parsed = parse_name(path.name)
+    assert parsed is not None
+    wanting = [name for name in takers if path.name not in log.files(parsed.set, name)]
+    if not wanting or not path.exists():
+        return
+    facts, took = mirrors.drop(path, path.name, only=wanting)
+    for mirror in took:
+        log.record(mirror, parsed.set, facts)
+
+
+def _write_supplement(client: Client, state: State, done: FinishedSet) -> None:
+    path = state.outbox / done.key.supplement_name
+    if not done.supplement or path.exists():
+        return
+    with whole_file(path, 0o600) as file:
+        sealer = Sealer(file.write, client.recipients, client.cipher, client.compress)
+        sealer.update(done.supplement)
+        sealer.finish()
+
+
+def _write_receipt(client: Client, state: State, log: DropLog, done: FinishedSet) -> None:
+    files = {name: file for name, file in log.files(done.key).items() if parse_name(name)}
+    files.pop(done.key.receipt_name, None)
+    receipt = Receipt(
+        host=client.bundle.host,
+        set=done.key.stem,
+        type=done.key.type,
+        started=_rfc3339(done.started),
+        finished=_rfc3339(done.finished),
+        files=tuple(_in_order(list(files.values()))),
+        recipients=tuple(recipient.fingerprint for recipient in client.recipients),
+        tool=f"nightdrop {__version__}, duplicity {version('duplicity')}",
+        source=Source(client.include, done.size, done.files, done.unread),
+        previous=log.last_receipt(),
+    )
+    octets = receipt.to_bytes()
+    with whole_file(state.outbox / done.key.receipt_name, 0o600) as file:
+        file.write(octets)
+    log.issue(done.key, digest(octets))
+
+
+def _in_order(files: list[ReceiptFile]) -> list[ReceiptFile]:
+    """Volumes by number, then the rest: the order in which they were sent."""
+
+    def place(file: ReceiptFile) -> tuple[float, str]:
+        parsed = parse_name(file.name)
+        return (parsed.volume if parsed and parsed.volume else float("inf"), file.name)
+
+    return sorted(files, key=place)
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
