@@ -1,5 +1,6 @@
 """The command line that duplicity is run with: pure functions of the configuration."""
 
+import re
 from pathlib import Path
 
 from nightdrop.names import SetType
@@ -49,13 +50,12 @@ def _selection(client: Client, state: State) -> list[str]:
     left_out = [str(state.root)]
     if "/" in client.include:
         left_out += KERNEL_FOLDERS
-    words = ["--filter-literal"]
-    for folder in left_out:
-        words += ["--exclude", folder]
-    words.append("--filter-globbing")
-    for pattern in client.exclude:
-        words += ["--exclude", pattern]
-    words.append("--filter-literal")
-    for folder in client.include:
-        words += ["--include", folder]
-    return [*words, "--filter-globbing", "--exclude", "**"]
+    patterns = [_literal(folder) for folder in left_out] + list(client.exclude)
+    words = [word for pattern in patterns for word in ("--exclude", pattern)]
+    words += [word for folder in client.include for word in ("--include", _literal(folder))]
+    return [*words, "--exclude", "**"]
+
+
+def _literal(path: str) -> str:
+    """A glob that matches this one path. (duplicity's literal mode does not work below /.)"""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)

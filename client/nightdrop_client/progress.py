@@ -2,9 +2,9 @@
 
 import time
 
+from nightdrop.engine.events import Event
 from nightdrop.progress import ProgressLine
 from nightdrop.text import count, format_duration, format_size
-from nightdrop_client.events import Event
 
 
 class RunProgress:

@@ -1,24 +1,20 @@
 """One run: clear, plan, let duplicity make a set, settle it, and say how it went."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nightdrop.engine.events import Event
+from nightdrop.engine.process import Engine
 from nightdrop.errors import NightdropError
 from nightdrop.names import SetType
 from nightdrop.progress import ProgressLine
-from nightdrop.text import harmless
-from nightdrop_client import gpgsm
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.duplicity_arguments import backup_arguments
-from nightdrop_client.events import Event, parse_event
+from nightdrop_client.gpgsm import write_gpgsm
 from nightdrop_client.job import Job
 from nightdrop_client.leftovers import clear
 from nightdrop_client.mirrors import Mirrors
@@ -54,6 +50,7 @@ class Outcome:
 def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
     """Make one set. Raises NightdropError if there is none in the end; then nothing older is lost."""
     begun = time.monotonic()
+    os.umask(0o077)
     state = State(client.state)
     state.prepare()
     lock = state.lock()
@@ -70,22 +67,18 @@ def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
         chosen = plan(log, names, client.full_every, time.time(), full_wanted)
         say(f"making {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
         job = _job(client, state, chosen.type, mirrors.failures)
-        with ProgressLine() as line:
-            progress = RunProgress(line, mirrors.living)
-            duplicity = _Duplicity(state, job, lock)
-            duplicity.run(progress)
-        mirrors.bury(duplicity.lost)
-        done = next(done for done in log.sets() if done.key.stem == duplicity.finished)
+        stem, volumes, warnings = _run_duplicity(state, job, lock, mirrors)
+        done = next(done for done in log.sets() if done.key.stem == stem)
         lacking = settle(client, state, log, mirrors)[done.key.stem]
         return Outcome(
             chosen,
             done,
             sum(file.size for file in log.files(done.key).values()),
-            progress.volumes,
+            volumes,
             time.monotonic() - begun,
             mirrors.failures,
             lacking,
-            duplicity.notes,
+            warnings,
         )
     finally:
         mirrors.close()
@@ -98,7 +91,7 @@ def _job(client: Client, state: State, set_type: SetType, dead: dict[str, str]) 
     recipients = state.scratch / "recipients.pem"
     recipients.write_text("".join(recipient.pem for recipient in client.recipients))
     stand_in = state.scratch / "gpgsm"
-    gpgsm.write_script(stand_in, recipients, client.cipher, client.compress)
+    write_gpgsm(stand_in, recipients, client.cipher, client.compress)
     path = state.scratch / "job.json"
     Job(
         arguments=backup_arguments(client, state, set_type, stand_in),
@@ -111,90 +104,33 @@ def _job(client: Client, state: State, set_type: SetType, dead: dict[str, str]) 
     return path
 
 
-class _Duplicity:
-    """The duplicity process, and what it told."""
+def _run_duplicity(state: State, job: Path, lock: int, mirrors: Mirrors) -> tuple[str, int, list[str]]:
+    """Let duplicity make its set: the set's stem, how many volumes it has, and what it warned of.
 
-    def __init__(self, state: State, job: Path, lock: int) -> None:
-        self._state = state
-        self._job = job
-        self._lock = lock
-        self.finished = ""
-        self.lost: dict[str, str] = {}
-        self.notes: list[str] = []
-        self._errors: list[Event] = []
+    Raises NightdropError if there is no finished set in the end.
+    """
+    engine = Engine(state.duplicity_log)
+    lost: dict[str, str] = {}
+    finished = ""
+    with ProgressLine() as line:
+        progress = RunProgress(line, mirrors.living)
 
-    def run(self, progress: RunProgress) -> None:
-        """Run it to its end; NightdropError if it finished no set."""
-        reading, writing = os.pipe()
-        words = [sys.executable, "-I", "-m", "nightdrop_client.launcher", str(self._job), str(writing)]
-        with self._state.duplicity_log.open("wb") as log, _stopped_with_us():
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-                pass_fds=(writing, self._lock),
-            )
-            os.close(writing)
-            try:
-                with os.fdopen(reading, encoding="utf-8") as lines:
-                    for line in lines:
-                        self._hear(parse_event(line), progress)
-                status = process.wait()
-            finally:
-                with suppress(ProcessLookupError):
-                    process.terminate()
-                process.wait()
-        if status != 0 or not self.finished:
-            raise self._failure(status)
+        def hear(event: Event) -> None:
+            nonlocal finished
+            progress.see(event)
+            if event.kind == "lost":
+                lost[event.mirror] = event.text
+            elif event.kind == "finished":
+                finished = event.text
 
-    def _hear(self, event: Event, progress: RunProgress) -> None:
-        match event.kind:
-            case "lost":
-                self.lost[event.mirror] = event.text
-            case "warning":
-                self.notes.append(event.text)
-            case "error":
-                self._errors.append(event)
-            case "finished":
-                self.finished = event.text
-        progress.see(event)
-
-    def _failure(self, status: int) -> NightdropError:
-        """What a run without a finished set is reported as: this reads duplicity's exit status."""
-        if self.lost:
-            reasons = "; ".join(f"{name}: {why}" for name, why in self.lost.items())
-            return NightdropError(
+        engine.run("nightdrop_client.launcher", [str(job)], hear, keep_open=[lock])
+    mirrors.bury(lost)
+    if not finished:
+        if not mirrors.living:
+            reasons = "; ".join(f"{name}: {why}" for name, why in mirrors.failures.items())
+            raise NightdropError(
                 f"every mirror was lost in the middle of the backup ({reasons})",
                 "what was dropped is no complete set; the next run makes a new one",
             )
-        if self._errors:
-            last = self._errors[-1].text.strip().split("\n")
-            said = harmless(last[-1])
-        else:
-            said = f"it ended with status {status}"
-        return NightdropError(
-            f"duplicity made no backup: {said}", f"all it said is in {self._state.duplicity_log}"
-        )
-
-
-def _environment() -> dict[str, str]:
-    """What the duplicity process gets to see of the environment: nothing that could be a secret."""
-    kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
-    # Without UTF-8, Python cannot name every file; with it, odd octets pass through unharmed.
-    return kept | {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
-
-
-@contextmanager
-def _stopped_with_us() -> Iterator[None]:
-    """A SIGTERM to us ends the run as Ctrl-C does, so that the duplicity process ends, too."""
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        raise engine.failure("no backup was made")
+    return finished, progress.volumes, engine.warnings

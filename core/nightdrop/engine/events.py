@@ -1,4 +1,4 @@
-"""What the duplicity process tells the run that started it: one JSON object a line, through a pipe."""
+"""What the duplicity process tells the role that started it: one JSON object a line, through a pipe."""
 
 import json
 import os
@@ -13,10 +13,11 @@ class Event:
 
     `scanned`: so many `files` and `octets` of the source were looked at so far; `sent`: `octets` more
     went to `mirror`; `dropped`: the file `text` was taken; `lost`: `mirror` died of `text`;
-    `warning`, `error`: duplicity said `text`, with its message `code`; `finished`: the set `text`.
+    `fetched`: the file `text` of so many `octets` was read from the vault; `finished`: the set `text`;
+    `warning`, `error`: duplicity said `text`, with its message `code`.
     """
 
-    kind: Literal["scanned", "sent", "dropped", "lost", "warning", "error", "finished"]
+    kind: Literal["scanned", "sent", "dropped", "lost", "fetched", "finished", "warning", "error"]
     text: str = ""
     mirror: str = ""
     files: int = 0

@@ -1,0 +1,95 @@
+"""Starting the duplicity process, listening to it, and reading its exit status."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nightdrop.engine.events import Event, parse_event
+from nightdrop.errors import NightdropError
+from nightdrop.text import harmless
+
+
+@dataclass
+class Engine:
+    """One run of duplicity. `log` is the file that takes what it prints; `errors` and `warnings` are
+    what it said, `status` how it ended.
+    """
+
+    log: Path
+    status: int = -1
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        launcher: str,
+        words: Sequence[str],
+        on_event: Callable[[Event], object],
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        """Run the module `launcher` with these words and the number of the descriptor for events.
+
+        `keep_open` are descriptors that it inherits. Returns when it has ended, however it ended.
+        """
+        reading, writing = os.pipe()
+        command = [sys.executable, "-I", "-m", launcher, *words, str(writing)]
+        with self.log.open("wb") as log, _interrupted_by_sigterm():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                pass_fds=(writing, *keep_open),
+            )
+            os.close(writing)
+            try:
+                with os.fdopen(reading, encoding="utf-8") as lines:
+                    for line in lines:
+                        event = parse_event(line)
+                        self._note(event)
+                        on_event(event)
+                self.status = process.wait()
+            finally:
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                process.wait()
+
+    def failure(self, what: str) -> NightdropError:
+        """The error to raise when it did not do `what` it was for, with the last that it said."""
+        said = f"duplicity ended with status {self.status}"
+        if self.errors:
+            said = harmless(self.errors[-1].strip().split("\n")[-1])
+        return NightdropError(f"{what}: {said}", f"all that duplicity said is in {self.log}")
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "error":
+            self.errors.append(event.text)
+        elif event.kind == "warning":
+            self.warnings.append(event.text)
+
+
+def _environment() -> dict[str, str]:
+    """What the duplicity process gets to see of the environment: nothing that could be a secret."""
+    kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
+    # Without UTF-8, Python cannot name every file; with it, odd octets pass through unharmed.
+    return kept | {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """A SIGTERM to us ends the run as Ctrl-C does, so that the duplicity process ends, too."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

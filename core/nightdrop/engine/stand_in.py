@@ -1,0 +1,54 @@
+"""What duplicity has to be told by whatever stands in for gpgsm.
+
+A role's stand-in is one of its modules, run as a program once a file; duplicity is given a small
+executable that starts it with that role's settings.
+"""
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from nightdrop.errors import NightdropError
+
+VERSION_LINE: Final = b"gpgsm (a stand-in by Nightdrop) 2.2.40\n"
+"""What duplicity's pattern for the first line of `gpgsm --version` accepts."""
+
+_PIPE_SIZE = 1024 * 1024
+
+
+def write_script(path: Path, module: str, settings: Sequence[str]) -> None:
+    """Write the executable: it runs `module` with `settings` and then gpgsm's own arguments."""
+    words = [sys.executable, "-I", "-m", module, *settings]
+    quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+    path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
+    path.chmod(0o700)
+
+
+def answer(arguments: Sequence[str], mode: str, act: Callable[[], None]) -> int:
+    """Do what gpgsm's arguments ask for: say a version, or `act` if they ask for `mode`; exit status."""
+    if "--version" in arguments:
+        os.write(1, VERSION_LINE)
+        return 0
+    if mode not in arguments:
+        print(f"gpgsm: this stand-in knows only {mode}", file=sys.stderr)
+        return 2
+    for descriptor in (0, 1):
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+    try:
+        act()
+    except (NightdropError, OSError) as error:
+        print(f"gpgsm: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_all(octets: bytes | bytearray | memoryview) -> None:
+    """Write all of it to standard output."""
+    view = memoryview(octets)
+    while view:
+        view = view[os.write(1, view) :]
