@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nightdrop.names import SetKey, SetType, parse_time
+from nightdrop.sets import chain_up_to
 from nightdrop.text import format_duration
 from nightdrop_client.droplog import DropLog
 
@@ -23,32 +24,16 @@ def plan(log: DropLog, mirrors: list[str], full_every: int, now: float, full_wan
     """
     if full_wanted:
         return Plan("full", "asked for")
-    chain = newest_chain([done.key for done in log.sets()])
+    keys = [done.key for done in log.sets()]
+    chain = chain_up_to(keys[-1], keys) if keys else []
     if not chain:
-        return Plan("full", "there is none yet to build on")
+        return Plan("full", "there is none to build on")
     age = now - parse_time(chain[0].end).timestamp()
     if age >= full_every:
         return Plan("full", f"the last one is {format_duration(age)} old")
     if not any(all(_is_whole(log, key, mirror) for key in chain) for mirror in mirrors):
         return Plan("full", "no single mirror has all of the last one and what was built on it")
     return Plan("inc", f"on top of {chain[-1].stem}")
-
-
-def newest_chain(keys: list[SetKey]) -> list[SetKey]:
-    """The newest full and the incrementals that build on each other up to the newest of all sets.
-
-    Empty if the newest set does not lead back to a full.
-    """
-    if not keys:
-        return []
-    by_end = {key.end: key for key in keys}
-    chain = [max(keys, key=lambda key: key.end)]
-    while chain[0].type == "inc":
-        before = by_end.get(chain[0].start)
-        if before is None or before.end >= chain[0].end:
-            return []
-        chain.insert(0, before)
-    return chain
 
 
 def _is_whole(log: DropLog, key: SetKey, mirror: str) -> bool:

@@ -1,0 +1,154 @@
+"""Making a restored tree what it was where duplicity could not: hard links and the holes of sparse files.
+
+A supplement comes from the host that was backed up, which may have been in an attacker's hands. So a
+path is followed from the restored folder down without ever going through a symbolic link, and nothing
+is linked unless both names hold the same content.
+"""
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from nightdrop.supplement import Supplement
+
+_BLOCK: Final = 4096
+_CHUNK: Final = 1024 * 1024
+_KEEP_SIZE_AND_PUNCH: Final = 0x01 | 0x02
+
+
+def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> list[bytes]:
+    """Link and punch below `root`, into which the path `below` was restored (b"": everything).
+
+    Gives the paths that could not be made what they were, because their content differs now.
+    """
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        left = []
+        for group in supplement.hard_links:
+            left += _link(descriptor, [path for name in group if (path := _within(name, below))])
+        for name in supplement.sparse:
+            if (path := _within(name, below)) and not _punch(descriptor, path):
+                left.append(path)
+        return left
+    finally:
+        os.close(descriptor)
+
+
+def _within(name: bytes, below: bytes) -> bytes:
+    """The path relative to what was restored; b"" for one that was not."""
+    if not below:
+        return name
+    return name[len(below) + 1 :] if name.startswith(below + b"/") else b""
+
+
+def _link(root: int, names: list[bytes]) -> list[bytes]:
+    """Make these names one file again; those that could not be."""
+    there = [name for name in names if _is_regular(root, name)]
+    left = []
+    for name in there[1:]:
+        with _folder(root, there[0]) as (first_folder, first), _folder(root, name) as (folder, last):
+            if not _same(first_folder, first, folder, last):
+                left.append(name)
+                continue
+            times = _times(os.stat(b".", dir_fd=folder))
+            temporary = b".nightdrop-link"
+            os.link(first, temporary, src_dir_fd=first_folder, dst_dir_fd=folder)
+            os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+            # The folder's own time was restored already, and is not to change by this.
+            os.utime(folder, ns=times)
+    return left
+
+
+def _punch(root: int, name: bytes) -> bool:
+    """Give a file back its holes: every run of blocks of zeros; whether it is there to do so."""
+    if not _is_regular(root, name):
+        return True
+    with _folder(root, name) as (folder, last):
+        descriptor = os.open(last, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
+        try:
+            times = _times(os.fstat(descriptor))
+            for start, length in _zeros(descriptor):
+                if not _fallocate(descriptor, start, length):
+                    return False
+            os.utime(descriptor, ns=times)
+        finally:
+            os.close(descriptor)
+    return True
+
+
+def _zeros(descriptor: int) -> Iterator[tuple[int, int]]:
+    """Where a file holds whole blocks of zeros, chunk by chunk: (start, length)."""
+    empty = bytes(_BLOCK)
+    at = 0
+    while chunk := os.pread(descriptor, _CHUNK, at):
+        start = None
+        for offset in range(0, len(chunk) + _BLOCK, _BLOCK):
+            block = chunk[offset : offset + _BLOCK]
+            if block == empty and start is None:
+                start = offset
+            elif block != empty and start is not None:
+                yield at + start, offset - start
+                start = None
+        at += len(chunk)
+
+
+def _fallocate(descriptor: int, start: int, length: int) -> bool:
+    """fallocate(2) with FALLOC_FL_PUNCH_HOLE; False where the file system has no holes."""
+    call = ctypes.CDLL(None, use_errno=True).fallocate
+    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return bool(call(descriptor, _KEEP_SIZE_AND_PUNCH, start, length) == 0)
+
+
+@contextmanager
+def _folder(root: int, path: bytes) -> Iterator[tuple[int, bytes]]:
+    """The folder that holds `path`, reached without following a link, and the path's last part."""
+    *parts, last = path.split(b"/")
+    descriptor = os.dup(root)
+    try:
+        for part in parts:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            deeper = os.open(part, flags, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
+        yield descriptor, last
+    finally:
+        os.close(descriptor)
+
+
+def _is_regular(root: int, path: bytes) -> bool:
+    try:
+        with _folder(root, path) as (folder, last):
+            return stat.S_ISREG(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _same(first_folder: int, first: bytes, folder: int, last: bytes) -> bool:
+    """Whether two files agree in everything that names of one file share."""
+    one = os.stat(first, dir_fd=first_folder, follow_symlinks=False)
+    other = os.stat(last, dir_fd=folder, follow_symlinks=False)
+    for field in ("st_size", "st_mode", "st_uid", "st_gid"):
+        if getattr(one, field) != getattr(other, field):
+            return False
+    a = os.open(first, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=first_folder)
+    try:
+        b = os.open(last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+        try:
+            at = 0
+            while (chunk := os.pread(a, _CHUNK, at)) == os.pread(b, _CHUNK, at):
+                if not chunk:
+                    return True
+                at += len(chunk)
+            return False
+        finally:
+            os.close(b)
+    finally:
+        os.close(a)
+
+
+def _times(status: os.stat_result) -> tuple[int, int]:
+    return status.st_atime_ns, status.st_mtime_ns

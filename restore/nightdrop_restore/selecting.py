@@ -1,0 +1,35 @@
+"""The arguments that every verb which restores has in common: which vault, host, time and key."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nightdrop.vault import FolderVault
+from nightdrop_restore.catalog import catalogue, chain_at, parse_moment
+from nightdrop_restore.keys import ask_passphrase, load_key
+from nightdrop_restore.restoring import Origin
+
+
+def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare them."""
+    parser.add_argument("vault", metavar="VAULT", type=Path, help="a vault's folder, or a copy of it")
+    parser.add_argument("--host", metavar="HOST", required=True)
+    parser.add_argument(
+        "--time",
+        metavar="TIME",
+        default="now",
+        help="restore the state then: now (default), an age such as 3D or 12h, or 2026-01-31T18:00 (UTC)",
+    )
+    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
+    parser.add_argument(
+        "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
+    )
+
+
+def origin_of(arguments: argparse.Namespace) -> Origin:
+    """What the arguments choose; the key is asked for last, when all the rest is known to be there."""
+    vault = FolderVault(arguments.vault)
+    moment = parse_moment(arguments.time, datetime.now(UTC))
+    chain = chain_at(catalogue(vault, arguments.host), moment)
+    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments.passphrase_file))
+    return Origin(vault, arguments.host, chain, key)

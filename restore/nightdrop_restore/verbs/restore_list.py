@@ -1,0 +1,65 @@
+"""`nightdrop restore list`."""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightdrop.errors import ExitStatus
+from nightdrop.text import count, format_size, harmless
+
+if TYPE_CHECKING:
+    from nightdrop_restore.catalog import VaultSet
+
+DESCRIPTION = """
+List the hosts in a vault and the backup sets of each: when, full or incremental, how large, and whether
+it is whole. Needs no key. VAULT is a mirror's vault folder, or a copy of it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("vault", metavar="VAULT", type=Path)
+    parser.add_argument("--host", metavar="HOST", help="only this host")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """List hosts and sets."""
+    from nightdrop.vault import FolderVault
+    from nightdrop_restore.catalog import catalogue
+
+    vault = FolderVault(arguments.vault)
+    hosts = [arguments.host] if arguments.host else vault.hosts()
+    found = {host: catalogue(vault, host) for host in hosts}
+    if arguments.json:
+        print(json.dumps({host: [_facts(one) for one in sets] for host, sets in found.items()}))
+        return ExitStatus.DONE
+    for host, sets in found.items():
+        print(f"{harmless(host)}: {count(len(sets), 'set')}, {format_size(sum(s.size for s in sets))}")
+        for one in sets:
+            print(f"  {_line(one)}")
+    return ExitStatus.DONE
+
+
+def _line(one: "VaultSet") -> str:
+    from nightdrop_restore.catalog import age
+
+    state = "" if one.whole else f"  NOT WHOLE: {harmless(one.problem)}"
+    return (
+        f"{one.key.end}  {one.key.kind} {one.key.type:4}  {format_size(one.size):>8}"
+        f"  {age(one.key, datetime.now(UTC))} ago{state}"
+    )
+
+
+def _facts(one: "VaultSet") -> dict[str, object]:
+    return {
+        "set": one.key.stem,
+        "time": one.key.end,
+        "type": one.key.type,
+        "size": one.size,
+        "files": len(one.files),
+        "whole": one.whole,
+        "problem": one.problem,
+    }
