@@ -1,0 +1,111 @@
+"""How a host's sets hang together: what builds on what, and where a set is missing that was there.
+
+Two ties hold sets together. An incremental names the set it builds on. And every receipt names the
+receipt before it (`previous`), so that the mirror, or whoever rules it, cannot withdraw a set unseen.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nightdrop.names import SetKey
+from nightdrop_check.shelf import Shelf, ShelfSet
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A place where sets are missing.
+
+    `after` is the set that shows it: an incremental whose base is not there ("base"), or a receipt whose
+    `previous` is not there ("previous"); or None, where only the ledger tells ("ledger"). `gone` are sets
+    that the ledger saw in this place. `builds_on` counts the sets that cannot be restored for it.
+    """
+
+    kind: Literal["base", "previous", "ledger"]
+    after: ShelfSet | None
+    gone: tuple[SetKey, ...]
+    builds_on: int
+
+
+def has_base(shelf: Shelf, each: ShelfSet) -> bool:
+    """Whether something is there of the set that `each` builds on. True for a full."""
+    key = each.key
+    if key.type == "full":
+        return True
+    if key.start:
+        return any(o.key.kind == key.kind and o.key.end == key.start for o in shelf.sets)
+    # Kinds other than duplicity's do not name their base: it is the set of the kind before.
+    return any(o.key.kind == key.kind and o.key.end < key.end for o in shelf.sets)
+
+
+def building_on(shelf: Shelf, key: SetKey) -> list[ShelfSet]:
+    """The finished incrementals that cannot be restored without the set `key`, in order.
+
+    Of kinds other than duplicity's that is every one up to the next full, because their names do not say.
+    """
+    out: list[ShelfSet] = []
+    ends = {key.end}
+    for each in shelf.done:
+        other = each.key
+        if other.kind != key.kind or other.end <= key.end:
+            continue
+        if not other.start and other.type == "full":
+            break
+        if other.type == "inc" and (not other.start or other.start in ends):
+            ends.add(other.end)
+            out.append(each)
+    return out
+
+
+def claimed(shelf: Shelf) -> frozenset[SetKey]:
+    """Sets without a usable receipt that had one once: a later receipt names it as `previous`."""
+    return frozenset(culprit.key for _, culprit in _dangling(shelf) if culprit is not None)
+
+
+def gaps(shelf: Shelf) -> list[Gap]:
+    """Every place where sets are missing, once.
+
+    Sets older than the oldest one there are not missed: an administrator makes room from that end.
+    """
+    done = shelf.done
+    found: dict[SetKey, Gap] = {}
+    for each, culprit in _dangling(shelf):
+        if culprit is None:
+            found[each.key] = Gap("previous", each, (), 1 + len(building_on(shelf, each.key)))
+    for each in done:
+        if not has_base(shelf, each):
+            found[each.key] = Gap("base", each, (), 1 + len(building_on(shelf, each.key)))
+    gone: dict[SetKey | None, list[SetKey]] = {}
+    for key, _ in shelf.gone:
+        if any(each.key.end < key.end for each in done):
+            following = next((each.key for each in done if each.key.end > key.end), None)
+            gone.setdefault(following, []).append(key)
+    for following, keys in gone.items():
+        keys.sort(key=lambda key: key.end)
+        if following is not None and following in found:
+            gap = found[following]
+            found[following] = Gap(gap.kind, gap.after, tuple(keys), gap.builds_on)
+        else:
+            found[keys[-1]] = Gap("ledger", None, tuple(keys), 0)
+    return list(found.values())
+
+
+def _dangling(shelf: Shelf) -> list[tuple[ShelfSet, ShelfSet | None]]:
+    """Every finished set whose `previous` is no receipt that is here, with the set it must mean.
+
+    That is a set without a usable receipt that lies between it and the finished set before it; None if
+    there is none. The oldest finished set is left out: what was before it was removed to make room, or
+    this mirror is younger than the host.
+    """
+    known = {digest for each in shelf.sets for digest in each.receipt_digests}
+    out: list[tuple[ShelfSet, ShelfSet | None]] = []
+    before: ShelfSet | None = None
+    between: list[ShelfSet] = []
+    for each in shelf.sets:
+        if each.receipt is None:
+            between.append(each)
+            continue
+        previous = each.receipt.previous
+        if previous and previous not in known and before is not None:
+            out.append((each, between[-1] if between else None))
+        before, between = each, []
+    return out

@@ -1,0 +1,69 @@
+"""The report: all that one look at a mirror told, as facts. The ways out only dress it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from nightdrop.text import count
+from nightdrop_check.findings import Finding, Severity
+
+State = Literal["well", "warning", "error"]
+
+RECENT: Final = 40
+"""How many of a host's sets a chart shows."""
+
+
+@dataclass(frozen=True)
+class SetSize:
+    """A finished set for a chart: size in octets, and when it came (epoch seconds)."""
+
+    stem: str
+    type: str
+    size: int
+    received: float
+
+
+@dataclass(frozen=True)
+class HostSummary:
+    """One enrolled host. Times of receipt are epoch seconds, None where there is no finished set;
+    `sets` are finished ones; `size` is all it has in the vault, in octets; `recent` goes oldest first.
+    """
+
+    name: str
+    state: State
+    codes: tuple[str, ...]
+    newest_full: float | None
+    newest_set: float | None
+    sets: int
+    files: int
+    size: int
+    recent: tuple[SetSize, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the check of a mirror told at a time (epoch seconds). `verified_files` and `verified_size`
+    (octets) say how much was read to the last byte.
+    """
+
+    mirror: str
+    at: float
+    hosts: tuple[HostSummary, ...]
+    findings: tuple[Finding, ...]
+    verified_files: int
+    verified_size: int
+
+    def number_of(self, severity: Severity) -> int:
+        """How many findings there are of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    @property
+    def headline(self) -> str:
+        """The report in one line: `backup.example.org: 7 of 8 hosts well, 2 errors`."""
+        well = sum(host.state != "error" for host in self.hosts)
+        parts = [f"{well} of {count(len(self.hosts), 'host')} well"]
+        if not self.hosts:
+            parts = ["no host is enrolled"]
+        parts += [
+            count(number, noun) for noun in ("error", "warning") if (number := self.number_of(noun))
+        ]
+        return f"{self.mirror}: {', '.join(parts)}"

@@ -1,0 +1,102 @@
+"""The report as a page: one static file of HTML, without script, that looks nothing up elsewhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nightdrop import __version__
+from nightdrop.errors import NightdropError
+from nightdrop.files import whole_file
+from nightdrop.text import count, format_size
+from nightdrop_check import report_text
+from nightdrop_check.report import HostSummary, Report
+
+_BAR: Final = 5
+_GAP: Final = 2
+_HEIGHT: Final = 32
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a chart, in its picture's units."""
+
+    x: int
+    y: float
+    width: int
+    height: float
+    type: str
+    title: str
+
+
+def write_page(report: Report, folder: Path) -> Path:
+    """Write the page as `index.html` in `folder`, at once or not at all; its path."""
+    path = folder / "index.html"
+    page = to_page(report).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(page)
+    except OSError as error:
+        raise NightdropError(
+            f"{path}: cannot write the page: {error.strerror}",
+            "`check.page` in mirror.toml or --page says where it goes; --no-page writes none",
+        ) from error
+    return path
+
+
+def to_page(report: Report) -> str:
+    """The page."""
+    environment = Environment(
+        loader=PackageLoader("nightdrop_check", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja").render(
+        report=report,
+        version=__version__,
+        at=_date(report.at),
+        age=lambda received: report_text.age(report, received),
+        date=_date,
+        state=report_text.state,
+        size=format_size,
+        count=count,
+        bars=lambda host: list(_bars(host)),
+        chart_width=lambda host: max(1, len(host.recent)) * (_BAR + _GAP) - _GAP,
+        chart_height=_HEIGHT,
+        chart_text=_chart_text,
+    )
+
+
+def _bars(host: HostSummary) -> Iterator[Bar]:
+    largest = max((each.size for each in host.recent), default=0) or 1
+    for number, each in enumerate(host.recent):
+        # Two units at least, so that a small incremental is still seen to have come.
+        height = max(2.0, round(_HEIGHT * each.size / largest, 1))
+        title = f"{_date(each.received)}: {format_size(each.size)} ({_type(each.type)})"
+        yield Bar(number * (_BAR + _GAP), round(_HEIGHT - height, 1), _BAR, height, each.type, title)
+
+
+def _chart_text(host: HostSummary) -> str:
+    """The chart in words, for those who do not see it."""
+    sizes = [each.size for each in host.recent]
+    if not sizes:
+        return "no sets"
+    last = host.recent[-1]
+    return (
+        f"sizes of the last {count(len(sizes), 'set')}: {format_size(min(sizes))} to "
+        f"{format_size(max(sizes))}, the last {format_size(last.size)} ({_type(last.type)})"
+    )
+
+
+def _type(set_type: str) -> str:
+    return "full" if set_type == "full" else "incremental"
+
+
+def _date(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M")

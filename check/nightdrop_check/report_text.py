@@ -1,0 +1,87 @@
+"""The report as text for people at a terminal, or in a journal or a plain mail."""
+
+import textwrap
+from typing import Final
+
+from nightdrop.text import count, format_duration, format_size
+from nightdrop_check.findings import Finding
+from nightdrop_check.report import HostSummary, Report
+
+_COLOURS: Final = {"error": "31", "warning": "33", "info": "36", "well": "32"}
+_WIDTH: Final = 100
+
+
+def to_text(report: Report, colour: bool = False) -> str:
+    """The report, the headline first; `colour` for terminals."""
+    worst = "error" if report.number_of("error") else "warning" if report.number_of("warning") else "well"
+    lines = [_paint(report.headline, worst, colour)]
+    if report.hosts:
+        lines += ["", *_table(report, colour)]
+    if report.findings:
+        lines.append("")
+        for finding in report.findings:
+            lines += _finding(finding, colour)
+    read = f"{format_size(report.verified_size)} in {count(report.verified_files, 'file')}"
+    lines += ["", f"read to the last byte: {read}"]
+    return "\n".join(lines) + "\n"
+
+
+def age(report: Report, received: float | None) -> str:
+    """How long ago something came, in words; a dash where nothing did."""
+    return "-" if received is None else f"{format_duration(max(0.0, report.at - received))} ago"
+
+
+def state(host: HostSummary) -> str:
+    """A host's state in words: `well`, or what is wrong with it."""
+    return ", ".join(host.codes) if host.codes and host.state != "well" else host.state
+
+
+def _table(report: Report, colour: bool) -> list[str]:
+    head = ("host", "state", "newest set", "newest full", "sets", "size")
+    rows = [
+        (
+            host.name,
+            state(host),
+            age(report, host.newest_set),
+            age(report, host.newest_full),
+            f"{host.sets:,}",
+            format_size(host.size),
+        )
+        for host in report.hosts
+    ]
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    lines = [_line(head, widths)]
+    for host, row in zip(report.hosts, rows, strict=True):
+        line = _line(row, widths)
+        # Painted after it was aligned, because colour codes have a length and no width.
+        at = widths[0] + 4
+        end = at + widths[1]
+        lines.append(line[:at] + _paint(line[at:end], host.state, colour) + line[end:])
+    return lines
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    padded = [
+        cell.rjust(width) if at >= 4 else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  " + "  ".join(padded).rstrip()
+
+
+def _finding(finding: Finding, colour: bool) -> list[str]:
+    where = f"{finding.host}: " if finding.host else ""
+    head = f"{finding.severity:8}"
+    body = _wrap(f"{where}{finding.code}: {finding.sentence}")
+    lines = [_paint(head, finding.severity, colour) + body[0], *(" " * 8 + line for line in body[1:])]
+    if finding.hint:
+        lines += [" " * 8 + line for line in _wrap(f"hint: {finding.hint}")]
+    return lines
+
+
+def _wrap(text: str) -> list[str]:
+    # A name is never broken, so that it can be copied.
+    return textwrap.wrap(text, _WIDTH - 8, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _paint(text: str, meaning: str, colour: bool) -> str:
+    return f"\x1b[{_COLOURS[meaning]}m{text}\x1b[0m" if colour else text

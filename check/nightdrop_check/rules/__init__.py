@@ -1,0 +1,39 @@
+"""The rules, one module each: `judge` looks at a host, or at the house, and yields findings.
+
+A rule may raise VaultError or OSError when it cannot look; `nightdrop_check.judging` makes a finding of
+that. No rule says what another says: a damage is told once.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from nightdrop_check.findings import Finding
+from nightdrop_check.rules import (
+    broken_chain,
+    corrupt,
+    could_not_look,
+    incomplete,
+    late,
+    missing,
+    not_encrypted,
+    truncated,
+    unknown_file,
+    unknown_host,
+    wrong_recipient,
+)
+from nightdrop_check.view import House, View
+
+HOST_RULES: Final[tuple[Callable[[View], Iterator[Finding]], ...]] = (
+    missing.judge,
+    late.judge,
+    incomplete.judge,
+    broken_chain.judge,
+    corrupt.judge,
+    truncated.judge,
+    not_encrypted.judge,
+    wrong_recipient.judge,
+    unknown_file.judge,
+    could_not_look.judge,
+)
+
+HOUSE_RULES: Final[tuple[Callable[[House], Iterator[Finding]], ...]] = (unknown_host.judge,)

@@ -1,0 +1,66 @@
+"""`broken-chain`: a set is not on this mirror that another one builds on, or was received after."""
+
+from collections.abc import Iterator
+
+from nightdrop.text import count
+from nightdrop_check.chains import Gap, gaps
+from nightdrop_check.findings import Finding, Severity, listed, some
+from nightdrop_check.shelf import ShelfSet
+from nightdrop_check.view import View
+
+
+def judge(view: View) -> Iterator[Finding]:
+    """Say every gap once, at the set that shows it."""
+    for gap in gaps(view.shelf):
+        gone = [key.stem for key in gap.gone]
+        if gap.after is None:
+            sentence = f"{some(gone)} came here complete and {_is(gone)} gone"
+            yield _finding(view, gap, "error", gone[-1], sentence)
+        elif gap.kind == "base":
+            yield _finding(view, gap, *_base(view, gap, gap.after))
+        else:
+            yield _finding(view, gap, *_previous(view, gap, gap.after))
+
+
+def _base(view: View, gap: Gap, after: ShelfSet) -> tuple[Severity, str, str]:
+    lost = f"{count(gap.builds_on, 'set')} cannot be restored from this mirror"
+    base = f"a set of {after.key.start}" if after.key.start else "a full"
+    newer = any(
+        each.key.kind == after.key.kind and each.key.type == "full" and each.key.end > after.key.end
+        for each in view.shelf.done
+    )
+    sentence = f"{after.stem} builds on {base} that is not here: {lost}"
+    if newer:
+        return "warning", after.stem, f"{sentence}; what came since the next full can"
+    return "error", after.stem, sentence
+
+
+def _previous(view: View, gap: Gap, after: ShelfSet) -> tuple[Severity, str, str]:
+    # Nothing mends this one, so it is not repeated for years.
+    old = view.now - after.received > view.mirror.full_late_after
+    severity: Severity = "error" if gap.gone else "info" if old else "warning"
+    return severity, after.stem, f"the receipt before that of {after.stem} is not on this mirror"
+
+
+def _finding(view: View, gap: Gap, severity: Severity, subject: str, sentence: str) -> Finding:
+    gone = [key.stem for key in gap.gone]
+    if gap.after is not None and gone:
+        sentence += f" ({some(gone)} came here once and {_is(gone)} gone)"
+    if gone:
+        hint = "look who was on this mirror; "
+    else:
+        hint = "if this mirror was away when the set was dropped, the other one has it, "
+        hint += "and otherwise somebody withdrew it; "
+    return Finding(
+        "broken-chain",
+        severity,
+        view.host,
+        subject,
+        sentence,
+        f"{hint}`nightdrop backup --full` on {view.host} begins a new chain",
+        {"gone": listed(gone), "lost": gap.builds_on if gap.kind == "base" else len(gone)},
+    )
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"

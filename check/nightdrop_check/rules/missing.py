@@ -1,0 +1,51 @@
+"""`missing`: an enrolled host of which there is no finished set."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from nightdrop.text import count, format_duration
+from nightdrop_check.completeness import standings
+from nightdrop_check.findings import Fact, Finding
+from nightdrop_check.view import View
+
+
+def judge(view: View) -> Iterator[Finding]:
+    """Say so, unless a finished set is there or its damage is told by another rule."""
+    standing = standings(view.shelf, view.now)
+    if any(each.state not in ("underway", "leftover") for each in standing):
+        return
+    since = _epoch(view.enrolled.enrolled)
+    age = None if since is None else view.now - since
+    data: dict[str, Fact] = {"enrolled": since, "unfinished": len(standing)}
+    if gone := view.shelf.gone:
+        yield _finding(
+            view,
+            f"all of its sets are gone: {count(len(gone), 'set')} came here, and none is left",
+            "if nobody removed them on purpose, look at this mirror's disk, and who was on it",
+            data | {"gone": len(gone)},
+        )
+    elif age is not None and age <= view.mirror.late_after:
+        begun = ", but something is on its way" if standing else ""
+        sentence = f"nothing yet; it was enrolled {format_duration(max(age, 0))} ago{begun}"
+        yield Finding("missing", "info", view.host, "", sentence, "", data)
+    else:
+        begun = f", only {count(len(standing), 'unfinished set')}" if standing else ""
+        enrolled = "" if age is None else f" in the {format_duration(age)} since it was enrolled"
+        yield _finding(
+            view,
+            f"no complete set has come{enrolled}{begun}",
+            f"run `nightdrop backup` on {view.host} and see what it says; "
+            "`nightdrop revoke` takes leave of a host that is no more",
+            data,
+        )
+
+
+def _finding(view: View, sentence: str, hint: str, data: dict[str, Fact]) -> Finding:
+    return Finding("missing", "error", view.host, "", sentence, hint, data)
+
+
+def _epoch(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None

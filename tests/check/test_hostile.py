@@ -1,0 +1,143 @@
+"""What a rooted client, or somebody on the mirror, may put there: it is told of, and hurts nobody."""
+
+import os
+from collections.abc import Callable
+from typing import BinaryIO
+
+import pytest
+
+from check.vaults import Mirror, Shelves
+from nightdrop.errors import VaultError
+from nightdrop.receipts import MAX_SIZE
+from nightdrop.vault import FolderVault
+from nightdrop_check.findings import Finding
+from nightdrop_check.judging import judge_mirror
+from nightdrop_check.report_json import to_json
+from nightdrop_check.report_page import to_page
+from nightdrop_check.report_text import to_text
+
+ODD_NAMES = [
+    b"<script>alert(1)<script>",
+    b'" onclick="alert(1)',
+    b"\x1b[2J\x1b]0;owned\x07",
+    b"line\nnightdrop: all well",
+    b"\xff\xfe not UTF-8",
+    "right to left \u202egnp.exe".encode(),
+    b"%n%s{{ 7 * 7 }}{% raw %}",
+    b"x" * 255,
+    b"--help",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_are_told_and_harmless(shelves: Shelves, name: bytes) -> None:
+    (shelves.folder / os.fsdecode(name)).write_bytes(b"")
+    (shelves.mirror.vault / os.fsdecode(name)).mkdir()
+    report = shelves.check()
+    assert sorted(f.code for f in report.findings) == ["unknown-file", "unknown-host"]
+    page = to_page(report)
+    for text in (to_text(report), to_json(report), page):
+        text.encode()
+        assert all(character.isprintable() or character == "\n" for character in text)
+        assert "all well" not in text.splitlines()
+    assert "<script" not in page
+    assert "49" not in page.split("<body>")[1].split("Findings")[1]
+
+
+def test_pipes_links_and_folders_do_not_hold_us_up(shelves: Shelves) -> None:
+    os.mkfifo(shelves.folder / shelves.name("volume").replace("vol1", "vol7"))
+    (shelves.folder / "duplicity-full.20260304T000000Z.receipt.json").symlink_to("/dev/zero")
+    (shelves.folder / "duplicity-full.20260304T000000Z.manifest.p7m").mkdir()
+    os.mkfifo(shelves.mirror.vault / "pipe")
+    (shelves.mirror.vault / "linked").symlink_to("/etc")
+    found = shelves.check().findings
+    assert sorted(f.code for f in found) == ["unknown-file", "unknown-host"]
+
+
+def test_host_folder_that_is_a_link(shelves: Shelves) -> None:
+    moved = shelves.mirror.state / "elsewhere"
+    shelves.folder.rename(moved)
+    shelves.folder.symlink_to(moved)
+    assert sorted(shelves.codes()) == ["missing", "unknown-host"]
+
+
+RECEIPTS: dict[str, Callable[[BinaryIO], object]] = {
+    "5 GB": lambda file: file.truncate(5_000_000_000),
+    "one octet too many": lambda file: file.write(b" " * (MAX_SIZE + 1)),
+    "deep": lambda file: file.write(b"[" * 1_000_000),
+    "deep, closed": lambda file: file.write(b'{"a":' * 9 + b"1" + b"}" * 9),
+    "empty": lambda file: file.write(b""),
+    "a number": lambda file: file.write(b"1" * 10_000),
+    "not UTF-8": lambda file: file.write(b"\xff" * 99),
+    "nan": lambda file: file.write(b'{"format": NaN}'),
+    "escapes": lambda file: file.write(b'{"format": "\\u001b[2J<b>\\ud800"}'),
+}
+
+
+@pytest.mark.parametrize("name", RECEIPTS)
+@pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no ledger"])
+def test_receipts_that_are_none(shelves: Shelves, name: str, ledger: bool) -> None:
+    with shelves.path("receipt", "inc", 1).open("wb") as file:
+        RECEIPTS[name](file)
+    if not ledger:
+        shelves.forget()
+    (found,) = shelves.check().findings
+    assert (found.code, found.severity) == ("corrupt", "error")
+    assert found.sentence.isprintable()
+
+
+def test_files_that_cannot_be_read_are_told_and_the_rest_is_judged(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, cut = shelves.path("volume"), shelves.path("volume", "inc")
+    os.truncate(cut, 100)
+    whole_open = FolderVault.open
+
+    def failing_open(self: FolderVault, host: str, name: str) -> BinaryIO:
+        if name == bad.name:
+            raise VaultError(f"cannot read {name}: Input/output error")
+        return whole_open(self, host, name)
+
+    monkeypatch.setattr(FolderVault, "open", failing_open)
+    found = {f.code: f for f in shelves.check().findings}
+    assert set(found) == {"could-not-look", "truncated"}
+    assert found["could-not-look"].severity == "error"
+
+
+def test_folder_that_cannot_be_listed_stops_nobody_else(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host in ("a", "b"):
+        mirror.enroll(host)
+    whole_list = FolderVault.list
+
+    def failing_list(self: FolderVault, host: str) -> object:
+        if host == "a":
+            raise VaultError("cannot read the folder of a")
+        return whole_list(self, host)
+
+    monkeypatch.setattr(FolderVault, "list", failing_list)
+    report = Shelves(mirror.config, "a", 2e9).check()
+    assert [(f.code, f.host) for f in report.findings] == [("could-not-look", "a"), ("missing", "b")]
+    assert [host.state for host in report.hosts] == ["error", "error"]
+
+
+def test_rule_that_cannot_look(shelves: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nightdrop_check import judging
+
+    def judge(view: object) -> object:
+        yield Finding("late", "error", "web", "", "said before it failed")
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(judging, "HOST_RULES", (judge,))
+    codes = [f.code for f in judge_mirror(shelves.mirror, shelves.now).findings]
+    assert codes == ["could-not-look", "late"]
+
+
+def test_many_strange_files_are_one_finding(shelves: Shelves) -> None:
+    for number in range(2000):
+        (shelves.folder / f"junk {number}").touch()
+    (found,) = shelves.check().findings
+    assert found.data["count"] == 2000
+    assert len(found.sentence) < 300
+    assert len(to_json(shelves.check())) < 20_000

@@ -1,0 +1,208 @@
+"""A mirror's shelves as a test wants them: real envelopes, real receipts, a real ledger, chosen times.
+
+For what a real run cannot make in seconds: a year of history, strange clients, damage of every kind.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from nightdrop.envelope.recipients import Recipient, parse_recipients
+from nightdrop.envelope.sealing import Sealer
+from nightdrop.ledger import Drop, Ledger
+from nightdrop.mirror import load_mirror
+from nightdrop.names import SetKey, format_time, parse_name
+from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
+from nightdrop_check.judging import judge_mirror
+from nightdrop_check.report import Report
+
+NIGHT = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
+HOUR, DAY = 3600.0, 86400.0
+
+
+def certificate(name: str) -> bytes:
+    """A recipient's certificate, PEM. Nobody keeps the key: the check needs none."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NIGHT - timedelta(days=999))
+        .not_valid_after(NIGHT + timedelta(days=9999))
+        .sign(key, hashes.SHA256())
+    )
+    return built.public_bytes(serialization.Encoding.PEM)
+
+
+def seal(plaintext: bytes, recipients: list[Recipient], cipher: str = "aes-256-gcm") -> bytes:
+    """An envelope."""
+    out = bytearray()
+    sealer = Sealer(out.extend, recipients, cipher)  # type: ignore[arg-type]
+    sealer.update(plaintext)
+    sealer.finish()
+    return bytes(out)
+
+
+class Mirror:
+    """A mirror of the test's own making, in a folder that can be copied elsewhere."""
+
+    def __init__(self, folder: Path, pem: bytes) -> None:
+        self.folder = folder
+        self.config = folder / "mirror.toml"
+        self.vault = folder / "vault"
+        self.recipients = parse_recipients(pem, "test")
+        self._previous: dict[str, str] = {}
+        (folder / "state" / "hosts").mkdir(parents=True)
+        self.vault.mkdir()
+        (folder / "admin.pem").write_bytes(pem)
+        self.config.write_text(
+            'name = "backup.example.org"\nvault = "vault"\nstate = "state"\n'
+            'url = "https://backup.example.org:8443"\nrecipients = ["admin.pem"]\n'
+        )
+
+    def enroll(self, host: str, kind: str = "duplicity", enrolled: str = "2026-01-01T00:00:00Z") -> None:
+        """Let a host in."""
+        (self.vault / host).mkdir()
+        (self.folder / "state" / "hosts" / f"{host}.toml").write_text(
+            f'host = "{host}"\nkind = "{kind}"\nenrolled = "{enrolled}"\n'
+        )
+
+    def drop(self, host: str, name: str, octets: bytes, when: datetime, ledger: bool = True) -> None:
+        """What the door does: the file, and a line in the ledger."""
+        (self.vault / host / name).write_bytes(octets)
+        if ledger:
+            book = Ledger(self.folder / "state" / "ledger.sqlite")
+            book.record(Drop(host, name, len(octets), digest(octets), when.timestamp()))
+            book.close()
+
+    def put(
+        self,
+        host: str,
+        key: SetKey,
+        when: datetime,
+        *,
+        sizes: tuple[int, ...] = (9000, 4000),
+        recipients: list[Recipient] | None = None,
+        names: list[str] | None = None,
+        receipt: bool = True,
+        ledger: bool = True,
+        previous: str | None = None,
+    ) -> None:
+        """A whole set: volumes of these sizes, or files of these names."""
+        if names is None:
+            names = [f"{key.stem}.vol{n}.difftar.p7m" for n in range(1, len(sizes) + 1)]
+            names += [key.signatures_name, key.manifest_name]
+            sizes = (*sizes, 900, 300)
+        files = []
+        for name, size in zip(names, sizes, strict=True):
+            # Not compressible, so that sizes are what they are.
+            plaintext = hashes_stream(name, size)
+            octets = seal(plaintext, recipients or self.recipients)
+            self.drop(host, name, octets, when, ledger)
+            files.append(ReceiptFile(name, len(octets), digest(octets)))
+        if receipt:
+            self.receipt(host, key, files, when, ledger=ledger, previous=previous)
+
+    def receipt(
+        self,
+        host: str,
+        key: SetKey,
+        files: list[ReceiptFile],
+        when: datetime,
+        *,
+        ledger: bool = True,
+        previous: str | None = None,
+    ) -> None:
+        """The receipt of a set."""
+        if previous is None:
+            previous = self._previous.get(host, "")
+        stamp = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+        octets = Receipt(
+            host=host,
+            set=key.stem,
+            type=key.type,
+            started=stamp,
+            finished=stamp,
+            files=tuple(files),
+            recipients=tuple(recipient.fingerprint for recipient in self.recipients),
+            tool="nightdrop test",
+            source=Source(("/etc",), 10_000, 10, 0),
+            previous=previous,
+        ).to_bytes()
+        self.drop(host, key.receipt_name, octets, when, ledger)
+        self._previous[host] = digest(octets)
+
+    def full(self, host: str, when: datetime, **more: object) -> SetKey:
+        """A full by duplicity."""
+        key = SetKey("duplicity", format_time(when), "full")
+        self.put(host, key, when + timedelta(minutes=1), **more)  # type: ignore[arg-type]
+        return key
+
+    def inc(self, host: str, base: SetKey, when: datetime, **more: object) -> SetKey:
+        """An incremental by duplicity."""
+        key = SetKey("duplicity", format_time(when), "inc", base.end)
+        more.setdefault("sizes", (700,))
+        self.put(host, key, when + timedelta(minutes=1), **more)  # type: ignore[arg-type]
+        return key
+
+
+def hashes_stream(seed: str, size: int) -> bytes:
+    """Octets that cannot be compressed, always the same for a seed."""
+    import random
+
+    return random.Random(seed).randbytes(size)
+
+
+class Shelves:
+    """A mirror's folder, whoever filled it: what a test damages and judges."""
+
+    def __init__(self, config: Path, host: str, now: float) -> None:
+        self.config = config
+        self.mirror = load_mirror(config)
+        self.host = host
+        self.now = now
+
+    @property
+    def folder(self) -> Path:
+        """The host's folder."""
+        return self.mirror.vault / self.host
+
+    def name(self, part: str, set_type: str = "full", number: int = 0) -> str:
+        """The name of a file of the first, or of another, set of a type."""
+        names = sorted(path.name for path in self.folder.iterdir())
+        parsed = [found for name in names if (found := parse_name(name)) is not None]
+        keys = sorted({each.set for each in parsed if each.set.type == set_type}, key=lambda k: k.end)
+        return next(each.name for each in parsed if each.set == keys[number] and each.part == part)
+
+    def path(self, part: str, set_type: str = "full", number: int = 0) -> Path:
+        """The same, as a path."""
+        return self.folder / self.name(part, set_type, number)
+
+    def remove_set(self, set_type: str, number: int = 0) -> None:
+        """Take a set away, every file of it."""
+        parsed = parse_name(self.name("manifest", set_type, number))
+        assert parsed is not None
+        for path in list(self.folder.iterdir()):
+            found = parse_name(path.name)
+            if found is not None and found.set == parsed.set:
+                path.unlink()
+
+    def forget(self) -> None:
+        """Lose the ledger."""
+        for path in self.mirror.state.glob("ledger.sqlite*"):
+            path.unlink()
+
+    def check(self, after: float = 0) -> Report:
+        """Judge the mirror, so many seconds later."""
+        return judge_mirror(self.mirror, self.now + after)
+
+    def codes(self, after: float = 0) -> list[str]:
+        """The codes of all that is found."""
+        return [finding.code for finding in self.check(after).findings]
