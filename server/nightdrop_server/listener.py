@@ -1,0 +1,204 @@
+"""The listener: cheroot accepts connections, keeps the idle ones and hands the busy ones to its threads.
+
+This is the one module that relies on cheroot's insides. It was written for the version below, and a test
+fails when another is installed: read what changed in cheroot's `server.py`, `connections.py` and
+`workers/threadpool.py` before raising it. What differs from stock cheroot, each for a measured reason:
+a new connection waits in the selector until it says something, and a TLS handshake happens in a worker,
+so that silent clients hold no thread and never the accept loop; what is said on a connection is ours
+(`conversation.py`), so nothing of a refused body is read into memory and no head is taken that
+another server would read differently; heads that dribble and bodies that crawl are ended.
+"""
+
+import resource
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from cheroot.errors import FatalSSLAlert
+from cheroot.server import HTTPConnection, HTTPServer
+
+from nightdrop_server import log
+from nightdrop_server.answers import Answer
+from nightdrop_server.conversation import Conversation, linger
+from nightdrop_server.request import Request
+from nightdrop_server.wire import Gone, Wire
+
+WRITTEN_FOR: Final = "11.1.2"
+"""The version of cheroot that this module was written and tested for."""
+
+THREADS: Final = 96
+
+SILENT: Final = 20
+"""Seconds after which a connection that has not proved who it is may be closed when it says nothing."""
+
+PATIENT: Final = 280
+"""Seconds more for one that has: a client may pack its next volume for that long."""
+
+Respond = Callable[[Request], Answer]
+
+
+class Connection(HTTPConnection):
+    """One client's connection, from the first byte to the last."""
+
+    server: "Listener"
+    rfile: Wire
+
+    def __init__(self, server: "Listener", sock: socket.socket, _makefile: object) -> None:
+        super().__init__(server, sock, _make_wire)
+        self.parked = False
+        self.conversation: Conversation | None = None
+        self._shaken = not isinstance(sock, ssl.SSLSocket)
+
+    def communicate(self) -> bool:
+        """Take one request and answer it; whether the connection may be kept for another."""
+        if self.conversation is None:
+            # cheroot sets the address after it made the connection.
+            address = str(self.remote_addr or "-").removeprefix("::ffff:")
+            self.conversation = Conversation(self.rfile, address)
+        self.conversation.begin()
+        self.server.busy.add(self)
+        try:
+            return self._handshake() and self.conversation.exchange(
+                self.server.respond, lambda: bool(self.server.can_add_keepalive_connection)
+            )
+        except Gone:
+            # Nobody is left to answer.
+            return False
+        finally:
+            self.server.busy.discard(self)
+
+    def end(self) -> None:
+        """Make whatever reads or writes here fail now; called from another thread."""
+        try:
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def _handshake(self) -> bool:
+        if self._shaken:
+            return True
+        try:
+            self.socket.do_handshake()
+        except ssl.SSLError as error:
+            if error.reason == "HTTP_REQUEST":
+                self._say_tls()
+            return False
+        except (OSError, ValueError):
+            return False
+        self._shaken = True
+        return True
+
+    def _say_tls(self) -> None:
+        """Tell a client that speaks plain HTTP what it should speak."""
+        sentence = b"this door speaks TLS only: use https:// in the URL\n"
+        head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        try:
+            socket.socket.sendall(self.socket, head % len(sentence) + sentence)
+        except OSError:
+            return
+        linger(self.rfile)
+
+
+class Listener(HTTPServer):
+    """cheroot's server, answering with `respond`, on a socket that is bound already."""
+
+    ConnectionClass = Connection
+    request_queue_size = 256
+    keep_alive_conn_limit = 1024
+    timeout = SILENT
+    shutdown_timeout = 3
+
+    def __init__(self, bound: socket.socket, respond: Respond, tls: ssl.SSLContext | None) -> None:
+        address = bound.getsockname()[:2]
+        super().__init__(address, gateway=None, minthreads=THREADS, server_name="nightdrop")
+        self.respond = respond
+        self.busy: set[Connection] = set()
+        self.ssl_adapter = None if tls is None else _Tls(tls)
+        self._bound = bound
+        _allow_many_descriptors()
+
+    def bind(self, *_family_type_protocol: int) -> socket.socket:
+        """Take the socket that is bound already in place of one of cheroot's own."""
+        self.socket = self._bound
+        return self._bound
+
+    def prepare(self) -> None:
+        """Make everything ready to serve."""
+        super().prepare()
+        threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
+
+    def process_conn(self, conn: Connection) -> None:
+        """Hand a connection that has something to say to a worker; a new one waits for that first."""
+        if conn.parked:
+            super().process_conn(conn)
+        elif self.can_add_keepalive_connection:
+            conn.parked = True
+            super().put_conn(conn)
+        else:
+            conn.close()
+
+    def put_conn(self, conn: Connection) -> None:
+        """Keep an idle connection, for longer if it is a known host's."""
+        super().put_conn(conn)
+        if conn.conversation is not None and conn.conversation.trusted:
+            conn.last_used = time.time() + PATIENT
+
+    def stop(self) -> None:
+        """Stop accepting, end what is under way (nothing of it is kept), and wait for the workers."""
+        for connection in tuple(self.busy):
+            connection.end()
+        super().stop()
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """Put what cheroot has to say into our log, if it matters."""
+        if traceback or level >= 30:
+            log.trouble(f"cheroot: {msg}")
+
+    def _watch(self) -> None:
+        """End connections that dribble or crawl."""
+        while self.ready:
+            time.sleep(1)
+            now = time.monotonic()
+            for connection in tuple(self.busy):
+                if connection.conversation is not None and connection.conversation.overdue(now):
+                    connection.end()
+
+
+class _TlsSocket(ssl.SSLSocket):
+    def shutdown(self, how: int) -> None:
+        # Python's own forgets the TLS layer, and a thread that reads meanwhile would take what is
+        # still encrypted for the body.
+        socket.socket.shutdown(self, how)
+
+
+class _Tls:
+    """What cheroot asks of an SSL adapter."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        context.sslsocket_class = _TlsSocket
+        self._context = context
+
+    def wrap(self, sock: socket.socket) -> tuple[socket.socket, dict[str, str]]:
+        try:
+            wrapped = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except (OSError, ValueError) as error:
+            # The client has gone again already.
+            raise FatalSSLAlert(*error.args) from error
+        return wrapped, {}
+
+    makefile = None
+
+
+def _make_wire(sock: socket.socket, mode: str, _buffer_size: int) -> Wire | None:
+    """What cheroot asks of a file over a socket; answers go through the same wire."""
+    return Wire(sock) if "r" in mode else None
+
+
+def _allow_many_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else 65536
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,76 @@
+"""`nightdrop enroll`: let a host drop on this mirror, and make its bundle."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nightdrop.enrolment import HOST_KINDS, EnrolledHost
+from nightdrop.errors import ExitStatus, UsageError
+from nightdrop.mirror import DEFAULT_PATH, load_mirror
+from nightdrop.text import count, parse_size
+
+DESCRIPTION = """\
+Let a host drop on this mirror: make its folder, its password and its bundle, the one file that
+the host needs. It works while the mirror serves, and before it ever did.
+
+With -o naming the bundle that another mirror made for the same host, this mirror is added to it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("host", metavar="HOST", help="the host's name, such as web1")
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
+    )
+    parser.add_argument(
+        "--kind", choices=HOST_KINDS, default="duplicity", help="what it runs (%(default)s)"
+    )
+    parser.add_argument("--quota", metavar="SIZE", help="how much it may keep here, such as 100G")
+    parser.add_argument("--again", action="store_true", help="it is enrolled; give it a new password")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="the bundle to make or add to (standard output)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Enrol the host and hand out its bundle."""
+    from nightdrop_server import enrolling
+    from nightdrop_server.files import write_private
+    from nightdrop_server.recipients import load_recipients
+
+    # Everything that can be wrong is looked at before the first change.
+    enrolling.check_host_name(arguments.host)
+    quota = _quota(arguments.quota)
+    mirror = load_mirror(arguments.config)
+    recipients = load_recipients(mirror)
+    output: Path | None = arguments.output
+    begun = enrolling.begun_bundle(output, arguments.host) if output else None
+
+    host = EnrolledHost(arguments.host, arguments.kind, enrolling.now(), quota)
+    entry = enrolling.enrol(mirror, host, again=arguments.again)
+    bundle = enrolling.merged_bundle(begun, host.name, entry, recipients)
+    text = enrolling.bundle_text(bundle)
+    if output is None:
+        sys.stdout.write(text)
+        return ExitStatus.DONE
+    write_private(output, text.encode(), replace=begun is not None)
+    mirrors = ", ".join(known.name for known in bundle.mirrors)
+    print(
+        f"nightdrop: {host.name} may drop on {mirror.name}; its bundle is {output} "
+        f"({count(len(bundle.mirrors), 'mirror')}: {mirrors}; "
+        f"{count(len(bundle.recipients), 'recipient')})"
+    )
+    return ExitStatus.DONE
+
+
+def _quota(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        quota = parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--quota: {error}") from error
+    if quota <= 0:
+        raise UsageError("--quota: a host that may keep nothing cannot drop", "leave it out for no quota")
+    return quota

@@ -1,0 +1,140 @@
+"""The bytes of one connection: lines for heads and chunk sizes, and bodies straight into a buffer.
+
+cheroot's own reader copies a body several times over; here it goes from the socket into the buffer
+that is hashed and written. Only what was received together with a head is ever held back.
+"""
+
+import socket
+import ssl
+import struct
+import time
+from typing import Final
+
+IDLE: Final = 20
+"""Longest wait for the next byte of a request, or for room to send an answer, in seconds."""
+
+_LINE_READ = 8192
+
+
+class TooLong(Exception):  # noqa: N818
+    """A line does not end where it has to."""
+
+
+class Gone(Exception):  # noqa: N818  not a fault of ours either
+    """The client closed the connection, lost it, or has been silent for too long (`silent`)."""
+
+    def __init__(self, silent: bool) -> None:
+        super().__init__("silent" if silent else "gone")
+        self.silent = silent
+
+
+class Wire:
+    """A connected socket, plain or TLS, with the little that was read ahead of it.
+
+    `received` counts the octets that came in so far; `receiving` is true while it waits for more.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.closed = False
+        self.received = 0
+        self.receiving = False
+        self._socket = sock
+        self._ahead = b""
+        self._at = 0
+        if isinstance(sock, ssl.SSLSocket):
+            self._fill_flags = 0
+            sock.settimeout(IDLE)
+        else:
+            # With a Python timeout the socket does not block and MSG_WAITALL means nothing; with the
+            # kernel's own timeout one call fills a whole buffer.
+            self._fill_flags = socket.MSG_WAITALL
+            sock.settimeout(None)
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", IDLE, 0))
+
+    def has_data(self) -> bool:
+        """Whether bytes are waiting that a look at the socket alone would not show."""
+        return self._at < len(self._ahead) or (
+            isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        )
+
+    def close(self) -> None:
+        """Forget what was read ahead; the socket is closed by who opened it."""
+        self.closed = True
+        self._ahead = b""
+
+    def line(self, limit: int) -> bytes:
+        """The next line with its line feed; Gone, or TooLong where none ends within `limit` octets."""
+        line = b""
+        while not line.endswith(b"\n"):
+            if self._at >= len(self._ahead):
+                self._ahead, self._at = self._receive(_LINE_READ), 0
+            end = self._ahead.find(b"\n", self._at) + 1 or len(self._ahead)
+            line += self._ahead[self._at : end]
+            self._at = end
+            if len(line) > limit:
+                raise TooLong
+        return line
+
+    def into(self, view: memoryview) -> int:
+        """Receive into `view` (not empty), and say how many octets: at least one; Gone at the end."""
+        if self._at < len(self._ahead):
+            octets = min(len(view), len(self._ahead) - self._at)
+            view[:octets] = self._ahead[self._at : self._at + octets]
+            self._at += octets
+            return octets
+        self.receiving = True
+        try:
+            octets = self._socket.recv_into(view, len(view), self._fill_flags)
+        except OSError as error:
+            raise _gone(error) from error
+        finally:
+            self.receiving = False
+        return self._counted(octets)
+
+    def send(self, octets: bytes) -> None:
+        """Send all of it; Gone if the client does not take it."""
+        try:
+            self._socket.sendall(octets)
+        except OSError as error:
+            raise _gone(error) from error
+
+    def linger(self, seconds: float, octets: int) -> None:
+        """Let the client read our answer although we did not read all it sends: stop sending, and throw
+        away what still comes, for so long and so much at most. Closing at once would reset the
+        connection, and the answer could be lost on its way.
+        """
+        end = time.monotonic() + seconds
+        # On TLS, too, the bytes are only thrown away: nobody decrypts them.
+        try:
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+            socket.socket.settimeout(self._socket, seconds / 2)
+            while octets > 0 and time.monotonic() < end:
+                thrown = len(socket.socket.recv(self._socket, 65536))
+                if not thrown:
+                    return
+                octets -= thrown
+        except OSError:
+            return
+
+    def _receive(self, octets: int) -> bytes:
+        self.receiving = True
+        try:
+            received = self._socket.recv(octets)
+        except OSError as error:
+            raise _gone(error) from error
+        finally:
+            self.receiving = False
+        self._counted(len(received))
+        return received
+
+    def _counted(self, octets: int) -> int:
+        if not octets:
+            raise Gone(silent=False)
+        self.received += octets
+        return octets
+
+
+def _gone(error: OSError) -> Gone:
+    # BlockingIOError is how SO_RCVTIMEO looks from Python.
+    return Gone(silent=isinstance(error, BlockingIOError | TimeoutError))
