@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from nightdrop_check import chains
-from nightdrop_check.findings import some
 from nightdrop_check.shelf import Shelf, ShelfSet, lacking
+from nightdrop_check.words import part_of_set, some
 
 UNDERWAY: Final = 24 * 3600
 """Seconds after its last file in which an unfinished newest set is taken to be still arriving."""
@@ -47,7 +47,7 @@ def standings(shelf: Shelf, now: float) -> list[Standing]:
 def _standing(shelf: Shelf, each: ShelfSet, *, done: bool, claimed: bool, recent: bool) -> Standing:
     """How far one set got: `recent` is that it may still be arriving."""
     if each.absent:
-        names = [file.name for file in each.absent]
+        names = [part_of_set(file.name) for file in each.absent]
         is_not, it = ("is not", "it") if len(names) == 1 else ("are not", "them")
         return Standing(each, "damaged", f"{some(names)} {is_not} there, and its receipt names {it}")
     if each.receipt is not None and (lacks := lacking(each.key, each.stated)):

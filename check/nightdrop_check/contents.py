@@ -162,7 +162,8 @@ def _difference(differs: list[_Known], facts: Facts) -> str:
     for known in differs:
         if known.size != facts.size:
             return f"{facts.size:,} octets are there, and {known.source} says {known.size:,}"
-    return f"its bytes are not those that {' and '.join(known.source for known in differs)} tell of"
+    verb = "says" if len(differs) == 1 else "say"
+    return f"its bytes are not what {' and '.join(known.source for known in differs)} {verb}"
 
 
 def _worth_reading(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:

@@ -52,20 +52,6 @@ def sort(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=order))
 
 
-def some(names: Iterable[str], most: int = 3) -> str:
-    """Names as a sentence takes them: the first few, harmless, and how many more."""
-    shown = list(names)
-    texts = [harmless(name, 120) for name in shown[:most]]
-    if (more := len(shown) - most) > 0:
-        return f"{', '.join(texts)} and {more:,} more"
-    return " and ".join(texts) if len(texts) < 3 else f"{texts[0]}, {texts[1]} and {texts[2]}"
-
-
-def listed(names: Iterable[str], most: int = 100) -> list[str]:
-    """Names as data takes them: harmless, and at most so many."""
-    return [harmless(name) for _, name in zip(range(most), names, strict=False)]
-
-
 def _fact(value: Fact) -> Fact:
     if isinstance(value, str):
         return printable(value)

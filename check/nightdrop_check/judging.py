@@ -142,6 +142,8 @@ def _summary(host: str, shelf: Shelf | None, findings: list[Finding]) -> HostSum
     severities = {finding.severity for finding in findings}
     worst: State = "error" if "error" in severities else "warning" if "warning" in severities else "well"
     codes = dict.fromkeys(finding.code for finding in findings if finding.severity == worst)
+    if worst == "well" and shelf is not None and not shelf.done:
+        worst = "waiting"
     if shelf is None:
         worst, codes = "error", {"could-not-look": None}
     done = shelf.done if shelf else []

@@ -6,9 +6,9 @@ from typing import Final, Literal
 from nightdrop.text import count
 from nightdrop_check.findings import Finding, Severity
 
-State = Literal["well", "warning", "error"]
+State = Literal["well", "waiting", "warning", "error"]
 
-RECENT: Final = 40
+RECENT: Final = 32
 """How many of a host's sets a chart shows."""
 
 
@@ -24,8 +24,10 @@ class SetSize:
 
 @dataclass(frozen=True)
 class HostSummary:
-    """One enrolled host. Times of receipt are epoch seconds, None where there is no finished set;
-    `sets` are finished ones; `size` is all it has in the vault, in octets; `recent` goes oldest first.
+    """One enrolled host; it is "waiting" while it has dropped nothing yet and need not have.
+
+    Times of receipt are epoch seconds, None where there is no finished set; `sets` are finished ones;
+    `size` is all it has in the vault, in octets; `recent` goes oldest first.
     """
 
     name: str
@@ -59,10 +61,12 @@ class Report:
     @property
     def headline(self) -> str:
         """The report in one line: `backup.example.org: 7 of 8 hosts well, 2 errors`."""
-        well = sum(host.state != "error" for host in self.hosts)
+        well = sum(host.state in ("well", "warning") for host in self.hosts)
         parts = [f"{well} of {count(len(self.hosts), 'host')} well"]
         if not self.hosts:
             parts = ["no host is enrolled"]
+        if waiting := sum(host.state == "waiting" for host in self.hosts):
+            parts.append(f"{waiting:,} waiting for its first backup")
         parts += [
             count(number, noun) for noun in ("error", "warning") if (number := self.number_of(noun))
         ]

@@ -1,5 +1,7 @@
 """The report as a page: one static file of HTML, without script, that looks nothing up elsewhere."""
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from nightdrop import __version__
 from nightdrop.errors import NightdropError
@@ -63,7 +66,7 @@ def to_page(report: Report) -> str:
         at=_date(report.at),
         age=lambda received: report_text.age(report, received),
         date=_date,
-        state=report_text.state,
+        commands=_commands,
         size=format_size,
         count=count,
         bars=lambda host: list(_bars(host)),
@@ -76,8 +79,8 @@ def to_page(report: Report) -> str:
 def _bars(host: HostSummary) -> Iterator[Bar]:
     largest = max((each.size for each in host.recent), default=0) or 1
     for number, each in enumerate(host.recent):
-        # Two units at least, so that a small incremental is still seen to have come.
-        height = max(2.0, round(_HEIGHT * each.size / largest, 1))
+        # By the root, and two units at least, so that a small incremental is seen beside a full.
+        height = max(2.0, round(_HEIGHT * math.sqrt(each.size / largest), 1))
         title = f"{_date(each.received)}: {format_size(each.size)} ({_type(each.type)})"
         yield Bar(number * (_BAR + _GAP), round(_HEIGHT - height, 1), _BAR, height, each.type, title)
 
@@ -92,6 +95,11 @@ def _chart_text(host: HostSummary) -> str:
         f"sizes of the last {count(len(sizes), 'set')}: {format_size(min(sizes))} to "
         f"{format_size(max(sizes))}, the last {format_size(last.size)} ({_type(last.type)})"
     )
+
+
+def _commands(hint: str) -> Markup:
+    """A hint, with what it puts between backticks set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(hint))))  # noqa: S704
 
 
 def _type(set_type: str) -> str:

@@ -3,11 +3,12 @@
 import textwrap
 from typing import Final
 
-from nightdrop.text import count, format_duration, format_size
+from nightdrop.text import count, format_size
 from nightdrop_check.findings import Finding
 from nightdrop_check.report import HostSummary, Report
+from nightdrop_check.words import ago
 
-_COLOURS: Final = {"error": "31", "warning": "33", "info": "36", "well": "32"}
+_COLOURS: Final = {"error": "31", "warning": "33", "info": "36", "well": "32", "waiting": "36"}
 _WIDTH: Final = 100
 
 
@@ -28,12 +29,12 @@ def to_text(report: Report, colour: bool = False) -> str:
 
 def age(report: Report, received: float | None) -> str:
     """How long ago something came, in words; a dash where nothing did."""
-    return "-" if received is None else f"{format_duration(max(0.0, report.at - received))} ago"
+    return "-" if received is None else ago(report.at - received)
 
 
 def state(host: HostSummary) -> str:
     """A host's state in words: `well`, or what is wrong with it."""
-    return ", ".join(host.codes) if host.codes and host.state != "well" else host.state
+    return ", ".join(host.codes or (host.state,))
 
 
 def _table(report: Report, colour: bool) -> list[str]:

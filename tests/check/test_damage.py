@@ -98,7 +98,7 @@ def test_receipt_removed(shelves: Shelves) -> None:
     finding = only(shelves)
     assert (finding.code, finding.severity) == ("incomplete", "error")
     assert "was here once and is gone" in finding.sentence
-    assert "2 later sets build on it" in finding.sentence
+    assert "2 later sets cannot be restored without it" in finding.sentence
 
 
 @pytest.mark.parametrize("which", [("full", 0), ("inc", 0)])

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from nightdrop.text import count
 from nightdrop_check.chains import Gap, gaps
-from nightdrop_check.findings import Finding, Severity, listed, some
+from nightdrop_check.findings import Finding, Severity
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import View
+from nightdrop_check.words import listed, some
 
 
 def judge(view: View) -> Iterator[Finding]:

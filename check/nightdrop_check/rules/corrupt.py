@@ -18,5 +18,5 @@ def judge(view: View) -> Iterator[Finding]:
     for each in view.shelf.sets:
         if each.receipt_state == "wrong":
             name = each.key.receipt_name
-            sentence = f"{name} is no receipt: {each.receipt_problem}"
+            sentence = f"the receipt of {each.stem} is no receipt: {each.receipt_problem}"
             yield Finding("corrupt", "error", view.host, name, sentence, _HINT, {"files": [name]})

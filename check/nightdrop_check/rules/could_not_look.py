@@ -15,5 +15,5 @@ def judge(view: View) -> Iterator[Finding]:
     for each in view.shelf.sets:
         if each.receipt_state == "unreadable":
             name = each.key.receipt_name
-            sentence = f"{name} is not readable: {each.receipt_problem}"
+            sentence = f"the receipt of {each.stem} is not readable: {each.receipt_problem}"
             yield Finding("could-not-look", "error", view.host, name, sentence, HINT, {"files": [name]})

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from nightdrop.text import format_duration, format_size
+from nightdrop.text import count, format_size
 from nightdrop_check.chains import building_on
 from nightdrop_check.completeness import Standing, standings
-from nightdrop_check.findings import Finding, Severity, listed
+from nightdrop_check.findings import Finding, Severity
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import View
+from nightdrop_check.words import ago, listed
 
 
 def judge(view: View) -> Iterator[Finding]:
@@ -17,53 +18,68 @@ def judge(view: View) -> Iterator[Finding]:
         return  # `missing` tells that no set is finished
     for each in standing:
         if each.state == "damaged":
-            yield _damaged(view, each, "error", f"the set {each.set.stem} cannot be restored from here")
+            yield _damaged(view, each)
         elif each.state == "elsewhere":
-            sentence = f"the set {each.set.stem} is not finished here"
-            yield _damaged(view, each, _severity_elsewhere(view, each.set), sentence)
+            yield _elsewhere(view, each)
         elif each.state == "leftover":
             yield _leftover(view, each)
 
 
-def _severity_elsewhere(view: View, each: ShelfSet) -> Severity:
-    """An error while the newest backup hangs by it. A later full mends that, and nothing mends the set
-    itself, so it is not repeated for years.
-    """
-    later = [o for o in view.shelf.done if o.key.kind == each.key.kind and o.key.end > each.key.end]
-    if not any(other.key.type == "full" for other in later) and building_on(view.shelf, each.key):
-        return "error"
-    old = view.now - each.newest_file > view.mirror.full_late_after
-    return "info" if old else "warning"
-
-
-def _damaged(view: View, standing: Standing, severity: Severity, sentence: str) -> Finding:
+def _damaged(view: View, standing: Standing) -> Finding:
     each = standing.set
-    lost = building_on(view.shelf, each.key)
-    also = f"; {len(lost)} later sets build on it" if len(lost) > 1 else ""
-    also = "; a later set builds on it" if len(lost) == 1 else also
+    return Finding(
+        "incomplete",
+        "error",
+        view.host,
+        each.stem,
+        f"{each.stem} cannot be restored from here: {standing.why}{_lost(view, each)}",
+        "look at this mirror's disk, and who was on it; the other mirror may have the set; "
+        "a new full makes this mirror whole again",
+        {"absent": listed(file.name for file in each.absent), "building_on": _building_on(view, each)},
+    )
+
+
+def _elsewhere(view: View, standing: Standing) -> Finding:
+    each = standing.set
+    # An error while the newest backup hangs by it. A later full mends that, and nothing mends the set
+    # itself, so it is not repeated for years.
+    later = [o for o in view.shelf.done if o.key.kind == each.key.kind and o.key.end > each.key.end]
+    severity: Severity = (
+        "info" if view.now - each.newest_file > view.mirror.full_late_after else "warning"
+    )
+    if not any(other.key.type == "full" for other in later) and _building_on(view, each):
+        severity = "error"
     return Finding(
         "incomplete",
         severity,
         view.host,
         each.stem,
-        f"{sentence}: {standing.why}{also}",
-        "look at this mirror's disk, and who was on it, unless it was away then; the other mirror may "
-        "have the set; a new full makes this mirror whole again",
-        {"absent": listed(file.name for file in each.absent), "building_on": len(lost)},
+        f"{each.stem} was not finished on this mirror: {standing.why}{_lost(view, each)}",
+        "if this mirror was away for a part of that run, the other one has the set; "
+        "a new full makes this mirror whole again",
+        {"absent": [], "building_on": _building_on(view, each)},
     )
+
+
+def _building_on(view: View, each: ShelfSet) -> int:
+    return len(building_on(view.shelf, each.key))
+
+
+def _lost(view: View, each: ShelfSet) -> str:
+    number = _building_on(view, each)
+    return f"; {count(number, 'later set')} cannot be restored without it" if number else ""
 
 
 def _leftover(view: View, standing: Standing) -> Finding:
     each = standing.set
     newer = any(o.key.kind == each.key.kind and o.key.end > each.key.end for o in view.shelf.done)
-    age = format_duration(view.now - each.newest_file)
-    size = format_size(each.size)
+    age, size = ago(view.now - each.newest_file), format_size(each.size)
     return Finding(
         "incomplete",
         "info" if newer else "warning",
         view.host,
         each.stem,
-        f"the set {each.stem} was never finished; its last file came {age} ago ({size} lie there)"
+        f"{each.stem} was never finished; its last file came {age} ({size} lie there)"
         + (", and a later set is complete" if newer else ""),
         "nothing is lost; its files may be removed here to make room"
         if newer

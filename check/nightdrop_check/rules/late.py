@@ -6,10 +6,10 @@ everything is told of once.
 
 from collections.abc import Iterator
 
-from nightdrop.text import format_duration
 from nightdrop_check.findings import Fact, Finding, Severity
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import View
+from nightdrop_check.words import ago
 
 
 def judge(view: View) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def judge(view: View) -> Iterator[Finding]:
             yield _finding(
                 view,
                 newest,
-                f"the newest set{what} came {format_duration(age)} ago",
+                f"the newest set{what} came {ago(age)}",
                 f"run `nightdrop backup` on {view.host} and see what it says"
                 if kind == "duplicity"
                 else f"see on {view.host} why its backup did not run or did not get through",
@@ -38,7 +38,7 @@ def judge(view: View) -> Iterator[Finding]:
             yield _finding(
                 view,
                 newest,
-                f"the newest full{what} came {format_duration(age)} ago; a long chain restores slowly, "
+                f"the newest full{what} came {ago(age)}; a long chain restores slowly, "
                 "and breaks where any of its sets does",
                 f"run `nightdrop backup --full` on {view.host}, or see why fulls are due so rarely there"
                 if kind == "duplicity"

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from nightdrop.text import count, format_duration
+from nightdrop.text import count
 from nightdrop_check.completeness import standings
 from nightdrop_check.findings import Fact, Finding
 from nightdrop_check.view import View
+from nightdrop_check.words import ago, span
 
 
 def judge(view: View) -> Iterator[Finding]:
@@ -26,11 +27,11 @@ def judge(view: View) -> Iterator[Finding]:
         )
     elif age is not None and age <= view.mirror.late_after:
         begun = ", but something is on its way" if standing else ""
-        sentence = f"nothing yet; it was enrolled {format_duration(max(age, 0))} ago{begun}"
+        sentence = f"nothing yet; it was enrolled {ago(age)}{begun}"
         yield Finding("missing", "info", view.host, "", sentence, "", data)
     else:
         begun = f", only {count(len(standing), 'unfinished set')}" if standing else ""
-        enrolled = "" if age is None else f" in the {format_duration(age)} since it was enrolled"
+        enrolled = "" if age is None else f" in the {span(age)} since it was enrolled"
         yield _finding(
             view,
             f"no complete set has come{enrolled}{begun}",

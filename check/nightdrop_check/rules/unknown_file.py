@@ -6,8 +6,9 @@ The door lets none of it in but for additions to a finished set, so somebody els
 from collections.abc import Iterator
 
 from nightdrop.text import count, format_size
-from nightdrop_check.findings import Finding, listed, some
+from nightdrop_check.findings import Finding
 from nightdrop_check.view import View
+from nightdrop_check.words import listed, some
 
 
 def judge(view: View) -> Iterator[Finding]:

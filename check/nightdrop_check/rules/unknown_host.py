@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from nightdrop.text import harmless
-from nightdrop_check.findings import Finding, listed, some
+from nightdrop_check.findings import Finding
 from nightdrop_check.view import House
+from nightdrop_check.words import listed, some
 
 # What a file system makes by itself at its root; a vault often is the root of a disk of its own.
 _OF_THE_FILE_SYSTEM = ("lost+found",)
