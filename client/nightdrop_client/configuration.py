@@ -44,14 +44,14 @@ def load_client(path: Path) -> Client:
     """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""
     section = load(path, "client configuration")
     folders = section.table("folders")
-    bundle_path = section.file("bundle", "bundle.toml").absolute()
+    bundle_path = section.file("bundle", "bundle.toml")
     bundle = load_bundle(bundle_path)
     client = Client(
         path=path,
         bundle_path=bundle_path,
         bundle=bundle,
         recipients=tuple(parse_recipients("\n".join(bundle.recipients).encode(), "the bundle")),
-        state=section.file("state", "/var/lib/nightdrop/client").absolute(),
+        state=section.file("state", "/var/lib/nightdrop/client"),
         include=tuple(_source(folders, name) for name in folders.texts("include")),
         exclude=tuple(_pattern(folders, pattern) for pattern in folders.texts("exclude", [])),
         full_every=section.duration("full_every", "30D"),

@@ -70,8 +70,9 @@ class Section:
         return value
 
     def file(self, key: str, default: object = _REQUIRED) -> Path:
-        """The path at `key`; a relative one is taken from the configuration file's folder."""
-        return self.path.parent / self.text(key, default, "the path of a file or folder")
+        """The path at `key`, made absolute; a relative one is from the configuration file's folder."""
+        text = self.text(key, default, "the path of a file or folder")
+        return (self.path.parent / text).absolute()
 
     def table(self, key: str) -> "Section":
         """The table at `key`, empty when it is not there."""

@@ -20,6 +20,7 @@ from nightdrop.engine.events import Event, EventWriter
 from nightdrop.engine.inside import run_duplicity
 from nightdrop.errors import VaultError
 from nightdrop.vault import FolderVault
+from nightdrop_restore.link_times import restore_link_times
 
 URL: Final = "nightdrop:///vault"
 
@@ -44,6 +45,7 @@ def main() -> None:
     """Run duplicity as the order says; leaves with duplicity's exit status."""
     order = Order(**json.loads(Path(sys.argv[1]).read_text()))
     events = EventWriter(int(sys.argv[2]))
+    restore_link_times()
     run_duplicity(order.arguments, events, lambda: _register(order, events))
     events.tell(Event("finished"))
 

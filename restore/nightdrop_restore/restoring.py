@@ -57,6 +57,7 @@ def restore(origin: Origin, folder: Path, path: str, numeric_owner: bool, on_fet
     begun = time.monotonic()
     below = path.strip("/")
     _require_empty(folder)
+    _require_key(origin)
     options = ["--numeric-owner"] if numeric_owner else []
     if below:
         options += ["--path-to-restore", below]
@@ -151,6 +152,16 @@ def _apply_supplement(origin: Origin, folder: Path, below: bytes) -> list[bytes]
             f"{error.message}"
         ) from error
     return apply_supplement(supplement, folder, below)
+
+
+def _require_key(origin: Origin) -> None:
+    """Open the smallest envelope of the chain, so that a wrong key is told before anything is written."""
+    name = origin.chain[-1].key.manifest_name
+    try:
+        with origin.vault.open(origin.host, name) as file:
+            open_envelope(file.read, lambda _octets: None, [origin.key])
+    except EnvelopeError as error:
+        raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
 
 
 def _require_empty(folder: Path) -> None:

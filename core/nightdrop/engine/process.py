@@ -64,7 +64,7 @@ class Engine:
         """The error to raise when it did not do `what` it was for, with the last that it said."""
         said = f"duplicity ended with status {self.status}"
         if self.errors:
-            said = harmless(self.errors[-1].strip().split("\n")[-1])
+            said = harmless(_telling_line(self.errors[-1]))
         return NightdropError(f"{what}: {said}", f"all that duplicity said is in {self.log}")
 
     def _note(self, event: Event) -> None:
@@ -72,6 +72,13 @@ class Engine:
             self.errors.append(event.text)
         elif event.kind == "warning":
             self.warnings.append(event.text)
+
+
+def _telling_line(message: str) -> str:
+    """The one line of a message of duplicity's that tells most: its stand-in's, or else the last."""
+    lines = [line for line in message.strip().split("\n") if not line.startswith("=====")]
+    told = [line.removeprefix("gpgsm: ") for line in lines if line.startswith("gpgsm: ")]
+    return (told or lines or [""])[-1]
 
 
 def _environment() -> dict[str, str]:
