@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, NamedTuple
 
+from nightdrop.envelope import der
+from nightdrop.envelope.algorithms import AUTH_ENVELOPED_DATA, ENVELOPED_DATA
 from nightdrop.envelope.inspection import Inspection, inspect_envelope
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError, VaultError
@@ -32,13 +34,15 @@ _PIECE = 1024 * 1024
 @dataclass(frozen=True)
 class Facts:
     """What reading a file told: octets and SHA-256 (hex), and what the envelope says of itself, or why
-    it is none. `problem` is why it could not be read; then nothing else is known.
+    it is none, though it may begin as one. `problem` is why it could not be read; then nothing else is
+    known.
     """
 
     size: int = 0
     sha256: str = ""
     inspection: Inspection | None = None
     no_envelope: str = ""
+    begins_as_one: bool = False
     problem: str = ""
 
 
@@ -103,10 +107,21 @@ def read_facts(vault: Vault, host: str, file: ShelfFile) -> Facts:
             try:
                 inspection = inspect_envelope(stream)
             except EnvelopeError as error:
-                return Facts(size, sha256, no_envelope=error.message)
+                stream.seek(0)
+                begins = begins_as_envelope(stream.read(64))
+                return Facts(size, sha256, no_envelope=error.message, begins_as_one=begins)
             return Facts(size, sha256, inspection)
     except (VaultError, OSError) as error:
         return Facts(problem=str(error))
+
+
+def begins_as_envelope(head: bytes) -> bool:
+    """Whether a file's first octets, however few, are those of an envelope (RFC 5652, section 3)."""
+    if head[:1] != bytes((der.SEQUENCE,)):
+        return False
+    length = 1 + (head[1] & 0x7F if len(head) > 1 and head[1] > 0x80 else 0)
+    rest = head[1 + length :]
+    return any(rest[: len(oid)] == oid[: len(rest)] for oid in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA))
 
 
 def judge_file(
@@ -122,7 +137,7 @@ def judge_file(
         code, why = found
         if code == "truncated" and differs and all(known.size == facts.size for known in differs):
             return "corrupt", difference
-        if code == "not-encrypted" and any(known.size > facts.size for known in differs):
+        if code == "not-encrypted" and facts.begins_as_one and any(k.size > facts.size for k in differs):
             return "truncated", difference
         return code, f"{why}; {difference}" if differs else why
     return ("corrupt", difference) if differs else None

@@ -24,7 +24,7 @@ def cut(path: Path, by: int) -> None:
     os.truncate(path, path.stat().st_size - by)
 
 
-def flip(path: Path, at: int = -200) -> None:
+def flip(path: Path, at: int = -30) -> None:
     octets = bytearray(path.read_bytes())
     octets[at] ^= 1
     path.write_bytes(octets)
@@ -57,6 +57,7 @@ DAMAGES: dict[str, tuple[Callable[[Shelves], object], str, str]] = {
     "volume cut in half": (lambda s: cut(s.path("volume"), 4000), "truncated", "error"),
     "volume emptied": (lambda s: os.truncate(s.path("volume"), 0), "truncated", "error"),
     "volume cut in its head": (lambda s: os.truncate(s.path("volume"), 30), "truncated", "error"),
+    "volume of two octets": (lambda s: os.truncate(s.path("volume"), 2), "truncated", "error"),
     "volume goes on": (lambda s: append(s.path("volume"), b"more"), "truncated", "error"),
     "bit flipped": (lambda s: flip(s.path("volume")), "corrupt", "error"),
     "bit flipped at the end": (lambda s: flip(s.path("manifest"), -1), "corrupt", "error"),
@@ -228,5 +229,5 @@ def test_unfinished_set_may_be_on_its_way(shelves: Shelves) -> None:
     book.commit()
     book.close()
     assert shelves.codes() == []
-    finding = only(shelves, after=20 * HOUR)
+    finding = only(shelves, after=30 * HOUR)
     assert (finding.code, finding.severity) == ("incomplete", "warning")

@@ -1,13 +1,19 @@
 """What a rooted client, or somebody on the mirror, may put there: it is told of, and hurts nobody."""
 
+import contextlib
+import io
 import os
 from collections.abc import Callable
 from typing import BinaryIO
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from check.vaults import Mirror, Shelves
-from nightdrop.errors import VaultError
+from check.vaults import Mirror, Shelves, certificate, seal
+from nightdrop.envelope.inspection import inspect_envelope
+from nightdrop.envelope.recipients import parse_recipients
+from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.receipts import MAX_SIZE
 from nightdrop.vault import FolderVault
 from nightdrop_check.findings import Finding
@@ -15,6 +21,9 @@ from nightdrop_check.judging import judge_mirror
 from nightdrop_check.report_json import to_json
 from nightdrop_check.report_page import to_page
 from nightdrop_check.report_text import to_text
+
+OURS, SOMEBODY_ELSE = parse_recipients(certificate("us") + certificate("them"), "test")
+ENVELOPE = seal(b"secret" * 50, [OURS])
 
 ODD_NAMES = [
     b"<script>alert(1)<script>",
@@ -61,11 +70,25 @@ def test_host_folder_that_is_a_link(shelves: Shelves) -> None:
     assert sorted(shelves.codes()) == ["missing", "unknown-host"]
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_envelopes_of_any_bytes_are_judged(data: st.DataObject) -> None:
+    """A good envelope, altered anywhere, is described or refused; nothing else comes out."""
+    octets = bytearray(ENVELOPE)
+    for at in data.draw(st.lists(st.integers(0, 700), min_size=1, max_size=8)):
+        octets[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    with contextlib.suppress(EnvelopeError):
+        found = inspect_envelope(io.BytesIO(octets))
+        assert all(str(recipient).isprintable() for recipient in found.recipients)
+        assert not set(found.recipients) & set(SOMEBODY_ELSE.ids)
+
+
 RECEIPTS: dict[str, Callable[[BinaryIO], object]] = {
     "5 GB": lambda file: file.truncate(5_000_000_000),
     "one octet too many": lambda file: file.write(b" " * (MAX_SIZE + 1)),
     "deep": lambda file: file.write(b"[" * 1_000_000),
     "deep, closed": lambda file: file.write(b'{"a":' * 9 + b"1" + b"}" * 9),
+    "wide": lambda file: file.write(b"[" + b"[]," * 10_000_000 + b"0]"),
     "empty": lambda file: file.write(b""),
     "a number": lambda file: file.write(b"1" * 10_000),
     "not UTF-8": lambda file: file.write(b"\xff" * 99),
@@ -130,7 +153,7 @@ def test_rule_that_cannot_look(shelves: Shelves, monkeypatch: pytest.MonkeyPatch
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(judging, "HOST_RULES", (judge,))
-    codes = [f.code for f in judge_mirror(shelves.mirror, shelves.now).findings]
+    codes = sorted(f.code for f in judge_mirror(shelves.mirror, shelves.now).findings)
     assert codes == ["could-not-look", "late"]
 
 
