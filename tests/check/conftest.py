@@ -1,64 +1,52 @@
 """A good vault, made once by the real client on real mirrors; every test damages a copy of its own."""
 
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from check.vaults import Mirror, Shelves, certificate, hashes_stream
+from check.vaults import Mirror, Shelves, random_octets
 
-import mirrors
-
-HOST = "web1"
+from house import HOST, House, Key
 
 
 @pytest.fixture(scope="session")
-def admin() -> bytes:
+def admin(admin_key: Key) -> bytes:
     """The administrator's certificate."""
-    return certificate("admin")
+    return admin_key.certificate.read_bytes()
 
 
 @pytest.fixture(scope="session")
-def stranger() -> bytes:
+def stranger(other_key: Key) -> bytes:
     """The certificate of somebody else."""
-    return certificate("stranger")
+    return other_key.certificate.read_bytes()
 
 
 @pytest.fixture(scope="session")
-def good_mirror(tmp_path_factory: pytest.TempPathFactory, admin: bytes) -> Path:
+def good_mirror(tmp_path_factory: pytest.TempPathFactory, admin_key: Key) -> Path:
     """One of two mirrors that `nightdrop backup` dropped a full and two incrementals on."""
-    root = tmp_path_factory.mktemp("good")
-    source = root / "source"
-    source.mkdir()
-    config = root / "client.toml"
-    config.write_text(
-        f'bundle = "bundle.toml"\nstate = "client"\nvolume_size = "1M"\n'
-        f'[folders]\ninclude = ["{source}"]\n'
-    )
-    both = []
-    for name in ("mirror-a", "mirror-b"):
-        certificate_file = root / name / "admin.pem"
-        certificate_file.parent.mkdir()
-        certificate_file.write_bytes(admin)
-        both.append(mirrors.Mirror(root, name, [certificate_file]))
-        both[-1].enroll(HOST, root / "bundle.toml")
-    with both[0], both[1]:
+    house = House(tmp_path_factory.mktemp("good"), admin_key)
+    house.start()
+    try:
         for run in ("one", "two", "three"):
-            (source / run).write_bytes(hashes_stream(run, 1_500_000 if run == "one" else 5_000))
-            command = [*mirrors.NIGHTDROP, "backup", "--config", str(config)]
-            subprocess.run(command, check=True)
-    return both[0].root
+            size = 1_500_000 if run == "one" else 5_000
+            (house.source / run).write_bytes(random_octets(run, size))
+            house.backup()
+    finally:
+        house.close()
+    return house.mirrors[0].root
 
 
 @pytest.fixture
-def shelves(good_mirror: Path, tmp_path: Path) -> Shelves:
+def shelves(good_mirror: Path, tmp_path: Path, admin_key: Key) -> Shelves:
     """A copy of the good mirror."""
     copy = tmp_path / "mirror"
     shutil.copytree(good_mirror, copy)
+    shutil.copy(admin_key.certificate, copy / "admin.pem")
     config = copy / "mirror.toml"
-    config.write_text(config.read_text().replace(str(good_mirror), str(copy)))
+    text = config.read_text().replace(str(good_mirror), str(copy))
+    config.write_text(text.replace(str(admin_key.certificate), str(copy / "admin.pem")))
     return Shelves(config, HOST, time.time())
 
 

@@ -150,11 +150,11 @@ def test_sealed_to_somebody_else(shelves: Shelves, stranger: bytes, admin: bytes
     shelves.path("volume").write_bytes(seal(b"x" * 99, them))
     finding = only(shelves)
     assert finding.code == "wrong-recipient"
-    assert "only CN=stranger" in finding.sentence
+    assert "only CN=other" in finding.sentence
     shelves.path("volume").write_bytes(seal(b"x" * 99, us + them))
     finding = only(shelves)
     assert finding.code == "wrong-recipient"
-    assert "CN=stranger" in finding.sentence and "too" in finding.sentence
+    assert "CN=other" in finding.sentence and "too" in finding.sentence
 
 
 def test_many_files_of_a_set_are_one_finding(shelves: Shelves) -> None:

@@ -3,6 +3,7 @@
 For what a real run cannot make in seconds: a year of history, strange clients, damage of every kind.
 """
 
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +62,7 @@ class Mirror:
         self._previous: dict[str, str] = {}
         (folder / "state" / "hosts").mkdir(parents=True)
         self.vault.mkdir()
+        self._ledger = Ledger(folder / "state" / "ledger.sqlite")
         (folder / "admin.pem").write_bytes(pem)
         self.config.write_text(
             'name = "backup.example.org"\nvault = "vault"\nstate = "state"\n'
@@ -78,9 +80,7 @@ class Mirror:
         """What the door does: the file, and a line in the ledger."""
         (self.vault / host / name).write_bytes(octets)
         if ledger:
-            book = Ledger(self.folder / "state" / "ledger.sqlite")
-            book.record(Drop(host, name, len(octets), digest(octets), when.timestamp()))
-            book.close()
+            self._ledger.record(Drop(host, name, len(octets), digest(octets), when.timestamp()))
 
     def put(
         self,
@@ -103,7 +103,7 @@ class Mirror:
         files = []
         for name, size in zip(names, sizes, strict=True):
             # Not compressible, so that sizes are what they are.
-            plaintext = hashes_stream(name, size)
+            plaintext = random_octets(name, size)
             octets = seal(plaintext, recipients or self.recipients)
             self.drop(host, name, octets, when, ledger)
             files.append(ReceiptFile(name, len(octets), digest(octets)))
@@ -153,10 +153,8 @@ class Mirror:
         return key
 
 
-def hashes_stream(seed: str, size: int) -> bytes:
+def random_octets(seed: str, size: int) -> bytes:
     """Octets that cannot be compressed, always the same for a seed."""
-    import random
-
     return random.Random(seed).randbytes(size)
 
 
