@@ -4,6 +4,7 @@ Two ties hold sets together. An incremental names the set it builds on. And ever
 receipt before it (`previous`), so that the mirror, or whoever rules it, cannot withdraw a set unseen.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,9 +33,9 @@ def has_base(shelf: Shelf, each: ShelfSet) -> bool:
     if key.type == "full":
         return True
     if key.start:
-        return any(o.key.kind == key.kind and o.key.end == key.start for o in shelf.sets)
+        return (key.kind, key.start) in shelf.ends
     # Kinds other than duplicity's do not name their base: it is the set of the kind before.
-    return any(o.key.kind == key.kind and o.key.end < key.end for o in shelf.sets)
+    return shelf.first[key.kind] < key.end
 
 
 def building_on(shelf: Shelf, key: SetKey) -> list[ShelfSet]:
@@ -56,6 +57,11 @@ def building_on(shelf: Shelf, key: SetKey) -> list[ShelfSet]:
     return out
 
 
+def bases(shelf: Shelf) -> frozenset[tuple[str, str]]:
+    """Kind and end of every set that a finished incremental names as the one it builds on."""
+    return frozenset((each.key.kind, each.key.start) for each in shelf.done if each.key.start)
+
+
 def claimed(shelf: Shelf) -> frozenset[SetKey]:
     """Sets without a usable receipt that had one once: a later receipt names it as `previous`."""
     return frozenset(culprit.key for _, culprit in _dangling(shelf) if culprit is not None)
@@ -75,10 +81,10 @@ def gaps(shelf: Shelf) -> list[Gap]:
         if not has_base(shelf, each):
             found[each.key] = Gap("base", each, (), 1 + len(building_on(shelf, each.key)))
     gone: dict[SetKey | None, list[SetKey]] = {}
+    ends = [each.key.end for each in done]
     for key, _ in shelf.gone:
-        if any(each.key.end < key.end for each in done):
-            following = next((each.key for each in done if each.key.end > key.end), None)
-            gone.setdefault(following, []).append(key)
+        if (place := bisect_right(ends, key.end)) > 0:
+            gone.setdefault(done[place].key if place < len(done) else None, []).append(key)
     for following, keys in gone.items():
         keys.sort(key=lambda key: key.end)
         if following is not None and following in found:

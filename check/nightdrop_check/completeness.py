@@ -35,16 +35,18 @@ def standings(shelf: Shelf, now: float) -> list[Standing]:
     """How far each set of the host got."""
     done = {each.key for each in shelf.done}
     newest = {each.key.kind: each.key for each in shelf.sets}
-    claimed = chains.claimed(shelf)
+    claimed, bases = chains.claimed(shelf), chains.bases(shelf)
     out = []
     for each in shelf.sets:
         recent = newest[each.key.kind] == each.key and now - each.newest_file < UNDERWAY
-        known = {"done": each.key in done, "claimed": each.key in claimed, "recent": recent}
+        # Only duplicity's names say what an incremental builds on; later receipts say it of every kind.
+        needed = each.key in claimed or (each.key.kind, each.key.end) in bases
+        known = {"done": each.key in done, "needed": needed, "recent": recent}
         out.append(_standing(shelf, each, **known))
     return out
 
 
-def _standing(shelf: Shelf, each: ShelfSet, *, done: bool, claimed: bool, recent: bool) -> Standing:
+def _standing(shelf: Shelf, each: ShelfSet, *, done: bool, needed: bool, recent: bool) -> Standing:
     """How far one set got: `recent` is that it may still be arriving."""
     if each.absent:
         names = [part_of_set(file.name) for file in each.absent]
@@ -58,10 +60,8 @@ def _standing(shelf: Shelf, each: ShelfSet, *, done: bool, claimed: bool, recent
         return Standing(each, "told")
     if each.receipt_was_here:
         return Standing(each, "damaged", "its receipt was here once and is gone")
-    # Only duplicity's names say what an incremental builds on.
-    needed = each.key.kind == "duplicity" and bool(chains.building_on(shelf, each.key))
     if not shelf.uses_receipts and (needed or each.key.manifest_name in each.files):
         return Standing(each, "damaged", f"it lacks {some(lacking(each.key, each.files))}")
-    if claimed or needed:
+    if needed:
         return Standing(each, "elsewhere", "its receipt never came here, or was withdrawn")
     return Standing(each, "underway" if recent else "leftover")

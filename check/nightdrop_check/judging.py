@@ -5,7 +5,7 @@ Whatever cannot be looked at becomes a finding, and the check goes on with the r
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from nightdrop.enrolment import EnrolledHost, load_host
 from nightdrop.envelope.recipients import RecipientId, load_recipients
@@ -23,6 +23,9 @@ from nightdrop_check.shelf import Shelf, look_at_host
 from nightdrop_check.view import House, View
 
 _T = TypeVar("_T")
+
+_MOST: Final = 100
+"""How many findings one rule may have on one host: nobody reads more, and a stranger could make them."""
 
 
 class _Judge:
@@ -103,7 +106,11 @@ class _Judge:
 
     def _apply(self, rule: Callable[[_T], Iterator[Finding]], seen: _T, host: str) -> None:
         try:
-            for finding in rule(seen):
+            for number, finding in enumerate(rule(seen)):
+                if number == _MOST:
+                    rest = f"{finding.code}: more than {_MOST} of these; the others are not told"
+                    self.findings.append(Finding(finding.code, "error", finding.host, "", rest))
+                    break
                 self.findings.append(finding)
         except (NightdropError, OSError) as error:
             name = rule.__module__.rpartition(".")[2].replace("_", "-")

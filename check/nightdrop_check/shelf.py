@@ -124,9 +124,15 @@ class Shelf:
             return [each for each in self.sets if each.receipt is not None]
         return [each for each in self.sets if not lacking(each.key, each.files)]
 
-    def kinds(self) -> list[str]:
-        """The kinds of set there are."""
-        return sorted({each.key.kind for each in self.sets})
+    @cached_property
+    def ends(self) -> frozenset[tuple[str, str]]:
+        """Kind and time of every set of which something is there."""
+        return frozenset((each.key.kind, each.key.end) for each in self.sets)
+
+    @cached_property
+    def first(self) -> dict[str, str]:
+        """The time of the oldest set of each kind, of which something is there."""
+        return {each.key.kind: each.key.end for each in reversed(self.sets)}
 
 
 def lacking(key: SetKey, names: Iterable[str]) -> list[str]:

@@ -1,9 +1,11 @@
 """What a rule gets to see: one host at a time, so that a mirror of any size fits into memory."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from nightdrop.enrolment import EnrolledHost
 from nightdrop.mirror import Mirror
+from nightdrop_check.completeness import Standing, standings
 from nightdrop_check.contents import Contents
 from nightdrop_check.shelf import Shelf
 
@@ -17,6 +19,11 @@ class View:
     shelf: Shelf
     contents: Contents
     now: float
+
+    @cached_property
+    def standings(self) -> list[Standing]:
+        """How far each of its sets got."""
+        return standings(self.shelf, self.now)
 
     @property
     def host(self) -> str:

@@ -65,6 +65,17 @@ def test_run_that_died_and_one_that_did_not(mirror: Mirror) -> None:
     assert (found.code, found.severity) == ("incomplete", "info")
 
 
+def test_many_runs_that_died_are_one_finding(mirror: Mirror) -> None:
+    mirror.enroll("web")
+    full = mirror.full("web", NIGHT)
+    for day in range(1, 6):
+        mirror.inc("web", full, NIGHT + timedelta(days=day), receipt=False)
+    mirror.inc("web", full, NIGHT + timedelta(days=6))
+    (found,) = judged(mirror, "web", 6)
+    assert (found.code, found.severity) == ("incomplete", "info")
+    assert "2 more were never finished" in found.sentence
+
+
 def test_mirror_that_was_away_for_a_night(
     mirror: Mirror, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -157,6 +157,17 @@ def test_rule_that_cannot_look(shelves: Shelves, monkeypatch: pytest.MonkeyPatch
     assert codes == ["could-not-look", "late"]
 
 
+def test_a_rule_with_too_much_to_say_is_cut_short(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(150):
+        (shelves.mirror.vault / f"junk{number}").mkdir()
+    found = shelves.check().findings
+    assert len(found) == 101
+    assert found[0].severity == "error"
+    assert "more than 100" in found[0].sentence
+
+
 def test_many_strange_files_are_one_finding(shelves: Shelves) -> None:
     for number in range(2000):
         (shelves.folder / f"junk {number}").touch()

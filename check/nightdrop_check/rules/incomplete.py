@@ -4,25 +4,23 @@ from collections.abc import Iterator
 
 from nightdrop.text import count, format_size
 from nightdrop_check.chains import building_on
-from nightdrop_check.completeness import Standing, standings
+from nightdrop_check.completeness import Standing
 from nightdrop_check.findings import Finding, Severity
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import View
-from nightdrop_check.words import ago, listed
+from nightdrop_check.words import ago, listed, some
 
 
 def judge(view: View) -> Iterator[Finding]:
     """Damaged sets are errors; what a dead run left is worth a warning until a later one went through."""
-    standing = standings(view.shelf, view.now)
-    if all(each.state in ("underway", "leftover") for each in standing):
+    if all(each.state in ("underway", "leftover") for each in view.standings):
         return  # `missing` tells that no set is finished
-    for each in standing:
+    for each in view.standings:
         if each.state == "damaged":
             yield _damaged(view, each)
         elif each.state == "elsewhere":
             yield _elsewhere(view, each)
-        elif each.state == "leftover":
-            yield _leftover(view, each)
+    yield from _leftovers(view)
 
 
 def _damaged(view: View, standing: Standing) -> Finding:
@@ -70,19 +68,34 @@ def _lost(view: View, each: ShelfSet) -> str:
     return f"; {count(number, 'later set')} cannot be restored without it" if number else ""
 
 
-def _leftover(view: View, standing: Standing) -> Finding:
-    each = standing.set
-    newer = any(o.key.kind == each.key.kind and o.key.end > each.key.end for o in view.shelf.done)
-    age, size = ago(view.now - each.newest_file), format_size(each.size)
+def _leftovers(view: View) -> Iterator[Finding]:
+    """What dead runs left: of each kind, one finding for what a later set made up for, one for others."""
+    newest = {each.key.kind: each.key.end for each in view.shelf.done}
+    groups: dict[tuple[str, bool], list[ShelfSet]] = {}
+    for standing in view.standings:
+        if standing.state == "leftover":
+            key = standing.set.key
+            made_up = newest.get(key.kind, "") > key.end
+            groups.setdefault((key.kind, made_up), []).append(standing.set)
+    for (_, made_up), sets in groups.items():
+        yield _leftover(view, sets, made_up)
+
+
+def _leftover(view: View, sets: list[ShelfSet], made_up: bool) -> Finding:
+    received = max(each.newest_file for each in sets)
+    octets = sum(each.size for each in sets)
+    one = len(sets) == 1
+    what = f"{sets[0].stem} was" if one else f"{some(each.stem for each in sets)} were"
+    last = "its last file came" if one else "the last of their files came"
     return Finding(
         "incomplete",
-        "info" if newer else "warning",
+        "info" if made_up else "warning",
         view.host,
-        each.stem,
-        f"{each.stem} was never finished; its last file came {age} ({size} lie there)"
-        + (", and a later set is complete" if newer else ""),
-        "nothing is lost; its files may be removed here to make room"
-        if newer
+        sets[0].stem if one else "",
+        f"{what} never finished; {last} {ago(view.now - received)} ({format_size(octets)} lie there)"
+        + (", and a later set is complete" if made_up else ""),
+        "nothing is lost; the files may be removed here to make room"
+        if made_up
         else f"see on {view.host} why the run was cut short",
-        {"received": each.newest_file, "octets": each.size},
+        {"sets": listed(each.stem for each in sets), "received": received, "octets": octets},
     )

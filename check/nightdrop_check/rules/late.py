@@ -15,7 +15,7 @@ from nightdrop_check.words import ago
 def judge(view: View) -> Iterator[Finding]:
     """Compare the age of each kind's newest sets with what `mirror.toml` allows."""
     mirror = view.mirror
-    for kind in view.shelf.kinds():
+    for kind in sorted(view.shelf.first):
         done = [each for each in view.shelf.done if each.key.kind == kind]
         if not done:
             continue

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from nightdrop.text import count
-from nightdrop_check.completeness import standings
 from nightdrop_check.findings import Fact, Finding
 from nightdrop_check.view import View
 from nightdrop_check.words import ago, span
@@ -12,7 +11,7 @@ from nightdrop_check.words import ago, span
 
 def judge(view: View) -> Iterator[Finding]:
     """Say so, unless a finished set is there or its damage is told by another rule."""
-    standing = standings(view.shelf, view.now)
+    standing = view.standings
     if any(each.state not in ("underway", "leftover") for each in standing):
         return
     since = _epoch(view.enrolled.enrolled)
