@@ -17,7 +17,7 @@ from nightdrop_server.wire import Gone, TooLong, Wire
 MAX_HEAD: Final = 16 * 1024
 """Longest head of a request, in octets."""
 
-HEAD_DEADLINE: Final = 20.0
+HEAD_DEADLINE: Final = 15.0
 """Seconds in which a request's head, and before it a TLS handshake, has to be complete."""
 
 MIN_RATE: Final = 500
@@ -84,7 +84,7 @@ class Conversation:
         keep = head.keep_alive and body.finished and may_keep()
         _send(self._wire, answer, keep, with_body=head.method != "HEAD")
         if not body.finished:
-            linger(self._wire)
+            linger(self._wire, self.trusted)
         return keep
 
     def _log(self, head: Head | None, host: str, answer: Answer, started: float, octets: int) -> None:
@@ -100,11 +100,18 @@ class Conversation:
         )
 
 
-def linger(wire: Wire) -> None:
-    """Wait a little until the client has read our answer, unless too many are waited for already."""
+def linger(wire: Wire, trusted: bool = False) -> None:
+    """Wait a little until the client has read our answer, unless too many are waited for already.
+
+    Many clients send a whole body before they look for an answer. A host that we know is given the
+    time for that, so that it learns why; anybody else little.
+    """
     if _LINGERING.acquire(blocking=False):
         try:
-            wire.linger(seconds=2, octets=4 * 1024 * 1024)
+            if trusted:
+                wire.linger(seconds=60, octets=2**30)
+            else:
+                wire.linger(seconds=2, octets=2**26)
         finally:
             _LINGERING.release()
 

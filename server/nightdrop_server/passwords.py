@@ -25,7 +25,7 @@ from nightdrop_server.answers import Refused
 ROUNDS: Final = 10
 """bcrypt's cost for passwords that enrolment makes: these are 256 random bits, beyond all guessing."""
 
-FAILURE_DELAY: Final = 0.5
+FAILURE_DELAY: Final = 0.25
 _REMEMBERED: Final = 4096
 _AT_ONCE: Final = 2
 _WAITING_AT_ONCE: Final = 16

@@ -63,7 +63,11 @@ class Room:
         """So many octets more are about to be written. Refused (413, 507)."""
         self._check_length(upload.used + octets)
         if upload.used + octets > upload.given:
-            self._give(upload, max(_STEP, octets))
+            try:
+                self._give(upload, max(_STEP, octets))
+            except Refused:
+                # Not so much at once, then: this may be the last of it.
+                self._give(upload, octets)
         upload.used += octets
         with self._lock:
             self._unwritten -= octets

@@ -13,7 +13,8 @@ from typing import Final
 IDLE: Final = 20
 """Longest wait for the next byte of a request, or for room to send an answer, in seconds."""
 
-_LINE_READ = 8192
+_LINE_READ: Final = 8192
+_LINGER_READ: Final = 2.0
 
 
 class TooLong(Exception):  # noqa: N818
@@ -108,7 +109,7 @@ class Wire:
         # On TLS, too, the bytes are only thrown away: nobody decrypts them.
         try:
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
-            socket.socket.settimeout(self._socket, seconds / 2)
+            socket.socket.settimeout(self._socket, _LINGER_READ)
             while octets > 0 and time.monotonic() < end:
                 thrown = len(socket.socket.recv(self._socket, 65536))
                 if not thrown:

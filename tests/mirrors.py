@@ -1,0 +1,265 @@
+"""A real mirror for tests: its own folder, `nightdrop serve` as a process of its own, a real socket."""
+
+import base64
+import datetime
+import hashlib
+import http.client
+import itertools
+import os
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import tomli_w
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from nightdrop.enrolment import load_bundle
+
+NIGHTDROP = [sys.executable, "-m", "nightdrop"]
+START_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: names of header fields in lower case."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+
+class Mirror:
+    """A mirror in FOLDER/NAME. `limits` goes into its configuration; no disk is reserved unless said."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        recipients: list[Path],
+        tls: bool = True,
+        *,
+        address: str = "127.0.0.1",
+        limits: Mapping[str, str] | None = None,
+        vault: Path | None = None,
+        url_path: str = "",
+    ) -> None:
+        self.root = folder / name
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.tls = tls
+        self.address = address
+        self.port = free_port(address)
+        shown = f"[{address}]" if ":" in address else address
+        self.url = f"{'https' if tls else 'http'}://{shown}:{self.port}{url_path}"
+        self.config = self.root / "mirror.toml"
+        self.state = self.root / "state"
+        self.vault = vault or self.root / "vault"
+        self.certificate = self.state / "tls.crt"
+        self.ledger = self.state / "ledger.sqlite"
+        self.log = self.root / "log"
+        self.process: subprocess.Popen[str] | None = None
+        self.ready_line = ""
+        self.config.write_text(
+            tomli_w.dumps(
+                {
+                    "name": name,
+                    "vault": str(self.vault),
+                    "state": str(self.state),
+                    "listen": f"{shown}:{self.port}",
+                    "url": self.url,
+                    "tls": tls,
+                    "recipients": [str(path.resolve()) for path in recipients],
+                    "limits": {"reserve": "0", **(limits or {})},
+                }
+            )
+        )
+
+    def start(self) -> Self:
+        """Start `nightdrop serve` and wait until it is ready."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [*NIGHTDROP, "serve", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
+        self.ready_line = self.process.stdout.readline() if readable else ""
+        if not self.ready_line:
+            self.kill()
+            raise AssertionError(f"mirror {self.name} did not start: {self.log.read_text()}")
+        return self
+
+    def stop(self) -> None:
+        """Ask it to stop, and see that it does so cleanly."""
+        status = self._end(signal.SIGTERM)
+        assert status == 0, f"mirror {self.name} ended with {status}: {self.log.read_text()[-2000:]}"
+
+    def kill(self) -> None:
+        """Kill it, as a pulled plug would."""
+        self._end(signal.SIGKILL)
+
+    def enroll(self, host: str, bundle: Path, *arguments: str) -> None:
+        """Enrol a host here; its bundle is made, or added to."""
+        command = [*NIGHTDROP, "enroll", host, "--config", str(self.config), "-o", str(bundle)]
+        subprocess.run([*command, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+    def password(self, bundle: Path) -> str:
+        """The password for this mirror in a bundle."""
+        [password] = [m.password for m in load_bundle(bundle).mirrors if m.name == self.name]
+        return password
+
+    def credentials(self, bundle: Path) -> dict[str, str]:
+        """The header field that lets the bundle's host in here."""
+        return basic(load_bundle(bundle).host, self.password(bundle))
+
+    def stored(self, host: str) -> dict[str, bytes]:
+        """What the host has in the vault: name to content."""
+        return {path.name: path.read_bytes() for path in sorted((self.vault / host).iterdir())}
+
+    def tls_context(self) -> ssl.SSLContext:
+        """TLS pinned to this mirror's certificate."""
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+    def connect(self, timeout: float = 20.0) -> socket.socket:
+        """A connected socket, over TLS if the mirror speaks it."""
+        plain = socket.create_connection((self.address, self.port), timeout=timeout)
+        return self.tls_context().wrap_socket(plain, server_hostname=self.address) if self.tls else plain
+
+    def connection(self, timeout: float = 20.0) -> http.client.HTTPConnection:
+        """An http.client connection to it."""
+        if self.tls:
+            return http.client.HTTPSConnection(
+                self.address, self.port, timeout=timeout, context=self.tls_context()
+            )
+        return http.client.HTTPConnection(self.address, self.port, timeout=timeout)
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, fields: Mapping[str, str] | None = None
+    ) -> Reply:
+        """One request on a connection of its own."""
+        connection = self.connection()
+        try:
+            connection.request(method, path, body=body, headers=dict(fields or {}))
+            return reply(connection.getresponse())
+        finally:
+            connection.close()
+
+    def memory(self) -> int:
+        """How much memory the process has in use, in octets."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(kib) * 1024
+
+    def __enter__(self) -> Self:
+        return self.start() if self.process is None else self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process is not None:
+            self.stop() if kind is None else self.kill()
+
+    def _end(self, how: signal.Signals) -> int:
+        assert self.process is not None
+        process, self.process = self.process, None
+        process.send_signal(how)
+        status = process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+        return status
+
+
+@dataclass(frozen=True)
+class Served:
+    """A mirror that serves, and the bundles of the hosts `web1` and `web2`."""
+
+    mirror: Mirror
+    bundles: dict[str, Path]
+
+    def fields(self, host: str = "web1") -> dict[str, str]:
+        return self.mirror.credentials(self.bundles[host])
+
+    def put(self, name: str, body: bytes, **fields: str) -> Reply:
+        """PUT as web1 in its own folder."""
+        sent = self.fields() | {key.replace("_", "-"): value for key, value in fields.items()}
+        return self.mirror.ask("PUT", f"/web1/{name}", body, sent)
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """An Authorization field."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def repr_digest(octets: bytes) -> str:
+    """The Repr-Digest of these bytes."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(octets).digest()).decode()}:"
+
+
+def reply(response: http.client.HTTPResponse) -> Reply:
+    """What a response says."""
+    fields = {name.lower(): value for name, value in response.getheaders()}
+    return Reply(response.status, fields, response.read())
+
+
+_volumes = itertools.count(1)
+
+
+def new_name() -> str:
+    """A name that the door allows, another each time."""
+    return f"duplicity-full.20260102T030405Z.vol{next(_volumes)}.difftar.p7m"
+
+
+def make_recipient(path: Path) -> Path:
+    """A recipient's certificate, for tests that never open anything: its key is forgotten."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.stem)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=365))
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.bind((address, 0))
+        return int(sock.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    """Wait until `holds()` is true; AssertionError if it does not become so."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"did not happen in {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+def environment_without_proxies() -> dict[str, str]:
+    """Our environment for programs that would send loopback through a proxy."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

@@ -1,0 +1,138 @@
+"""Slow, silent and rude clients cost nobody else anything: no thread, no memory, no wait."""
+
+import socket
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from nightdrop_server.conversation import HEAD_DEADLINE
+from nightdrop_server.listener import THREADS
+
+from mirrors import Served, basic, new_name
+
+MEGABYTE = 1024 * 1024
+
+
+def test_answers_401_before_any_body(served: Served) -> None:
+    """With and without Expect, a wrong password is told before a byte of the body was sent, and nobody
+    is invited to send it.
+    """
+    for expect in ("", "Expect: 100-continue\r\n"):
+        for who in ({}, basic("web1", "wrong"), basic("nobody", "wrong")):
+            head = "".join(f"{name}: {value}\r\n" for name, value in who.items())
+            with served.mirror.connect() as sock:
+                sock.sendall(
+                    f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+                    f"{expect}{head}\r\n".encode()
+                )
+                answer = sock.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 401 ")
+            assert b"100 Continue" not in answer
+            assert b"Connection: close" in answer
+
+
+REFUSED_LATE = {
+    "bad name": ("/web1/notes.txt", 403),
+    "elsewhere": ("/web2/duplicity-full.20260102T030405Z.manifest.p7m", 403),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_LATE.values(), ids=REFUSED_LATE)
+def test_no_100_where_the_body_is_not_wanted(served: Served, case: tuple[str, int]) -> None:
+    path, status = case
+    head = "".join(f"{name}: {value}\r\n" for name, value in served.fields().items())
+    with served.mirror.connect() as sock:
+        sock.sendall(
+            f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+            f"Expect: 100-continue\r\n{head}\r\n".encode()
+        )
+        assert sock.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_100_comes_when_the_body_is_wanted(served: Served) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in served.fields().items())
+    with served.mirror.connect() as sock:
+        sock.sendall(
+            f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+            f"Expect: 100-continue\r\n{head}\r\n".encode()
+        )
+        assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"hello")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 201 ")
+
+
+def test_refused_bodies_do_not_grow_memory(served: Served) -> None:
+    """50 MB under a wrong password, and under a bad name, each sent whether it is wanted or not."""
+    served.put(new_name(), b"x" * 3 * MEGABYTE)
+    before = served.mirror.memory()
+    for fields, path in (
+        (basic("web1", "wrong"), f"/web1/{new_name()}"),
+        (served.fields(), "/web1/notes.txt"),
+    ):
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        with served.mirror.connect() as sock:
+            sock.sendall(
+                f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n{head}\r\n".encode()
+            )
+            try:
+                for _ in range(50):
+                    sock.sendall(b"x" * 1_000_000)
+            except OSError:
+                pass
+    assert served.mirror.memory() - before < 8 * MEGABYTE
+
+
+def test_one_huge_chunk_does_not_grow_memory(http: Served) -> None:
+    http.put(new_name(), b"x" * 3 * MEGABYTE)
+    before = http.mirror.memory()
+    head = "".join(f"{name}: {value}\r\n" for name, value in http.fields().items())
+    with http.mirror.connect() as sock:
+        sock.sendall(
+            f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{head}\r\n"
+            "7fffffff\r\n".encode()
+        )
+        for _ in range(100):
+            sock.sendall(b"x" * 1_000_000)
+        assert http.mirror.memory() - before < 8 * MEGABYTE
+
+
+def test_silent_connections_block_nobody(served: Served) -> None:
+    """Twice as many as there are threads, saying nothing: over TLS not even hello."""
+    with ExitStack() as stack:
+        for _ in range(2 * THREADS):
+            address = (served.mirror.address, served.mirror.port)
+            stack.enter_context(socket.create_connection(address))
+        started = time.monotonic()
+        assert served.put(new_name(), b"x" * MEGABYTE).status == 201
+        assert time.monotonic() - started < 2
+
+
+def test_half_a_head_is_not_waited_for_for_ever(http: Served) -> None:
+    """A head that dribbles is ended at its deadline, however regularly its bytes come."""
+    with http.mirror.connect(timeout=HEAD_DEADLINE + 10) as sock:
+        started = time.monotonic()
+        sock.sendall(b"PUT /web1/x HTTP/1.1\r\n")
+        with pytest.raises(OSError):
+            while time.monotonic() - started < HEAD_DEADLINE + 10:
+                sock.sendall(b"X")
+                time.sleep(0.5)
+        assert HEAD_DEADLINE - 1 < time.monotonic() - started < HEAD_DEADLINE + 5
+
+
+def test_plain_http_to_a_tls_door_is_told_so(https: Served) -> None:
+    with socket.create_connection((https.mirror.address, https.mirror.port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"https://" in answer
+
+
+def test_garbage_instead_of_tls_is_survived(https: Served) -> None:
+    for octets in (b"\x16\x03\x01\x02\x00\x01" + b"\xff" * 600, b"\0" * 100, b"\x80\x2e\x01\x00\x02"):
+        with socket.create_connection((https.mirror.address, https.mirror.port)) as sock:
+            sock.sendall(octets)
+            sock.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionError):
+                sock.recv(100)
+    assert https.put(new_name(), b"x").status == 201

@@ -1,0 +1,174 @@
+"""`nightdrop serve`: what it says, how it starts and stops, and what it refuses to start with."""
+
+import dataclasses
+import importlib.metadata
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import nightdrop_server
+from nightdrop.mirror import load_mirror
+from nightdrop_server.listener import WRITTEN_FOR
+
+from mirrors import NIGHTDROP, Mirror, new_name
+
+
+@pytest.fixture
+def mirror(recipient: Path, tmp_path: Path) -> Mirror:
+    return Mirror(tmp_path, "fresh", [recipient])
+
+
+def refused(mirror: Mirror, status: int) -> str:
+    """The error line (and hint) of a mirror that does not start."""
+    command = [*NIGHTDROP, "serve", "--config", str(mirror.config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("nightdrop: error: ")
+    assert all(line.startswith("hint: ") for line in lines[1:]) and len(lines) <= 2
+    return done.stderr
+
+
+def test_canary_cheroot_is_the_one_the_listener_was_written_for() -> None:
+    """With another one: read what changed, where listener.py says, and run all of this."""
+    assert importlib.metadata.version("cheroot") == WRITTEN_FOR
+
+
+def test_example_configuration_is_true(tmp_path: Path) -> None:
+    """It loads, knows no key that the loader does not, and shows the defaults as they are."""
+    example = Path(nightdrop_server.__file__).parent / "mirror.example.toml"
+    required = ("name", "vault", "url", "recipients")
+    minimal = [line for line in example.read_text().splitlines() if line.startswith(required)]
+    (tmp_path / "minimal.toml").write_text("\n".join(minimal))
+    shown, default = load_mirror(example), load_mirror(tmp_path / "minimal.toml")
+    assert dataclasses.replace(shown, path=default.path, recipients=default.recipients) == default
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stops_cleanly(mirror: Mirror, how: signal.Signals) -> None:
+    mirror.start()
+    assert mirror.process is not None
+    mirror.process.send_signal(how)
+    assert mirror.process.wait(10) == 0
+    assert mirror.log.read_text() == ""
+    mirror.process = None
+
+
+def test_stops_in_the_middle_of_an_upload(mirror: Mirror, tmp_path: Path) -> None:
+    """What is not whole when it stops is not kept, and stopping does not wait for it."""
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    mirror.start()
+    connection = mirror.connection()
+    connection.putrequest("PUT", f"/web1/{new_name()}")
+    for name, value in mirror.credentials(tmp_path / "web1.toml").items():
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", "1000000")
+    connection.endheaders()
+    connection.send(b"x" * 500_000)
+    time.sleep(0.2)
+    started = time.monotonic()
+    mirror.stop()
+    assert time.monotonic() - started < 5
+    connection.close()
+    assert mirror.stored("web1") == {}
+
+
+def test_says_where_it_listens(recipient: Path, tmp_path: Path) -> None:
+    """Port 0 takes a free one; the ready line is the only way to know it."""
+    mirror = Mirror(tmp_path, "any", [recipient], tls=False)
+    text = mirror.config.read_text()
+    mirror.config.write_text(text.replace(f'"127.0.0.1:{mirror.port}"', '"127.0.0.1:0"'))
+    with mirror.start():
+        pattern = rf"nightdrop: mirror any serves {mirror.url} \(listening on 127\.0\.0\.1:(\d+)\)\n"
+        found = re.fullmatch(pattern, mirror.ready_line)
+        assert found is not None, mirror.ready_line
+        with socket.create_connection(("127.0.0.1", int(found[1]))) as sock:
+            sock.sendall(b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 401 ")
+
+
+def test_ipv6(recipient: Path, tmp_path: Path) -> None:
+    with Mirror(tmp_path, "six", [recipient], address="::1").start() as mirror:
+        mirror.enroll("web1", tmp_path / "web1.toml")
+        fields = mirror.credentials(tmp_path / "web1.toml")
+        assert mirror.ask("PUT", f"/web1/{new_name()}", b"x", fields).status == 201
+        assert " ::1 web1 PUT " in mirror.log.read_text()
+
+
+def test_every_address(recipient: Path, tmp_path: Path) -> None:
+    """`[::]` is IPv4, too, and addresses are logged as their owners know them."""
+    mirror = Mirror(tmp_path, "both", [recipient], tls=False)
+    text = mirror.config.read_text()
+    mirror.config.write_text(text.replace(f'"127.0.0.1:{mirror.port}"', f'"[::]:{mirror.port}"'))
+    with mirror.start():
+        for address in ("127.0.0.1", "::1"):
+            mirror.address = address
+            assert mirror.ask("GET", "/").status == 405
+        lines = mirror.log.read_text().splitlines()
+        assert [line.split()[1] for line in lines] == ["127.0.0.1", "::1"]
+        assert f"[::]:{mirror.port}" in mirror.ready_line
+
+
+def test_path_in_the_url(recipient: Path, tmp_path: Path) -> None:
+    """Behind a proxy that hands a path on: names are below it, also in listings."""
+    with Mirror(tmp_path, "path", [recipient], tls=False, url_path="/drops").start() as mirror:
+        mirror.enroll("web1", tmp_path / "web1.toml")
+        fields = mirror.credentials(tmp_path / "web1.toml")
+        name = new_name()
+        assert mirror.ask("PUT", f"/web1/{name}", b"x", fields).status == 403
+        assert mirror.ask("PUT", f"/drops/web1/{name}", b"x", fields).status == 201
+        listing = mirror.ask("PROPFIND", "/drops/web1/", None, fields | {"Depth": "1"})
+        assert f">/drops/web1/{name}<".encode() in listing.body
+
+
+def test_port_in_use(mirror: Mirror) -> None:
+    with socket.create_server((mirror.address, mirror.port)):
+        assert f"{mirror.port}: Address already in use" in refused(mirror, 1)
+
+
+def test_address_of_another_machine(mirror: Mirror) -> None:
+    text = mirror.config.read_text()
+    mirror.config.write_text(text.replace(f'"127.0.0.1:{mirror.port}"', '"192.0.2.1:8443"'))
+    assert "192.0.2.1:8443" in refused(mirror, 1)
+
+
+def test_configuration_that_is_not_there(mirror: Mirror) -> None:
+    mirror.config.unlink()
+    assert str(mirror.config) in refused(mirror, 2)
+
+
+def test_vault_that_is_a_file(mirror: Mirror) -> None:
+    mirror.vault.write_text("")
+    assert str(mirror.vault) in refused(mirror, 1)
+
+
+def test_vault_on_a_file_system_that_will_not_do(mirror: Mirror) -> None:
+    """/proc cannot be written to, not even by root."""
+    text = mirror.config.read_text()
+    mirror.config.write_text(text.replace(str(mirror.vault), "/proc/self"))
+    assert "vault /proc/self" in refused(mirror, 1)
+
+
+def test_key_and_certificate_that_do_not_belong_together(mirror: Mirror, recipient: Path) -> None:
+    with mirror.start():
+        pass
+    (mirror.state / "tls.key").write_text("hello")
+    assert "tls.key" in refused(mirror, 2)
+    (mirror.state / "tls.key").unlink()
+    assert "tls.key" in refused(mirror, 2)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a%20b", "/?x", "//a", "/#x"])
+def test_url_that_the_door_could_not_tell_apart(mirror: Mirror, path: str) -> None:
+    mirror.config.write_text(mirror.config.read_text().replace(mirror.url, mirror.url + path))
+    assert "key `url`" in refused(mirror, 2)
+
+
+def test_memory_at_rest(mirror: Mirror) -> None:
+    with mirror.start():
+        assert mirror.memory() < 80 * 1024 * 1024
