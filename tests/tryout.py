@@ -195,19 +195,18 @@ class Tryout:
 
     def summary(self, seconds: float) -> str:
         full, incremental = self.backups
+        read, added = format_size(full["size"]), format_size(incremental["stored"])
         lines = [
             f"All of it held, in {seconds:.0f} s.",
             "",
             f"backed up    {names([*self.folders, self.odd])}",
-            f"             full: {full['files']:,} entries, {format_size(full['size'])}, in {full['seconds']} s",
-            f"             incremental: {format_size(incremental['stored'])} stored, in {incremental['seconds']} s",
+            f"             full: {full['files']:,} entries, {read}, in {full['seconds']} s",
+            f"             incremental: {added} stored, in {incremental['seconds']} s",
         ]
         for mirror in self.mirrors:
             files = list((mirror.vault / HOST).iterdir())
-            size = sum(path.stat().st_size for path in files)
-            lines.append(
-                f"{mirror.name}     holds {format_size(size)} in {len(files)} files: {mirror.vault / HOST}"
-            )
+            size = format_size(sum(path.stat().st_size for path in files))
+            lines.append(f"{mirror.name}     holds {size} in {len(files)} files: {mirror.vault / HOST}")
             lines.append(f"             report page: {mirror.page}")
         skipped = f"; {self.skipped} that changed meanwhile left out" if self.skipped else ""
         lines += [

@@ -60,7 +60,7 @@ def _summary(outcome: "Outcome") -> str:
     if len(outcome.notes) > _NOTES_SHOWN:
         lines.append(f"warning: and {len(outcome.notes) - _NOTES_SHOWN} more like these")
     if done.unread:
-        lines.append(f"{count(done.unread, 'source file')} could not be read and is not in this backup")
+        lines.append(f"not in this backup: {count(done.unread, 'source file')} could not be read")
     for mirror in outcome.lacking:
         why = outcome.failures.get(mirror, "it missed a part of it")
         lines.append(f"the mirror {mirror} does not have this set: {why}")

@@ -75,10 +75,12 @@ class Engine:
 
 
 def _telling_line(message: str) -> str:
-    """The one line of a message of duplicity's that tells most: its stand-in's, or else the last."""
-    lines = [line for line in message.strip().split("\n") if not line.startswith("=====")]
+    """What tells most of a message of duplicity's: its stand-in's line, an exception's last, or all."""
+    lines = [line.strip() for line in message.strip().split("\n") if not line.startswith("=====")]
     told = [line.removeprefix("gpgsm: ") for line in lines if line.startswith("gpgsm: ")]
-    return (told or lines or [""])[-1]
+    if not told and lines[:1] == ["Traceback (most recent call last):"]:
+        told = lines
+    return told[-1] if told else " ".join(lines)
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,134 @@
+"""Mistakes a user makes: one line, one hint, the right exit status, no traceback."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nightdrop_client.configuration import load_client
+
+from house import HOST, House, complaint, run
+from mirrors import NIGHTDROP
+
+
+def test_no_configuration(tmp_path: Path) -> None:
+    done = run("backup", "--config", tmp_path / "nothing.toml", expect=2)
+    assert (
+        done.stderr
+        == f"nightdrop: error: {tmp_path}/nothing.toml: there is no such client configuration\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        ('volume_sise = "1M"', "unknown key `volume_sise`"),
+        ('volume_size = "much"', "key `volume_size`: expected a size such as 200M or 1.5G, found 'much'"),
+        ('volume_size = "1K"', "key `volume_size`: expected a size from 1M to 10G"),
+        ("full_every = 30", "key `full_every`: expected a duration such as 8h, 30D or 5W, found 30"),
+        ('cipher = "rot13"', 'key `cipher`: expected "aes-256-gcm" or "aes-256-cbc", found \'rot13\''),
+        ('bundle = "elsewhere.toml"', "there is no such bundle"),
+        ("what is this", "this client configuration is not TOML"),
+    ],
+)
+def test_wrong_configuration(tmp_path: Path, house: House, lines: str, error: str) -> None:
+    house.config.write_text(f'{lines}\n[folders]\ninclude = ["/etc"]\n')
+    done = run("backup", "--config", house.config, expect=2)
+    assert done.stderr.startswith("nightdrop: error: ")
+    assert error in done.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("folders", "error"),
+    [
+        ('include = ["/nowhere"]', "the source /nowhere does not exist"),
+        ('include = ["relative"]', "key `folders.include`: expected absolute paths"),
+        ("include = []", "key `folders.include`: expected at least one folder"),
+        ("", "key `folders.include` is missing"),
+        ('include = ["/etc"]\nexclude = ["cache"]', "key `folders.exclude`: expected a path"),
+    ],
+)
+def test_wrong_folders(house: House, folders: str, error: str) -> None:
+    house.configure(folders=folders or "exclude = []")
+    done = run("backup", "--config", house.config, expect=2)
+    assert error in done.stderr.splitlines()[0]
+    assert house.names() == []
+
+
+def test_source_behind_a_link_is_refused_because_the_backup_would_be_empty(house: House) -> None:
+    link = house.root / "link"
+    link.symlink_to(house.source)
+    house.configure(folders=f'include = ["{link}"]')
+    error, hint = complaint(run("backup", "--config", house.config, expect=2))
+    assert "symbolic link" in error
+    assert hint == f"hint: name the place it leads to: {house.source}"
+
+
+def test_private_key_in_a_bundle_is_refused(house: House) -> None:
+    text = house.bundle.read_text()
+    house.bundle.write_text(
+        text.replace(
+            "-----BEGIN CERTIFICATE-----",
+            f"{house.key.private.read_text()}\n-----BEGIN CERTIFICATE-----",
+            1,
+        )
+    )
+    error, hint = complaint(run("backup", "--config", house.config, expect=2))
+    assert "private key" in error
+    assert "offline" in hint
+
+
+def test_unreadable_source_files_are_counted(house: House) -> None:
+    """As a root that may not read everything (without its capabilities): exit 3, and counted."""
+    (house.source / "readable").write_text("x")
+    (house.source / "secret").write_text("x")
+    (house.source / "secret").chmod(0)
+    (house.source / "closed").mkdir(mode=0)
+    fewer = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    done = subprocess.run(
+        [*fewer, *NIGHTDROP, "backup", "--config", str(house.config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "not in this backup: 2 source files could not be read" in done.stdout
+    [receipt] = [v for k, v in house.mirrors[0].stored(HOST).items() if ".receipt." in k]
+    assert json.loads(receipt)["source"]["unread"] == 2
+
+
+def test_full_disk_under_the_state(house: House, tmp_path: Path) -> None:
+    """No room for a volume: one line, and afterwards everything goes on."""
+    (house.source / "file").write_bytes(os.urandom(5_000_000))
+    house.backup()
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "none", str(small)], check=True)
+    try:
+        house.state = small / "state"
+        house.configure()
+        done = run("backup", "--config", house.config, "--json", expect=1)
+        assert done.stderr.startswith("nightdrop: error: ")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    house.state = house.root / "client-state"
+    house.configure()
+    assert house.backup()["type"] == "inc"
+
+
+def test_example_configuration_is_the_default(tmp_path: Path, house: House) -> None:
+    """The commented example loads, and says of each key what it is without the example."""
+    import nightdrop_client
+
+    text = (Path(nightdrop_client.__file__).parent / "client.example.toml").read_text()
+    text = text.replace('["/etc", "/home", "/root", "/srv"]', '["/etc"]')
+    example, plain = tmp_path / "example.toml", tmp_path / "plain.toml"
+    example.write_text(text)
+    plain.write_text('[folders]\ninclude = ["/etc"]\nexclude = ["/home/*/.cache", "**/node_modules"]\n')
+    (tmp_path / "bundle.toml").write_text(house.bundle.read_text())
+    one, other = load_client(example), load_client(plain)
+    assert [getattr(one, f) for f in one.__dataclass_fields__ if f != "path"] == [
+        getattr(other, f) for f in other.__dataclass_fields__ if f != "path"
+    ]

@@ -1,0 +1,124 @@
+"""Mirrors that are away, die, or refuse: what the other one gets, and what is said."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from house import HOST, House, complaint, run
+from mirrors import NIGHTDROP
+from trees import describe, differences
+
+
+def test_one_mirror_away_from_the_start(house: House, tmp_path: Path) -> None:
+    (house.source / "file").write_bytes(os.urandom(2_000_000))
+    house.mirrors[1].stop()
+    facts = house.backup(expect=3)
+    assert facts["mirrors_lacking"] == ["mirror-b"]
+    restored = house.restore(tmp_path / "restored", mirror=0)
+    assert differences(describe(house.source), describe(restored)) == {}
+    assert house.names(1) == []
+    said = run("backup", "--config", house.config, expect=3).stdout
+    assert "the mirror mirror-b does not have this set: Connection refused" in said
+
+
+def test_mirror_that_was_away_gets_the_next_sets(house: House, tmp_path: Path) -> None:
+    """And once no single mirror has a whole chain any more, a full is made."""
+    (house.source / "file").write_text("one")
+    house.backup()
+    house.mirrors[1].stop()
+    house.backup(expect=3)
+    house.mirrors[1].start()
+    assert house.backup()["type"] == "inc"
+    house.mirrors[0].stop()
+    house.backup(expect=3)
+    house.mirrors[0].start()
+    facts = house.backup()
+    assert facts["type"] == "full"
+    assert "no single mirror" in str(facts["reason"])
+    for number in (0, 1):
+        restored = house.restore(tmp_path / f"restored-{number}", mirror=number)
+        assert differences(describe(house.source), describe(restored)) == {}
+
+
+def test_mirror_dies_in_the_middle(house: House, tmp_path: Path) -> None:
+    (house.source / "file").write_bytes(os.urandom(40_000_000))
+    process = subprocess.Popen(
+        [*NIGHTDROP, "backup", "--config", str(house.config)], stdout=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: sum(".vol" in name for name in house.names(1)) >= 2)
+    house.mirrors[1].kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 3, output
+    assert "the mirror mirror-b does not have this set" in output
+    restored = house.restore(tmp_path / "restored", mirror=0)
+    assert differences(describe(house.source), describe(restored)) == {}
+    assert not any(name.endswith("receipt.json") for name in house.names(1))
+
+
+def test_both_mirrors_away_says_so_and_loses_nothing(house: House, tmp_path: Path) -> None:
+    (house.source / "file").write_text("one")
+    house.backup()
+    for mirror in house.mirrors:
+        mirror.stop()
+    error, hint = complaint(run("backup", "--config", house.config, "--json", expect=1))
+    assert "mirror-a: Connection refused" in error
+    assert "mirror-b: Connection refused" in error
+    assert "nothing is lost" in hint
+    house.start()
+    (house.source / "file").write_text("two")
+    assert house.backup()["type"] == "inc"
+    restored = house.restore(tmp_path / "restored")
+    assert differences(describe(house.source), describe(restored)) == {}
+
+
+def test_both_mirrors_reboot_in_the_middle_and_the_run_waits(house: House, tmp_path: Path) -> None:
+    house.configure('volume_size = "1M"', 'patience = "60s"')
+    (house.source / "file").write_bytes(os.urandom(40_000_000))
+    process = subprocess.Popen(
+        [*NIGHTDROP, "backup", "--config", str(house.config)], stdout=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: sum(".vol" in name for name in house.names(1)) >= 2)
+    for mirror in house.mirrors:
+        mirror.kill()
+    time.sleep(2)
+    house.start()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    for number in (0, 1):
+        restored = house.restore(tmp_path / f"restored-{number}", mirror=number)
+        assert differences(describe(house.source), describe(restored)) == {}
+
+
+def test_wrong_password(house: House) -> None:
+    """On one mirror: the other takes the set. On both: one line."""
+    (house.source / "file").write_text("x")
+    text = house.bundle.read_text()
+    one = text.replace(house.mirrors[0].password(house.bundle), "wrong")
+    both = one.replace(house.mirrors[1].password(house.bundle), "wrong")
+    house.bundle.write_text(one)
+    facts = house.backup(expect=3)
+    assert facts["mirror_failures"] == {"mirror-a": f"it does not accept the password of {HOST}"}
+    house.bundle.write_text(both)
+    error, _ = complaint(run("backup", "--config", house.config, "--json", expect=1))
+    assert f"mirror-b: it does not accept the password of {HOST}" in error
+
+
+def test_mirror_with_another_certificate(house: House) -> None:
+    """Somebody in between, with a certificate of the same name, is not spoken to."""
+    (house.source / "file").write_text("x")
+    house.mirrors[1].stop()
+    for name in ("tls.crt", "tls.key"):
+        (house.mirrors[1].state / name).unlink()
+    house.mirrors[1].start()
+    facts = house.backup(expect=3)
+    assert "not the one that enrolment pinned" in str(facts["mirror_failures"])
+    assert house.names(1) == []
+    assert "web1" not in house.mirrors[1].log.read_text(), "the password was sent"
+
+
+def wait_until(holds: "object", seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)

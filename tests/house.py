@@ -1,0 +1,131 @@
+"""A whole house for tests: two mirrors, a key, an enrolled host, its client; all real, on loopback."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirrors import NIGHTDROP, Mirror
+
+HOST = "web1"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A recipient: the folder of its key, and the file with its passphrase."""
+
+    folder: Path
+    passphrase: Path
+
+    @property
+    def private(self) -> Path:
+        return self.folder / "key.pem"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "certificate.pem"
+
+    @property
+    def arguments(self) -> list[str]:
+        """What a verb that opens is given."""
+        return ["--key", str(self.private), "--passphrase-file", str(self.passphrase)]
+
+
+def make_key(folder: Path, name: str = "admin") -> Key:
+    """Make a recipient, as an administrator would."""
+    passphrase = folder.with_suffix(".passphrase")
+    passphrase.write_text("correct horse battery staple\n")
+    run("key", "new", folder, "--name", name, "--passphrase-file", passphrase)
+    return Key(folder, passphrase)
+
+
+class House:
+    """Two mirrors (not started), the host enrolled on both, and an empty source folder."""
+
+    def __init__(self, root: Path, key: Key, tls: bool = True) -> None:
+        self.root = root
+        self.key = key
+        self.source = root / "source"
+        self.source.mkdir()
+        self.mirrors = [Mirror(root, name, [key.certificate], tls) for name in ("mirror-a", "mirror-b")]
+        self.bundle = root / "bundle.toml"
+        for mirror in self.mirrors:
+            mirror.enroll(HOST, self.bundle)
+        self.config = root / "client.toml"
+        self.state = root / "client-state"
+        self.configure()
+
+    def configure(self, *lines: str, folders: str = "") -> None:
+        """Write client.toml with these lines more, and other lines under [folders] if given."""
+        self.config.write_text(
+            "\n".join(
+                [
+                    'bundle = "bundle.toml"',
+                    f'state = "{self.state}"',
+                    *(lines or ('volume_size = "1M"', 'patience = "5s"')),
+                    "[folders]",
+                    folders or f'include = ["{self.source}"]',
+                    "",
+                ]
+            )
+        )
+
+    def start(self) -> None:
+        """Start both mirrors."""
+        for mirror in self.mirrors:
+            mirror.start()
+
+    def close(self) -> None:
+        """Stop what still runs."""
+        for mirror in self.mirrors:
+            if mirror.process and mirror.process.poll() is None:
+                mirror.stop()
+
+    def backup(self, *arguments: str, expect: int = 0) -> dict[str, object]:
+        """Run a backup; its facts, if it made a set."""
+        done = run("backup", "--config", self.config, "--json", *arguments, expect=expect)
+        facts: dict[str, object] = json.loads(done.stdout) if done.stdout else {}
+        return facts
+
+    def restore(self, to: Path, *arguments: str, mirror: int = 0, expect: int = 0) -> Path:
+        """Restore from a mirror's vault; where the source's copy is then."""
+        vault = self.mirrors[mirror].vault
+        run(
+            *("restore", "run", vault, "--host", HOST, "--to", to, *self.key.arguments, *arguments),
+            expect=expect,
+        )
+        return to / self.source.relative_to("/")
+
+    def names(self, mirror: int = 0) -> list[str]:
+        """The names of the files that a mirror has."""
+        return sorted(os.listdir(self.mirrors[mirror].vault / HOST))
+
+    def requests(self, mirror: int = 0) -> list[tuple[str, str, int]]:
+        """Method, path and status of every request that a mirror answered."""
+        lines = (line.split() for line in self.mirrors[mirror].log.read_text().splitlines())
+        return [(words[3], words[4], int(words[5])) for words in lines if len(words) == 8]
+
+
+def run(*words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `nightdrop` and see that it ends with this status, and never with a traceback."""
+    done = subprocess.run(
+        [*NIGHTDROP, *map(str, words)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    said = f"{' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr, said
+    assert done.returncode == expect, said
+    return done
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
+    """The error and the hint of a command that failed as it should: with two lines."""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2, done.stderr
+    assert lines[0].startswith("nightdrop: error: "), done.stderr
+    assert lines[1].startswith("hint: "), done.stderr
+    return lines[0], lines[1]

@@ -1,0 +1,322 @@
+"""A supplement is applied to a restored tree: what it asks for is done, and nothing beyond it.
+
+Tree and supplement both come from a host that may have been in an attacker's hands.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from nightdrop.supplement import Supplement
+from nightdrop_restore.relinking import apply_supplement
+
+OLD = 1_000_000_000 * 10**9
+NOBODY = 65534
+FILLED = 1 << 20
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder that was restored into."""
+    (tmp_path / "restored").mkdir()
+    return tmp_path / "restored"
+
+
+def link(root: Path, *names: bytes, below: bytes = b"") -> list[bytes]:
+    return apply_supplement(Supplement((names,), ()), root, below)
+
+
+def punch(root: Path, *names: bytes) -> list[bytes]:
+    return apply_supplement(Supplement((), names), root)
+
+
+def are_one(*paths: Path) -> bool:
+    return len({(path.stat().st_dev, path.stat().st_ino) for path in paths}) == 1
+
+
+def snapshot(root: Path) -> dict[str, tuple[object, ...]]:
+    """What stands where: enough to see that nothing was changed, made or removed."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in [root, *sorted(root.rglob("*"))]:
+        status = path.lstat()
+        facts = (status.st_ino, status.st_nlink, status.st_mode, status.st_size, status.st_mtime_ns)
+        found[str(path.relative_to(root))] = facts
+    return found
+
+
+def test_names_of_one_file_become_one_file_again(root: Path) -> None:
+    (root / "a folder").mkdir()
+    names = [b"one", b"two", b"a folder/three\xff\n"]
+    paths = [Path(os.fsdecode(os.path.join(os.fsencode(root), name))) for name in names]
+    for path in paths:
+        path.write_bytes(b"content")
+        os.utime(path, ns=(OLD, OLD))
+    (root / "alone").write_bytes(b"content")
+    assert link(root, *names) == []
+    assert are_one(*paths)
+    assert not are_one(root / "one", root / "alone")
+    assert paths[2].read_bytes() == b"content"
+    assert paths[2].stat().st_mtime_ns == OLD
+
+
+def test_a_folder_keeps_its_time_and_gets_no_other_entry(root: Path) -> None:
+    folder = root / "folder"
+    folder.mkdir()
+    for path in (root / "one", folder / "two"):
+        path.write_bytes(b"same")
+    os.utime(folder, ns=(OLD, OLD + 1))
+    assert link(root, b"one", b"folder/two") == []
+    assert are_one(root / "one", folder / "two")
+    assert folder.stat().st_mtime_ns == OLD + 1
+    assert os.listdir(folder) == ["two"]
+
+
+def test_names_that_are_one_file_already_stay_so(root: Path) -> None:
+    """rename(2) does nothing where both names are one file, and would leave a third name behind."""
+    (root / "one").write_bytes(b"same")
+    os.link(root / "one", root / "two")
+    before = snapshot(root)
+    assert link(root, b"one", b"two", b"one", b"two") == []
+    assert apply_supplement(Supplement(((b"one", b"two"), (b"two", b"one")), ()), root) == []
+    assert snapshot(root) == before
+
+
+def test_a_restored_file_may_have_any_name(root: Path) -> None:
+    for name in ("one", "two", ".nightdrop-link"):
+        (root / name).write_bytes(b"same")
+    assert link(root, b"one", b"two") == []
+    assert are_one(root / "one", root / "two")
+    assert sorted(os.listdir(root)) == [".nightdrop-link", "one", "two"]
+
+
+def test_only_what_was_restored_is_linked_when_that_is_a_part(root: Path) -> None:
+    (root / "deep").mkdir()
+    for name in ("one", "two", "deep/one"):
+        (root / name).write_bytes(b"same")
+    group = (b"etc/one", b"var/other", b"etc/two", b"etcetera/one", b"etc")
+    assert link(root, *group, below=b"etc") == []
+    assert are_one(root / "one", root / "two")
+    assert not are_one(root / "one", root / "deep/one")
+
+
+def _other_content(path: Path) -> None:
+    path.write_bytes(b"SAME")
+
+
+def _longer(path: Path) -> None:
+    path.write_bytes(b"same, and more")
+
+
+def _other_mode(path: Path) -> None:
+    path.chmod(0o600)
+
+
+def _setuid(path: Path) -> None:
+    path.chmod(0o4755)
+
+
+def _other_owner(path: Path) -> None:
+    os.chown(path, NOBODY, -1)
+
+
+def _other_group(path: Path) -> None:
+    os.chown(path, -1, NOBODY)
+
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+
+
+@pytest.mark.parametrize(
+    "differ",
+    [
+        _other_content,
+        _longer,
+        _other_mode,
+        _setuid,
+        pytest.param(_other_owner, marks=AS_ROOT),
+        pytest.param(_other_group, marks=AS_ROOT),
+    ],
+)
+def test_files_that_differ_are_left_alone_and_told(root: Path, differ: Callable[[Path], None]) -> None:
+    for name in ("one", "two", "three"):
+        (root / name).write_bytes(b"same")
+        (root / name).chmod(0o644)
+    differ(root / "two")
+    before = (root / "two").stat()
+    content = (root / "two").read_bytes()
+    assert link(root, b"one", b"two", b"three") == [b"two"]
+    after = (root / "two").stat()
+    assert (after.st_ino, after.st_mode, after.st_uid, after.st_gid, after.st_nlink) == (
+        before.st_ino,
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+        1,
+    )
+    assert (root / "two").read_bytes() == content
+    assert are_one(root / "one", root / "three")
+
+
+def test_names_that_are_not_there_do_not_matter(root: Path) -> None:
+    for name in ("one", "two"):
+        (root / name).write_bytes(b"same")
+    group = (b"gone", b"one", b"no folder/either", b"two", b"one/below a file", b"x" * 300)
+    assert link(root, *group) == []
+    assert punch(root, *group) == []
+    assert are_one(root / "one", root / "two")
+
+
+def test_pipes_and_folders_among_the_names_do_not_matter(root: Path) -> None:
+    """Opening a pipe would wait for its other end for good."""
+    os.mkfifo(root / "pipe")
+    (root / "folder").mkdir()
+    for name in ("one", "two"):
+        (root / name).write_bytes(b"same")
+    names = (b"pipe", b"one", b"folder", b"two")
+    assert link(root, *names) == []
+    assert punch(root, *names) == []
+    assert are_one(root / "one", root / "two")
+    assert (root / "pipe").is_fifo()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder that is none of the restore's business."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / name).write_bytes(bytes(FILLED))
+        os.utime(folder / name, ns=(OLD, OLD))
+    os.utime(folder, ns=(OLD, OLD))
+    return folder
+
+
+HOSTILE_TREES: dict[str, tuple[Callable[[Path, Path], object], tuple[bytes, ...]]] = {
+    "a folder on the way is a link": (
+        lambda root, outside: (root / "dir").symlink_to(outside),
+        (b"inside", b"dir/one", b"dir/two"),
+    ),
+    "a folder on the way is a link, and comes first": (
+        lambda root, outside: (root / "dir").symlink_to(outside),
+        (b"dir/one", b"inside", b"dir/two"),
+    ),
+    "a folder deeper down is a link": (
+        lambda root, outside: ((root / "a").mkdir(), (root / "a/b").symlink_to(outside)),
+        (b"inside", b"a/b/one", b"a/b/two"),
+    ),
+    "a link that leads up": (
+        lambda root, outside: (root / "up").symlink_to(".."),
+        (b"inside", b"up/outside/one", b"up/outside/two"),
+    ),
+    "the last part is a link": (
+        lambda root, outside: [(root / n).symlink_to(outside / n) for n in ("one", "two")],
+        (b"one", b"inside", b"two"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_TREES)
+def test_no_link_is_ever_gone_through(root: Path, outside: Path, case: str) -> None:
+    make, names = HOSTILE_TREES[case]
+    (root / "inside").write_bytes(bytes(FILLED))
+    make(root, outside)
+    before = snapshot(root), snapshot(outside)
+    assert link(root, *names) == []
+    assert (snapshot(root), snapshot(outside)) == before
+    blocks = [(outside / name).stat().st_blocks for name in ("one", "two")]
+    assert punch(root, *names) == []
+    assert snapshot(outside) == before[1]
+    assert [(outside / name).stat().st_blocks for name in ("one", "two")] == blocks
+    assert blocks[0] > 0
+
+
+HOLES = {
+    "all zeros": [(0, b"")],
+    "data first": [(0, b"x" * 5000)],
+    "data last": [(FILLED - 3, b"end")],
+    "data in the middle of a chunk": [(300_000, b"y" * 10)],
+    "data across a chunk's end": [(FILLED - 10, b"z" * 20)],
+    "an odd length": [(3 * FILLED + 1234, b"!")],
+    "no zeros at all": [(0, b"\xff" * (FILLED + 17))],
+}
+
+
+@pytest.mark.parametrize("case", HOLES)
+def test_holes_come_back_and_nothing_else_changes(root: Path, case: str) -> None:
+    path = root / "file"
+    content = bytearray(FILLED)
+    for at, octets in HOLES[case]:
+        content[at:] = bytes(max(0, at - len(content))) + octets + bytes(content[at + len(octets) :])
+    path.write_bytes(content)
+    path.chmod(0o640)
+    os.utime(path, ns=(OLD, OLD + 7))
+    os.utime(root, ns=(OLD, OLD))
+    full = path.stat().st_blocks
+    assert punch(root, b"file", b"file") == []
+    assert path.read_bytes() == content
+    status = path.stat()
+    assert (status.st_size, status.st_mtime_ns) == (len(content), OLD + 7)
+    assert status.st_mode & 0o7777 == 0o640
+    assert root.stat().st_mtime_ns == OLD
+    occupied = {at // 4096 for at in range(len(content)) if content[at]}
+    assert status.st_blocks * 512 <= (len(occupied) + 2) * 4096
+    assert (status.st_blocks < full) == (case != "no zeros at all")
+
+
+def test_one_file_with_holes_and_several_names(root: Path) -> None:
+    for name in ("one", "two"):
+        (root / name).write_bytes(bytes(FILLED) + b"end")
+    assert apply_supplement(Supplement(((b"one", b"two"),), (b"one", b"two")), root) == []
+    assert are_one(root / "one", root / "two")
+    assert (root / "two").stat().st_blocks * 512 < FILLED
+    assert (root / "two").read_bytes() == bytes(FILLED) + b"end"
+
+
+@contextmanager
+def _unprivileged() -> Iterator[Path]:
+    """A folder of somebody who is not root, as whom we run meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        user = os.geteuid()
+        if user == 0:
+            os.chown(name, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(user)
+
+
+def test_what_may_not_be_read_is_left_and_told_and_the_rest_is_done() -> None:
+    """Whoever restores without being root owns files that nobody may read, or write."""
+    with _unprivileged() as root:
+        for name in ("one", "two", "secret", "other secret", "read-only"):
+            (root / name).write_bytes(bytes(FILLED))
+        (root / "closed").mkdir()
+        (root / "closed" / "three").write_bytes(bytes(FILLED))
+        (root / "read-only").chmod(0o400)
+        (root / "secret").chmod(0)
+        (root / "other secret").chmod(0)
+        (root / "closed").chmod(0o500)
+        links = ((b"secret", b"other secret"), (b"one", b"closed/three", b"two"))
+        sparse = (b"read-only", b"secret", b"one")
+        left = apply_supplement(Supplement(links, sparse), root)
+        assert left == [b"other secret", b"closed/three", b"read-only", b"secret"]
+        assert are_one(root / "one", root / "two")
+        assert (root / "one").stat().st_blocks == 0
+        assert sorted(os.listdir(root / "closed")) == ["three"]
+        (root / "closed").chmod(0o700)
+
+
+def test_no_descriptor_is_left_open(root: Path) -> None:
+    for name in ("one", "two", "other"):
+        (root / name).write_bytes(bytes(FILLED))
+    (root / "other").write_bytes(b"")
+    (root / "link").symlink_to("one")
+    names = (b"one", b"two", b"other", b"link", b"gone", b"one/x", b"link/y")
+    before = len(os.listdir("/proc/self/fd"))
+    apply_supplement(Supplement((names,), names), root)
+    assert len(os.listdir("/proc/self/fd")) == before
