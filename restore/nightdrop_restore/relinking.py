@@ -7,6 +7,7 @@ is linked unless both names hold the same content.
 
 import ctypes
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,14 +24,16 @@ _KEEP_SIZE_AND_PUNCH: Final = 0x01 | 0x02
 def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> list[bytes]:
     """Link and punch below `root`, into which the path `below` was restored (b"": everything).
 
-    Gives the paths that could not be made what they were, because their content differs now.
+    Gives the paths that could not be made what they were: their content differs now, or whoever
+    restores may not read or change them.
     """
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         left = []
         for group in supplement.hard_links:
             left += _link(descriptor, [path for name in group if (path := _within(name, below))])
-        for name in supplement.sparse:
+        # Once each, however often a hostile supplement names it: each time, the file is read.
+        for name in dict.fromkeys(supplement.sparse):
             if (path := _within(name, below)) and not _punch(descriptor, path):
                 left.append(path)
         return left
@@ -48,35 +51,51 @@ def _within(name: bytes, below: bytes) -> bytes:
 def _link(root: int, names: list[bytes]) -> list[bytes]:
     """Make these names one file again; those that could not be."""
     there = [name for name in names if _is_regular(root, name)]
-    left = []
-    for name in there[1:]:
-        with _folder(root, there[0]) as (first_folder, first), _folder(root, name) as (folder, last):
-            if not _same(first_folder, first, folder, last):
-                left.append(name)
-                continue
+    return [name for name in there[1:] if not _link_to(root, there[0], name)]
+
+
+def _link_to(root: int, target: bytes, name: bytes) -> bool:
+    """Make `name` a name of the file `target`; whether it is one now."""
+    try:
+        with _folder(root, target) as (from_folder, first), _folder(root, name) as (folder, last):
+            if _is_one(from_folder, first, folder, last):
+                return True
+            if not _same(from_folder, first, folder, last):
+                return False
             times = _times(os.stat(b".", dir_fd=folder))
-            temporary = b".nightdrop-link"
-            os.link(first, temporary, src_dir_fd=first_folder, dst_dir_fd=folder)
-            os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
-            # The folder's own time was restored already, and is not to change by this.
-            os.utime(folder, ns=times)
-    return left
+            # A name that nobody who chose the names of the tree could have taken.
+            temporary = f".nightdrop-{secrets.token_hex(8)}".encode()
+            os.link(first, temporary, src_dir_fd=from_folder, dst_dir_fd=folder)
+            try:
+                os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(temporary, dir_fd=folder)
+                raise
+            finally:
+                # The folder's own time was restored already, and is not to change by this.
+                os.utime(folder, ns=times)
+    except OSError:
+        return False
+    return True
 
 
 def _punch(root: int, name: bytes) -> bool:
     """Give a file back its holes: every run of blocks of zeros; whether it is there to do so."""
     if not _is_regular(root, name):
         return True
-    with _folder(root, name) as (folder, last):
-        descriptor = os.open(last, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
-        try:
-            times = _times(os.fstat(descriptor))
-            for start, length in _zeros(descriptor):
-                if not _fallocate(descriptor, start, length):
-                    return False
-            os.utime(descriptor, ns=times)
-        finally:
-            os.close(descriptor)
+    try:
+        with _folder(root, name) as (folder, last):
+            descriptor = os.open(last, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        times = _times(os.fstat(descriptor))
+        for start, length in _zeros(descriptor):
+            if not _fallocate(descriptor, start, length):
+                return False
+        os.utime(descriptor, ns=times)
+    finally:
+        os.close(descriptor)
     return True
 
 
@@ -125,6 +144,13 @@ def _is_regular(root: int, path: bytes) -> bool:
             return stat.S_ISREG(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode)
     except OSError:
         return False
+
+
+def _is_one(first_folder: int, first: bytes, folder: int, last: bytes) -> bool:
+    """Whether two names are names of one file already."""
+    one = os.stat(first, dir_fd=first_folder, follow_symlinks=False)
+    other = os.stat(last, dir_fd=folder, follow_symlinks=False)
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
 def _same(first_folder: int, first: bytes, folder: int, last: bytes) -> bool:
