@@ -24,6 +24,7 @@ from nightdrop_server.passwords import Passwords
 from nightdrop_server.request import Request
 from nightdrop_server.room import Room
 from nightdrop_server.targets import Place, find_place, url_prefix
+from nightdrop_server.turns import Turns
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -36,6 +37,7 @@ class Door:
         self._mirror = mirror
         self._store = Storeroom(vault, Ledger(mirror.ledger), Room(mirror, vault))
         self._passwords = Passwords(mirror.passwords)
+        self._turns = Turns()
         self._prefix = url_prefix(mirror)
         self._dav = Dav(vault, self._prefix)
         self._methods: dict[str, Callable[[Request, Place], Answer]] = {
@@ -96,7 +98,9 @@ class Door:
     def _put(self, request: Request, place: Place) -> Answer:
         if not place.name:
             raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
-        return drop(self._store, request, place, self._enrolled(place.host))
+        host = self._enrolled(place.host)
+        with self._turns.one(host.name):
+            return drop(self._store, request, place, host)
 
     def _look(self, request: Request, place: Place) -> Answer:
         return self._dav.answer(request.head, place, request.body.all(MAX_BODY))

@@ -24,13 +24,16 @@ def make_folder(path: Path) -> None:
         raise NightdropError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
-def write_private(path: Path, octets: bytes, *, replace: bool = True) -> None:
+def write_private(path: Path, octets: bytes, *, replace: bool = True, ours: bool = True) -> None:
     """Write a file, 0600: after this, or after a crash, it holds all of `octets` or what it held before.
 
-    With `replace` False, NightdropError if there is something of that name already.
+    With `replace` False, NightdropError if there is something of that name already. What is `ours` is
+    for the mirror's user, whose folder it is in; anything else stays with who runs this.
     """
     try:
         with _beside(path, octets) as written:
+            if ours:
+                hand_over(written)
             if replace:
                 written.rename(path)
             else:
@@ -59,7 +62,6 @@ def _beside(path: Path, octets: bytes) -> Iterator[Path]:
             file.write(octets)
             file.flush()
             os.fsync(file.fileno())
-        hand_over(temporary)
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from cheroot.errors import FatalSSLAlert
 from cheroot.server import HTTPConnection, HTTPServer
@@ -70,6 +70,11 @@ class Connection(HTTPConnection):
         finally:
             self.server.busy.discard(self)
 
+    @property
+    def trusted(self) -> bool:
+        """Whether a host has proved who it is here."""
+        return self.conversation is not None and self.conversation.trusted
+
     def end(self) -> None:
         """Make whatever reads or writes here fail now; called from another thread."""
         try:
@@ -105,6 +110,7 @@ class Connection(HTTPConnection):
 class Listener(HTTPServer):
     """cheroot's server, answering with `respond`, on a socket that is bound already."""
 
+    _connections: Any  # cheroot's ConnectionManager, of which its types say too little
     ConnectionClass = Connection
     request_queue_size = 256
     keep_alive_conn_limit = 1024
@@ -134,17 +140,29 @@ class Listener(HTTPServer):
         """Hand a connection that has something to say to a worker; a new one waits for that first."""
         if conn.parked:
             super().process_conn(conn)
-        elif self.can_add_keepalive_connection:
+        else:
+            if not self.can_add_keepalive_connection:
+                self._drop_a_silent_one()
             conn.parked = True
             super().put_conn(conn)
-        else:
-            conn.close()
 
     def put_conn(self, conn: Connection) -> None:
         """Keep an idle connection, for longer if it is a known host's."""
         super().put_conn(conn)
-        if conn.conversation is not None and conn.conversation.trusted:
+        if conn.trusted:
             conn.last_used = time.time() + PATIENT
+
+    def _drop_a_silent_one(self) -> None:
+        """Close the connection that has been silent longest and has not proved who it is."""
+        parked = [
+            (conn.last_used, descriptor, conn)
+            for descriptor, conn in self._connections._selector.connections
+            if conn is not self and not conn.trusted
+        ]
+        if parked:
+            _, descriptor, conn = min(parked, key=lambda item: item[:2])
+            self._connections._selector.unregister(descriptor)
+            conn.close()
 
     def stop(self) -> None:
         """Stop accepting, end what is under way (nothing of it is kept), and wait for the workers."""

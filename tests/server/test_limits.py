@@ -2,9 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from nightdrop_server.turns import AT_ONCE
 
 from mirrors import Mirror, Reply, new_name
 
@@ -65,6 +68,25 @@ def test_reserve(recipient: Path, tmp_path: Path) -> None:
             assert answer.status == 507
             assert b"disk of full is full" in answer.body
         assert mirror.stored("web1") == {}
+
+
+def test_uploads_at_once(recipient: Path, tmp_path: Path) -> None:
+    """A host that has too many uploads under way is told so; another host is not concerned."""
+    with Mirror(tmp_path, "busy", [recipient], tls=False).start() as mirror, ExitStack() as stack:
+        bundles = [tmp_path / "web1.toml", tmp_path / "web2.toml"]
+        for bundle in bundles:
+            mirror.enroll(bundle.stem, bundle)
+        [credentials] = mirror.credentials(bundles[0]).values()
+        for _ in range(AT_ONCE):
+            sock = stack.enter_context(mirror.connect())
+            head = f"Host: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\nAuthorization: {credentials}"
+            sock.sendall(f"PUT /web1/{new_name()} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+            assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
+        statuses = [
+            mirror.ask("PUT", f"/{bundle.stem}/{new_name()}", b"x", mirror.credentials(bundle)).status
+            for bundle in bundles
+        ]
+        assert statuses == [503, 201]
 
 
 def test_folder_that_went_away(recipient: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     if output is None:
         sys.stdout.write(text)
         return ExitStatus.DONE
-    write_private(output, text.encode(), replace=begun is not None)
+    write_private(output, text.encode(), replace=begun is not None, ours=False)
     mirrors = ", ".join(known.name for known in bundle.mirrors)
     print(
         f"nightdrop: {host.name} may drop on {mirror.name}; its bundle is {output} "

@@ -1,6 +1,8 @@
 """`nightdrop serve`: run a mirror's door until it is told to stop."""
 
 import argparse
+import errno
+import os
 import signal
 import socket
 import threading
@@ -12,6 +14,12 @@ from nightdrop.mirror import DEFAULT_PATH, Listen, load_mirror
 
 if TYPE_CHECKING:
     from nightdrop_server.listener import Listener
+
+_HINTS = {
+    errno.EADDRINUSE: "another mirror, or another program, is on this port: `ss -ltnp` says which",
+    errno.EADDRNOTAVAIL: "`ip address` lists the addresses that this machine has",
+    errno.EACCES: "ports below 1024 are root's: choose a higher one, such as 8443",
+}
 
 DESCRIPTION = """\
 Run a mirror's door: take files in from enrolled hosts, and give nothing out.
@@ -75,10 +83,8 @@ def bound_socket(listen: Listen) -> socket.socket:
         bound.listen()
     except OSError as error:
         bound.close()
-        raise NightdropError(
-            f"cannot listen on {where}: {error.strerror}",
-            "is another mirror, or another program, on this port? `ss -ltnp` says which",
-        ) from error
+        hint = _HINTS.get(error.errno or 0, "")
+        raise NightdropError(f"cannot listen on {where}: {error.strerror}", hint) from error
     return bound
 
 
@@ -92,7 +98,8 @@ def _wait(listener: "Listener", stopping: set[signal.Signals]) -> None:
         finally:
             if listener.ready:
                 failed.set()
-                signal.raise_signal(signal.SIGTERM)
+                # To the process, not to this thread, which leaves signals alone.
+                os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=serve, name="accept", daemon=True).start()
     signal.sigwait(stopping)

@@ -1,0 +1,85 @@
+"""The htpasswd file, asked directly: what it lets in, and that refusing is the same work for all."""
+
+import time
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from nightdrop_server import passwords
+from nightdrop_server.passwords import Passwords, hash_password, parse_htpasswd
+
+
+@pytest.fixture
+def htpasswd(tmp_path: Path) -> Path:
+    path = tmp_path / "htpasswd"
+    path.write_bytes(b"web1:" + hash_password("right") + b"\n")
+    return path
+
+
+def test_right_and_wrong(htpasswd: Path) -> None:
+    known = Passwords(htpasswd)
+    assert known.right("web1", "right")
+    assert not known.right("web1", "wrong")
+    assert not known.right("web2", "right")
+    assert not known.right("", "")
+    assert not known.right("web1", "")
+
+
+def test_a_right_answer_is_remembered_and_forgotten_with_the_line(htpasswd: Path) -> None:
+    known = Passwords(htpasswd)
+    assert known.right("web1", "right")
+    started = time.perf_counter()
+    for _ in range(100):
+        assert known.right("web1", "right")
+    assert time.perf_counter() - started < 0.5, "each of these would have been worked out again"
+    htpasswd.write_bytes(b"web1:" + hash_password("new") + b"\n")
+    assert not known.right("web1", "right")
+    assert known.right("web1", "new")
+    htpasswd.unlink()
+    assert not known.right("web1", "new")
+
+
+def test_lines_of_htpasswd_itself(htpasswd: Path) -> None:
+    """What `htpasswd -B` writes is bcrypt, marked $2y$; every other kind lets nobody in."""
+    stored = bcrypt.hashpw(b"right", bcrypt.gensalt(5)).replace(b"$2b$", b"$2y$")
+    lines = [
+        b"web1:" + stored,
+        b"web2:$apr1$abc$xyz",
+        b"web3:{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=",
+        b"web4:right",
+        b"web5:",
+        b"web6",
+        b"# web7:" + stored,
+        b":" + stored,
+    ]
+    htpasswd.write_bytes(b"\n".join(lines))
+    assert set(parse_htpasswd(htpasswd.read_bytes())) == {"web1", "# web7", ""}
+    known = Passwords(htpasswd)
+    assert known.right("web1", "right")
+    for host in ("web2", "web3", "web4", "web5", "web6"):
+        assert not known.right(host, "right")
+
+
+@pytest.mark.parametrize("password", ["x" * 73, "x" * 100_000, "a\0b", "\udcff", "é" * 40])
+def test_odd_passwords_are_only_wrong(htpasswd: Path, password: str) -> None:
+    assert not Passwords(htpasswd).right("web1", password)
+
+
+def test_unknown_users_cost_the_same_work(htpasswd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the time of an answer would say which hosts are enrolled."""
+    monkeypatch.setattr(passwords, "FAILURE_DELAY", 0)
+    htpasswd.write_bytes(b"web1:" + hash_password("right", 11) + b"\n")
+    known = Passwords(htpasswd)
+
+    def best(user: str) -> float:
+        times = []
+        for number in range(5):
+            started = time.perf_counter()
+            known.right(user, f"wrong {number}")
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    enrolled, unknown, long = best("web1"), best("web2"), best("web3" * 1000)
+    assert 0.6 < unknown / enrolled < 1.6
+    assert 0.6 < long / enrolled < 1.6
