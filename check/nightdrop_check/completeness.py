@@ -7,8 +7,9 @@ no reason to worry anybody, as long as nothing builds on it and a later run went
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nightdrop.sets import lacking
 from nightdrop_check import chains
-from nightdrop_check.shelf import Shelf, ShelfSet, lacking
+from nightdrop_check.shelf import Shelf, ShelfSet
 from nightdrop_check.words import part_of_set, some
 
 UNDERWAY: Final = 24 * 3600

@@ -5,7 +5,6 @@ wrote is not believed: receipts are read up to a limit and parsed with suspicion
 exist, links, pipes and folders are set apart.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -14,6 +13,7 @@ from nightdrop.errors import ReceiptError, VaultError
 from nightdrop.ledger import Drop
 from nightdrop.names import FileName, SetKey, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, digest, parse_receipt
+from nightdrop.sets import lacking
 from nightdrop.vault import StoredFile, Vault
 
 ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
@@ -133,24 +133,6 @@ class Shelf:
     def first(self) -> dict[str, str]:
         """The time of the oldest set of each kind, of which something is there."""
         return {each.key.kind: each.key.end for each in reversed(self.sets)}
-
-
-def lacking(key: SetKey, names: Iterable[str]) -> list[str]:
-    """What a set of these names lacks, in words; empty if it is whole as far as names can tell."""
-    parts = [parsed for name in names if (parsed := parse_name(name)) is not None]
-    out = []
-    volumes = sorted(part.volume for part in parts if part.volume is not None)
-    if volumes != list(range(1, len(volumes) + 1)):
-        out.append(f"volume {next(n for n, v in enumerate([*volumes, 0], 1) if n != v)}")
-    if key.kind != "duplicity":
-        if not volumes and not any(part.part == "stream" for part in parts):
-            out.append("its content")
-        return out
-    if not volumes:
-        out.append("its volumes")
-    have = {part.part for part in parts}
-    out += [f"its {part}" for part in ("signatures", "manifest") if part not in have]
-    return out
 
 
 def look_at_host(vault: Vault, host: str, drops: dict[str, Drop], there: bool = True) -> Shelf:

@@ -71,7 +71,10 @@ class Section:
 
     def file(self, key: str, default: object = _REQUIRED) -> Path:
         """The path at `key`, made absolute; a relative one is from the configuration file's folder."""
-        text = self.text(key, default, "the path of a file or folder")
+        expected = "the path of a file or folder"
+        text = self.text(key, default, expected)
+        if "\0" in text:
+            raise self.wrong(key, expected, text)
         return (self.path.parent / text).absolute()
 
     def table(self, key: str) -> "Section":
@@ -136,5 +139,5 @@ def load(path: Path, what: str) -> Section:
         raise ConfigurationError(f"{path}: there is no such {what}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path}: this {what} is not TOML: {harmless(str(error))}") from error

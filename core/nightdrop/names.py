@@ -38,7 +38,7 @@ _NAME = re.compile(
           \.(?: (?P<receipt>{_RECEIPT})
               | (?P<part>manifest|supplement|jsonstat)\.p7m
               | vol(?P<number>[1-9]\d{{0,6}})\.(?P<volume_ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
-              | (?P<ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
+              | (?!vol\d+\.)(?P<ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
             )
     )
     """,

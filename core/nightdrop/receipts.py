@@ -20,6 +20,8 @@ MAX_SIZE: Final = 32 * 1024 * 1024
 """Longest receipt that is read, in octets: room for 200,000 files."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# "\ud800" is fine JSON and no character: whoever prints it would stumble.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 8
 _MAX_VALUES = 2_000_000
 
@@ -82,9 +84,10 @@ def parse_receipt(octets: bytes, key: SetKey, host: str) -> Receipt:
     if _too_deep(octets):
         raise ReceiptError("it is nested too deep")
     try:
-        fields = json.loads(octets)
+        # Decoded here: json.loads would take UTF-16 for JSON, too, and octets that are no UTF-8.
+        fields = json.loads(octets.decode())
     except (ValueError, RecursionError) as error:
-        raise ReceiptError("it is not JSON") from error
+        raise ReceiptError("it is not JSON in UTF-8") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise ReceiptError(f"its format is not {FORMAT}")
     receipt = Receipt(
@@ -126,7 +129,7 @@ def _text(fields: dict[str, object], key: str) -> str:
 
 
 def _item_text(value: object, key: str) -> str:
-    if not isinstance(value, str) or len(value) > 4096:
+    if not isinstance(value, str) or len(value) > 4096 or _SURROGATE.search(value):
         raise ReceiptError(f"`{key}` is not a text")
     return value
 

@@ -6,6 +6,8 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d+)\s*([smhDW])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "D": 86400, "W": 7 * 86400}
+# So long ago there is still a date, which Python's have not for just any number of seconds.
+_LONGEST = 1000 * 365 * 86400
 
 
 def format_size(octets: int) -> str:
@@ -21,25 +23,33 @@ def parse_size(text: str) -> int:
     if (found := _SIZE.fullmatch(text.strip())) is None:
         raise ValueError(f"{text!r} is not a size such as 200M or 1.5G")
     power = _UNITS.index(f"{found[2].upper()}B") if found[2] else 0
-    return int(float(found[1]) * 1000**power)
+    # Whole numbers: a float holds only 15 digits, and ends at 10^308.
+    whole, _, fraction = found[1].partition(".")
+    return int(whole + fraction) * 1000**power // 10 ** len(fraction)
 
 
 def parse_duration(text: str) -> int:
     """A duration as configuration writes it (`90s`, `15m`, `8h`, `30D`, `5W`), in seconds."""
     if (found := _DURATION.fullmatch(text.strip())) is None:
         raise ValueError(f"{text!r} is not a duration such as 8h, 30D or 5W")
-    return int(found[1]) * _SECONDS[found[2]]
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than anything here lasts")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:
     """A duration for people, in its two largest units: `8.4 s`, `2 min 5 s`, `3 h 12 min`, `5 days`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    if seconds < 2 * 86400:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
-    return f"{seconds // 86400:.0f} days"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days"
 
 
 def count(number: int, noun: str) -> str:

@@ -60,11 +60,13 @@ class Recipient:
         """Every way in which an envelope may name this recipient."""
         from cryptography import x509
 
-        extensions = x509.load_der_x509_certificate(self.certificate).extensions
         try:
+            extensions = x509.load_der_x509_certificate(self.certificate).extensions
             identifier = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
         except x509.ExtensionNotFound:
             return frozenset((self.by_issuer,))
+        except ValueError as error:
+            raise ConfigurationError(f"the certificate of {self.name} cannot be read") from error
         return frozenset((self.by_issuer, RecipientId(key_id=identifier)))
 
     @property
@@ -82,11 +84,15 @@ class Recipient:
         A KeyTransRecipientInfo with RSAES-PKCS1-v1_5 (RFC 3370, 4.2.1), the one form that gpgsm and
         every openssl open.
         """
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
         from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-        public_key = load_der_public_key(self._fields[3])
+        try:
+            public_key: object = load_der_public_key(self._fields[3])
+        except (ValueError, UnsupportedAlgorithm):
+            public_key = None
         if not isinstance(public_key, RSAPublicKey) or public_key.key_size < _LEAST_RSA_BITS:
             raise ConfigurationError(
                 f"the recipient {self.name} has no RSA key of at least {_LEAST_RSA_BITS} bits",
