@@ -1,5 +1,6 @@
 """What a mirror knows of itself: `mirror.toml`, which the door, enrolment and the check all read."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -110,7 +111,10 @@ def _url(section: Section, tls: bool) -> str:
     )
     text = section.text("url", expected=expected)
     parts = urlsplit(text)
+    plain = re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path, re.ASCII)
+    decorated = parts.query or parts.fragment or parts.username is not None
     # Without TLS of our own a proxy may stand in front and speak it, so https is right there, too.
-    if parts.scheme not in (("https",) if tls else ("http", "https")) or not parts.hostname:
+    schemes = ("https",) if tls else ("http", "https")
+    if parts.scheme not in schemes or not parts.hostname or not plain or decorated:
         raise section.wrong("url", expected, text)
     return text.rstrip("/")

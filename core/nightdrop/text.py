@@ -6,7 +6,7 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d+)\s*([smhDW])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "D": 86400, "W": 7 * 86400}
-# So long ago there is still a date, which Python's have not for just any number of seconds.
+# An age, too, is a duration, and a date that long ago can still be reckoned.
 _LONGEST = 1000 * 365 * 86400
 
 
@@ -25,7 +25,7 @@ def parse_size(text: str) -> int:
     power = _UNITS.index(f"{found[2].upper()}B") if found[2] else 0
     # Whole numbers: a float holds only 15 digits, and ends at 10^308.
     whole, _, fraction = found[1].partition(".")
-    return int(whole + fraction) * 1000**power // 10 ** len(fraction)
+    return int(int(whole + fraction) * 1000**power // 10 ** len(fraction))
 
 
 def parse_duration(text: str) -> int:

@@ -11,13 +11,18 @@ from pathlib import Path
 import tomli_w
 
 from nightdrop.enrolment import BUNDLE_FORMAT, Bundle, BundleMirror, EnrolledHost, load_bundle
+from nightdrop.envelope.recipients import load_recipients, parse_recipients
 from nightdrop.errors import UsageError
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop_server.files import make_folder, write_private
 from nightdrop_server.passwords import hash_password, parse_htpasswd
-from nightdrop_server.recipients import normal_pem
 from nightdrop_server.state import locked, prepare
+
+
+def recipients_of(mirror: Mirror) -> list[str]:
+    """Every recipient that bundles from here name, as PEM; ConfigurationError for a file that is none."""
+    return [recipient.pem for path in mirror.recipients for recipient in load_recipients(path)]
 
 
 def check_host_name(host: str) -> None:
@@ -82,8 +87,9 @@ def merged_bundle(begun: Bundle | None, host: str, entry: BundleMirror, recipien
     """The host's bundle with this mirror in it, in place of an entry of the same name."""
     mirrors = begun.mirrors if begun else ()
     kept = [mirror for mirror in mirrors if mirror.name != entry.name]
-    known = [normal_pem(pem) for pem in begun.recipients] if begun else []
-    return Bundle(host, (*kept, entry), tuple(dict.fromkeys([*known, *recipients])))
+    known = parse_recipients("\n".join(begun.recipients).encode(), "the bundle") if begun else []
+    recipients = [recipient.pem for recipient in known] + recipients
+    return Bundle(host, (*kept, entry), tuple(dict.fromkeys(recipients)))
 
 
 def bundle_text(bundle: Bundle) -> str:

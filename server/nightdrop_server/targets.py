@@ -4,18 +4,13 @@ Decided on the bytes as they came. No name that the pattern allows ever needs pe
 nothing is decoded, and no two spellings can mean the same place.
 """
 
-import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
 from urllib.parse import urlsplit
 
-from nightdrop.errors import ConfigurationError
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name, parse_name
 from nightdrop_server.answers import Refused
-
-_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -27,16 +22,8 @@ class Place:
 
 
 def url_prefix(mirror: Mirror) -> str:
-    """The path that `mirror.url` puts before hosts, "" for none; ConfigurationError if the door could not
-    tell it apart from other spellings.
-    """
-    parts = urlsplit(mirror.url)
-    if parts.query or parts.fragment or parts.username is not None or not _PREFIX.fullmatch(parts.path):
-        raise ConfigurationError(
-            f"{mirror.path}: key `url`: expected scheme, host, port and at most a plain path, "
-            f"such as https://backup.example.org/nightdrop, found {mirror.url!r}"
-        )
-    return parts.path
+    """The path that `mirror.url` puts before hosts, "" for none."""
+    return urlsplit(mirror.url).path
 
 
 def find_place(target: str, prefix: str) -> Place:

@@ -77,7 +77,7 @@ def test_private_key_in_a_bundle_is_refused(house: House) -> None:
     )
     error, hint = complaint(run("backup", "--config", house.config, expect=2))
     assert "private key" in error
-    assert "offline" in hint
+    assert "only the certificate" in hint
 
 
 def test_unreadable_source_files_are_counted(house: House) -> None:

@@ -126,7 +126,7 @@ def parse_recipients(pem: bytes, origin: str) -> list[Recipient]:
     if _PRIVATE_KEY.search(pem):
         raise ConfigurationError(
             f"{origin}: there is a private key in this file of recipients",
-            "keep the private key offline; only the certificate belongs here",
+            "take it away, and trust no more to a key that was here; only the certificate belongs here",
         )
     recipients = []
     for body in _CERTIFICATE.findall(pem):

@@ -37,13 +37,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     """Enrol the host and hand out its bundle."""
     from nightdrop_server import enrolling
     from nightdrop_server.files import write_private
-    from nightdrop_server.recipients import load_recipients
 
     # Everything that can be wrong is looked at before the first change.
     enrolling.check_host_name(arguments.host)
     quota = _quota(arguments.quota)
     mirror = load_mirror(arguments.config)
-    recipients = load_recipients(mirror)
+    recipients = enrolling.recipients_of(mirror)
     output: Path | None = arguments.output
     begun = enrolling.begun_bundle(output, arguments.host) if output else None
 
