@@ -4,6 +4,7 @@ The private key comes through an inherited descriptor of memory that is in no fi
 the key nor its passphrase is ever on disk, in an argument or in the environment.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from nightdrop.engine.stand_in import answer, write_all, write_script
+from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError
 from nightdrop_restore.opening import Key, open_envelope
 
-_ENTRY = b"\0NIGHTDROP-KEY\0"
+_LONGEST = 1 << 20
 
 
 def write_gpgsm(path: Path, key_descriptor: int) -> None:
@@ -30,10 +32,23 @@ def write_gpgsm(path: Path, key_descriptor: int) -> None:
 
 def share_key(key: Key) -> int:
     """A descriptor that holds the key, for stand-ins to inherit; gone when the last one closes it."""
-    descriptor = os.memfd_create("nightdrop", os.MFD_CLOEXEC)
     private = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    os.write(descriptor, private)
+    ids = [(one.issuer.hex(), one.serial, one.key_id.hex()) for one in key.ids]
+    descriptor = os.memfd_create("nightdrop", os.MFD_CLOEXEC)
+    os.write(descriptor, json.dumps({"private": private.hex(), "ids": ids}).encode())
     return descriptor
+
+
+def shared_key(descriptor: int) -> Key:
+    """The key in such a descriptor. Every stand-in has the same one, so its position stays as it is."""
+    fields = json.loads(os.pread(descriptor, _LONGEST, 0))
+    # It was checked in full when it was loaded; doing so for each volume takes 0.3 s.
+    der = bytes.fromhex(fields["private"])
+    private = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(private, RSAPrivateKey):
+        raise EnvelopeError("the key is no RSA key")
+    ids = [RecipientId(bytes.fromhex(i), serial, bytes.fromhex(k)) for i, serial, k in fields["ids"]]
+    return Key(private, frozenset(ids))
 
 
 def main(words: list[str]) -> int:
@@ -41,13 +56,8 @@ def main(words: list[str]) -> int:
     descriptor, *arguments = words
 
     def act() -> None:
-        # Every stand-in shares the descriptor, so none may depend on, or move, its position.
-        der = os.pread(int(descriptor), 1 << 20, 0)
-        # It was checked in full when it was loaded; doing so for each volume takes 0.3 s.
-        private = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
-        if not isinstance(private, RSAPrivateKey):
-            raise EnvelopeError("the key is no RSA key")
-        open_envelope(lambda octets: os.read(0, octets), write_all, [Key(private, frozenset())])
+        key = shared_key(int(descriptor))
+        open_envelope(lambda octets: os.read(0, octets), write_all, [key])
 
     return answer(arguments, "--decrypt", act)
 
