@@ -5,11 +5,10 @@ so what has been written by then must not be used before `open_envelope` returns
 temporary file, or to a consumer that is told of a failure.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
@@ -19,18 +18,18 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
+from nightdrop.envelope.algorithms import GCM_LIMIT
 from nightdrop.envelope.ber import BerReader, Read
 from nightdrop.envelope.header import Header, Transport, read_header, read_tail
 from nightdrop.envelope.recipients import RecipientId
-from nightdrop.envelope.sealing import ZSTD_MAGICS
 from nightdrop.errors import EnvelopeError
 from nightdrop.text import count
-
-Write = Callable[[bytes], object]
+from nightdrop_restore.decompressing import Decompressor, Direct, Write
 
 _RSA_PKCS1: Final = "1.2.840.113549.1.1.1"
 _RSA_OAEP: Final = "1.2.840.113549.1.1.7"
 _STEP: Final = 256 * 1024
+_MOST_NAMED: Final = 8
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def open_envelope(read: Read, write: Write, keys: Sequence[Key], decompress: boo
     reader = BerReader(read)
     header = read_header(reader)
     context = _decryptor(header, keys)
-    sink = _Decompressor(write) if decompress else _Direct(write)
+    sink = Decompressor(write) if decompress else Direct(write)
     for piece in _plaintext(reader, context, header):
         sink.update(piece)
     sink.finish()
@@ -64,7 +63,11 @@ def _plaintext(reader: BerReader, context: CipherContext, header: Header) -> Ite
     """The decrypted content; the last piece only once the message proved authentic, or padded right."""
     out = bytearray(_STEP + 32)
     held = b""
+    total = 0
     for piece in reader.octet_string(0):
+        total += len(piece)
+        if header.cipher.mode == "gcm" and total > GCM_LIMIT:
+            raise EnvelopeError(f"it is longer than the {GCM_LIMIT} octets that AES-GCM allows")
         view = memoryview(piece)
         for at in range(0, len(view), _STEP):
             octets = context.update_into(view[at : at + _STEP], out)
@@ -115,7 +118,9 @@ def _content_key(header: Header, keys: Sequence[Key]) -> bytes:
             found = _transported(transport, key.private)
             if found is not None and len(found) == header.cipher.key_size:
                 return found
-    sealed_to = "; ".join(str(transport.recipient) for transport in header.transports)
+    named = [str(transport.recipient) for transport in header.transports[:_MOST_NAMED]]
+    more = len(header.transports) - len(named)
+    sealed_to = "; ".join(named) + (f" and {count(more, 'other')}" if more else "")
     raise EnvelopeError(
         "the key given does not open this envelope"
         if len(keys) == 1
@@ -152,57 +157,3 @@ def _transported(transport: Transport, private: RSAPrivateKey) -> bytes | None:
         except ValueError:
             continue
     return None
-
-
-class _Direct:
-    """Writes what comes."""
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-
-    def update(self, data: bytes) -> None:
-        self._write(data)
-
-    def finish(self) -> None:
-        pass
-
-
-class _Decompressor:
-    """Undoes zstd where the content begins with a zstd frame, as `zstd -dcf` does; else passes it on."""
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._head = b""
-        self._plain = False
-        self._frame: zstandard.ZstdDecompressionObj | None = None
-
-    def update(self, data: bytes) -> None:
-        if self._plain:
-            self._write(data)
-            return
-        data = self._head + data
-        self._head = b""
-        while data:
-            if self._frame is None:
-                if len(data) < 4:
-                    self._head = data
-                    return
-                if not data.startswith(ZSTD_MAGICS):
-                    self._plain = True
-                    self._write(data)
-                    return
-                self._frame = zstandard.ZstdDecompressor().decompressobj(write_size=_STEP)
-            try:
-                self._write(self._frame.decompress(data))
-            except zstandard.ZstdError as error:
-                raise EnvelopeError(
-                    "its content begins as zstd does, but is not", "open it with --raw"
-                ) from error
-            data = b""
-            if self._frame.eof:
-                data, self._frame = self._frame.unused_data, None
-
-    def finish(self) -> None:
-        if self._frame is not None:
-            raise EnvelopeError("its compressed content ends in the middle")
-        self._write(self._head)
