@@ -8,6 +8,7 @@ ever has to wonder about a name.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, cast
 
 SetType = Literal["full", "inc"]
@@ -149,7 +150,9 @@ def format_time(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+@lru_cache(maxsize=1024)
 def _is_time(*texts: str | None) -> bool:
+    """Whether these are all times. The files of a set share theirs, and strptime is slow."""
     try:
         return all(parse_time(text) for text in texts if text is not None)
     except ValueError:

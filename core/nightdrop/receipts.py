@@ -17,7 +17,7 @@ from nightdrop.text import harmless
 
 FORMAT: Final = "nightdrop-receipt/1"
 MAX_SIZE: Final = 32 * 1024 * 1024
-"""Longest receipt that is read, in octets: room for 200,000 files."""
+"""Longest receipt that is read, in octets: room for 150,000 files."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # "\ud800" is fine JSON and no character: whoever prints it would stumble.

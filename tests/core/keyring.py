@@ -1,0 +1,122 @@
+"""Keys, and envelopes made and opened in memory: what all tests of envelopes use."""
+
+import datetime
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, Phase, settings
+
+from nightdrop.envelope.algorithms import CipherName
+from nightdrop.envelope.recipients import Recipient
+from nightdrop.envelope.sealing import Sealer
+from nightdrop_restore.opening import Key, open_envelope
+
+BOUNDED = settings(
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=(HealthCheck.too_slow, HealthCheck.function_scoped_fixture),
+)
+"""How properties are tried here: the same examples each time, and not too many."""
+
+CIPHERS: tuple[CipherName, ...] = ("aes-256-gcm", "aes-256-cbc")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody who can open: a private key, its certificate, and both as the code takes them."""
+
+    private: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+    recipient: Recipient
+    key: Key
+
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def private_pem(self) -> bytes:
+        return self.private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Private key and certificate as files, for stock tools."""
+        key, certificate = folder / "key.pem", folder / "certificate.pem"
+        key.write_bytes(self.private_pem)
+        certificate.write_bytes(self.certificate_pem)
+        return key, certificate
+
+
+def make_holder(name: str, bits: int = 2048) -> Holder:
+    """Make a key and its certificate."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    usage = {field: False for field in x509.KeyUsage.__init__.__annotations__ if field != "return"}
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(datetime.datetime(2049, 1, 1, tzinfo=datetime.UTC))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**usage | {"key_encipherment": True}), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    return holder_of(private, certificate)
+
+
+def holder_of(private: rsa.RSAPrivateKey, certificate: x509.Certificate) -> Holder:
+    """A private key and its certificate, put together."""
+    recipient = Recipient(certificate.public_bytes(serialization.Encoding.DER))
+    return Holder(private, certificate, recipient, Key(private, recipient.ids))
+
+
+@cache
+def holders() -> tuple[Holder, Holder, Holder]:
+    """Three keys, made once."""
+    return make_holder("alice"), make_holder("bob"), make_holder("carol")
+
+
+def seal(
+    plaintext: bytes,
+    to: Sequence[Holder],
+    cipher: CipherName = "aes-256-gcm",
+    compress: bool = True,
+) -> bytes:
+    """An envelope."""
+    return seal_pieces([plaintext], to, cipher, compress)
+
+
+def seal_pieces(
+    pieces: Iterable[bytes], to: Sequence[Holder], cipher: CipherName, compress: bool
+) -> bytes:
+    """An envelope of what these pieces make together."""
+    out = bytearray()
+    sealer = Sealer(out.extend, [holder.recipient for holder in to], cipher, compress)
+    for piece in pieces:
+        sealer.update(piece)
+    sealer.finish()
+    return bytes(out)
+
+
+def opened(envelope: bytes, *keys: Key, decompress: bool = True) -> bytes:
+    """What is in an envelope."""
+    out = bytearray()
+    open_envelope(io.BytesIO(envelope).read, out.extend, keys, decompress)
+    return bytes(out)

@@ -1,0 +1,80 @@
+"""Files that are whole or not there at all."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from nightdrop.errors import NightdropError
+from nightdrop.files import whole_file
+
+
+def test_it_appears_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with whole_file(path) as file:
+        file.write(b"content")
+        file.flush()
+        assert not path.exists()
+    assert path.read_bytes() == b"content"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+class Unexpected(BaseException):
+    """Whatever may happen: not even an Exception."""
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError, Unexpected])
+def test_nothing_is_left_after_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), whole_file(tmp_path / "file") as file:
+        file.write(b"half of the con")
+        raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_was_there_stays_after_an_exception(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    with pytest.raises(ValueError, match="stop"), whole_file(path) as file:
+        file.write(b"after")
+        raise ValueError("stop")
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_was_there_is_replaced_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    with whole_file(path) as file:
+        file.write(b"after")
+    assert path.read_bytes() == b"after"
+
+
+@pytest.mark.parametrize(
+    ("mode", "umask", "made"),
+    [(0o666, 0o022, 0o644), (0o666, 0o077, 0o600), (0o600, 0o000, 0o600), (0o644, 0o027, 0o640)],
+)
+def test_the_mode_is_subject_to_the_umask(tmp_path: Path, mode: int, umask: int, made: int) -> None:
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "file", mode) as file:
+            assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == made
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(NightdropError, match=f"there is no folder {tmp_path}/none"),
+        whole_file(tmp_path / "none" / "file"),
+    ):
+        pass
+
+
+def test_a_name_that_is_taken_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError), whole_file(tmp_path / "file") as file:
+        file.write(b"x")
+    assert os.listdir(tmp_path) == ["file"]
