@@ -316,12 +316,16 @@ def main() -> int:
     if os.geteuid() != 0:
         print("nightdrop: error: trying out needs root, to read and restore owners", file=sys.stderr)
         return 1
+    try:
+        folders = _folders(arguments.folders)
+    except TryoutError as failure:
+        print(f"nightdrop: error: {failure}", file=sys.stderr)
+        return 1
     begun = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="nightdrop-try-", dir="/var/tmp"))
     kept = False
-    tryout = None
+    tryout = Tryout(work, folders)
     try:
-        tryout = Tryout(work, _folders(arguments.folders))
         tryout.run()
         print()
         print(tryout.summary(time.monotonic() - begun))
@@ -339,7 +343,7 @@ def main() -> int:
         shutil.rmtree(work, ignore_errors=True)
         return 1
     finally:
-        if tryout and not kept:
+        if not kept:
             tryout.stop()
 
 
