@@ -15,6 +15,8 @@ Read = Callable[[int], bytes]
 CAPTURE_LIMIT: Final = 1024 * 1024
 """Longest element, in octets, that is taken into memory whole."""
 
+# What an element counts for at least: half a million empty ones are a megabyte, and seconds of work.
+_LEAST_WORTH = 32
 _CHUNK = 256 * 1024
 _DEPTH_LIMIT = 16
 _CONSTRUCTED = 0x20
@@ -68,9 +70,12 @@ class BerReader:
         self._fill(octets)
         return self._buffer[self._at : self._at + octets]
 
-    def capture(self) -> bytes:
-        """The whole element that begins here, every header included, in definite form."""
-        return self._capture(CAPTURE_LIMIT, 0)
+    def capture(self, limit: int = CAPTURE_LIMIT) -> bytes:
+        """The whole element that begins here, every header included, in definite form.
+
+        EnvelopeError if it is longer than `limit`, more or less.
+        """
+        return self._capture(limit, 0)
 
     def octet_string(self, implicit: int) -> Iterator[bytes]:
         """The contents of the OCTET STRING here, with this implicit tag number, piece by piece.
@@ -88,7 +93,7 @@ class BerReader:
     def exactly(self, octets: int) -> bytes:
         """That many octets, few enough to be held in memory."""
         if octets > CAPTURE_LIMIT:
-            raise EnvelopeError(f"an element is longer than {CAPTURE_LIMIT} octets")
+            raise EnvelopeError("an element is longer than any that belongs there")
         self._fill(octets)
         out = self._buffer[self._at : self._at + octets]
         if len(out) < octets:
@@ -135,11 +140,11 @@ class BerReader:
         tag, size = self.header()
         if size is not None:
             if size > limit:
-                raise EnvelopeError(f"an element is longer than {CAPTURE_LIMIT} octets")
+                raise EnvelopeError("an element is longer than any that belongs there")
             return bytes((tag,)) + der.length(size) + self.exactly(size)
         parts: list[bytes] = []
         while self.peek(2) != der.END_OF_CONTENTS:
             parts.append(self._capture(limit, depth + 1))
-            limit -= len(parts[-1])
+            limit -= max(len(parts[-1]), _LEAST_WORTH)
         self.exactly(2)
         return der.element(tag, *parts)

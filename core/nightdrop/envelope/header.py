@@ -5,9 +5,9 @@ always speak of the same message (RFC 5652, section 6; RFC 5083, section 2; RFC 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from asn1crypto.cms import RecipientInfos
+from asn1crypto.cms import RecipientInfo
 
 from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import (
@@ -17,11 +17,14 @@ from nightdrop.envelope.algorithms import (
     ENVELOPED_DATA,
     Cipher,
 )
-from nightdrop.envelope.ber import BerReader
+from nightdrop.envelope.ber import CAPTURE_LIMIT, BerReader
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError
 
 ContentType = Literal["EnvelopedData", "AuthEnvelopedData"]
+
+MOST_RECIPIENTS: Final = 1000
+"""More than this in one envelope are not read: whoever checks a vault has many envelopes to look at."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_header(reader: BerReader) -> Header:
     reader.capture()
     if reader.peek(1) == b"\xa0":
         reader.capture()
-    transports = _transports(reader.capture())
+    transports = _transports(_recipient_infos(reader))
     content_info = reader.enter(der.SEQUENCE)
     if reader.capture() != DATA:
         raise EnvelopeError("what it encrypts is not plain data")
@@ -97,11 +100,25 @@ def _content_type(identifier: bytes) -> ContentType:
     raise EnvelopeError("it is a CMS message, but not an encrypted one")
 
 
-def _transports(infos: bytes) -> tuple[Transport, ...]:
+def _recipient_infos(reader: BerReader) -> list[bytes]:
+    """The elements of the SET of recipients, no more of them than take a moment to look at."""
+    infos: list[bytes] = []
+    room = CAPTURE_LIMIT
+    end = reader.enter(der.SET)
+    while not reader.at_end(end):
+        if len(infos) == MOST_RECIPIENTS:
+            raise EnvelopeError(f"it has more than {MOST_RECIPIENTS} recipients")
+        infos.append(reader.capture(room))
+        room -= len(infos[-1])
+    reader.leave(end)
+    return infos
+
+
+def _transports(infos: list[bytes]) -> tuple[Transport, ...]:
     # asn1crypto parses lazily and was not written for hostile input; these are what it raises then.
     try:
         return tuple(
-            transport for info in RecipientInfos.load(infos, strict=True) for transport in _one(info)
+            transport for info in infos for transport in _one(RecipientInfo.load(info, strict=True))
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise EnvelopeError("its list of recipients cannot be read") from error
