@@ -200,7 +200,7 @@ class Tryout:
             f"All of it held, in {seconds:.0f} s.",
             "",
             f"backed up    {names([*self.folders, self.odd])}",
-            f"             full: {full['files']:,} entries, {read}, in {full['seconds']} s",
+            f"             full: {full['files']:,} files, {read}, in {full['seconds']} s",
             f"             incremental: {added} stored, in {incremental['seconds']} s",
         ]
         for mirror in self.mirrors:

@@ -42,7 +42,7 @@ class Client:
 
 def load_client(path: Path) -> Client:
     """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""
-    section = load(path, "client configuration")
+    section = load(path, "client configuration", "client.example.toml has every key, with its meaning")
     folders = section.table("folders")
     bundle_path = section.file("bundle", "bundle.toml")
     bundle = load_bundle(bundle_path)

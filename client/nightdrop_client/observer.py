@@ -42,7 +42,7 @@ class Observer:
 
     def see(self, path: Path) -> None:
         """Look at one path that will be backed up."""
-        self.files += 1
+        self.files += path.type != "dir"
         if path.type == "reg":
             status = path.stat
             self.octets += status.st_size

@@ -32,7 +32,6 @@ class RunProgress:
     def _draw(self) -> None:
         mirrors = ", ".join(f"{name} {format_size(octets)}" for name, octets in self.sent.items())
         self._line.show(
-            f"read {count(self._files, 'file')}, {format_size(self._octets)}"
-            f" | {count(self.volumes, 'volume')} dropped: {mirrors}"
-            f" | {format_duration(time.monotonic() - self._begun)}"
+            f"{format_duration(time.monotonic() - self._begun)}: "
+            f"read {count(self._files, 'file')}, {format_size(self._octets)}; sent to {mirrors}"
         )

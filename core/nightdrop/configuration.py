@@ -15,10 +15,11 @@ _REQUIRED = object()
 
 
 class Section:
-    """One table of a configuration file."""
+    """One table of a configuration file. `hint` is what to do about a mistake in it."""
 
-    def __init__(self, path: Path, values: dict[str, object], prefix: str = "") -> None:
+    def __init__(self, path: Path, values: dict[str, object], hint: str, prefix: str = "") -> None:
         self.path = path
+        self.hint = hint
         self._values = values
         self._prefix = prefix
         self._asked: set[str] = set()
@@ -82,7 +83,7 @@ class Section:
         value = self._take(key, {}, "a table")
         if not isinstance(value, dict):
             raise self.wrong(key, "a table", value)
-        return Section(self.path, value, f"{self._prefix}{key}.")
+        return Section(self.path, value, self.hint, f"{self._prefix}{key}.")
 
     def tables(self, key: str) -> list["Section"]:
         """The array of tables at `key`, empty when it is not there."""
@@ -90,7 +91,7 @@ class Section:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.wrong(key, "tables, each under [[...]]", value)
         return [
-            Section(self.path, item, f"{self._prefix}{key}[{number}].")
+            Section(self.path, item, self.hint, f"{self._prefix}{key}[{number}].")
             for number, item in enumerate(value, 1)
         ]
 
@@ -107,7 +108,8 @@ class Section:
         """The error that says what should have stood at `key`."""
         return ConfigurationError(
             f"{self.path}: key `{self._prefix}{key}`: expected {expected}, "
-            f"found {harmless(repr(value), 80)}"
+            f"found {harmless(repr(value), 80)}",
+            self.hint,
         )
 
     def _take(self, key: str, default: object, expected: str) -> object:
@@ -116,7 +118,7 @@ class Section:
             return self._values[key]
         if default is _REQUIRED:
             raise ConfigurationError(
-                f"{self.path}: key `{self._prefix}{key}` is missing: expected {expected}"
+                f"{self.path}: key `{self._prefix}{key}` is missing: expected {expected}", self.hint
             )
         return default
 
@@ -130,14 +132,16 @@ class Section:
         raise self.wrong(key, expected, value)
 
 
-def load(path: Path, what: str) -> Section:
-    """Read the TOML file at `path`, a `what` (for the error, should there be none)."""
+def load(path: Path, what: str, hint: str) -> Section:
+    """Read the TOML file at `path`; `what` it is and a `hint`, for the errors there may be."""
     try:
         with path.open("rb") as file:
-            return Section(path, tomllib.load(file))
+            return Section(path, tomllib.load(file), hint)
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{path}: there is no such {what}") from error
+        raise ConfigurationError(f"{path}: there is no such {what}", hint) from error
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}") from error
+        raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}", hint) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: this {what} is not TOML: {harmless(str(error))}") from error
+        raise ConfigurationError(
+            f"{path}: this {what} is not TOML: {harmless(str(error))}", hint
+        ) from error

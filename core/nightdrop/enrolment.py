@@ -54,7 +54,7 @@ class Bundle:
 
 def load_host(path: Path) -> EnrolledHost:
     """Read one enrolment file."""
-    section = load(path, "enrolment")
+    section = load(path, "enrolment", "`nightdrop enroll --again` writes it anew")
     host = EnrolledHost(
         name=section.text("host"),
         kind=cast(HostKind, section.choice("kind", HOST_KINDS, "duplicity")),
@@ -76,11 +76,10 @@ def load_hosts(mirror: Mirror) -> list[EnrolledHost]:
 
 def load_bundle(path: Path) -> Bundle:
     """Read a bundle."""
-    section = load(path, "bundle")
+    section = load(path, "bundle", "`nightdrop enroll HOST` on a mirror makes one")
     if section.text("format") != BUNDLE_FORMAT:
         raise ConfigurationError(
-            f"{path}: this is not a bundle of the format {BUNDLE_FORMAT}",
-            "`nightdrop enroll HOST` on a mirror makes one",
+            f"{path}: this is not a bundle of the format {BUNDLE_FORMAT}", section.hint
         )
     mirrors = []
     for table in section.tables("mirror"):
@@ -99,7 +98,7 @@ def load_bundle(path: Path) -> Bundle:
     if not is_host_name(bundle.host):
         raise section.wrong("host", "the name of a host", bundle.host)
     if not mirrors:
-        raise ConfigurationError(f"{path}: this bundle names no mirror")
+        raise ConfigurationError(f"{path}: this bundle names no mirror", section.hint)
     if not bundle.recipients:
-        raise ConfigurationError(f"{path}: this bundle names no recipient")
+        raise ConfigurationError(f"{path}: this bundle names no recipient", section.hint)
     return bundle

@@ -69,7 +69,7 @@ class Mirror:
 
 def load_mirror(path: Path) -> Mirror:
     """Read a mirror's configuration; ConfigurationError names the file and key that is wrong."""
-    section = load(path, "mirror configuration")
+    section = load(path, "mirror configuration", "mirror.example.toml has every key, with its meaning")
     tls = section.flag("tls", True)
     check = section.table("check")
     limits = section.table("limits")

@@ -12,7 +12,7 @@ from nightdrop.errors import ConfigurationError, ExitStatus
 def section(tmp_path: Path, text: str) -> Section:
     path = tmp_path / "x.toml"
     path.write_text(text)
-    return load(path, "configuration")
+    return load(path, "configuration", "a hint")
 
 
 GOOD = """
@@ -154,12 +154,12 @@ def test_a_misspelt_key_is_named_and_the_right_ones_are_told(tmp_path: Path) -> 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml: there is no such bundle"):
-        load(tmp_path / "none.toml", "bundle")
+        load(tmp_path / "none.toml", "bundle", "a hint")
 
 
 def test_a_file_that_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=f"{tmp_path}: cannot read this bundle: Is a directory"):
-        load(tmp_path, "bundle")
+        load(tmp_path, "bundle", "a hint")
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_a_file_that_is_no_toml(tmp_path: Path, octets: bytes) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(octets)
     with pytest.raises(ConfigurationError, match=r"x\.toml: this bundle is not TOML: ") as caught:
-        load(path, "bundle")
+        load(path, "bundle", "a hint")
     assert caught.value.message.isprintable()
