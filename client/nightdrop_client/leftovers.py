@@ -9,14 +9,23 @@ log does not know as finished is forgotten, and the run makes a new set under a 
 import shutil
 from pathlib import Path
 
-from nightdrop.names import SetKey
+from nightdrop.names import SetKey, parse_time
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.state import State
 
 
-def clear(state: State, log: DropLog) -> list[SetKey]:
-    """Make local metadata and drop log agree; the finished sets that had to be forgotten for that."""
-    forgotten = [done.key for done in log.sets() if not _metadata_is_whole(state.archive, done.key)]
+def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
+    """Make local metadata and drop log agree; the finished sets forgotten for that, and why.
+
+    A set from the future (`now` is in epoch seconds) is forgotten, too: either clock is wrong, and
+    duplicity cannot build on a set that is newer than the one it makes.
+    """
+    forgotten = {}
+    for done in log.sets():
+        if not _metadata_is_whole(state.archive, done.key):
+            forgotten[done.key] = "its local metadata is gone"
+        elif parse_time(done.key.end).timestamp() > now:
+            forgotten[done.key] = "its time has not come yet by this machine's clock"
     for key in forgotten:
         log.forget(key)
     _empty(state.scratch)

@@ -55,8 +55,8 @@ def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
     state.prepare()
     lock = state.lock()
     log = DropLog(state.drop_log)
-    for key in clear(state, log):
-        say(f"the local metadata of {key.stem} is gone; nothing new will build on that set")
+    for key, why in clear(state, log, time.time()).items():
+        say(f"nothing new will build on {key.stem}: {why}")
     names = [mirror.name for mirror in client.bundle.mirrors]
     mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, state.scratch, client.patience)
     try:

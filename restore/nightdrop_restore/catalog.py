@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from nightdrop.errors import NightdropError, ReceiptError, UsageError
 from nightdrop.names import FileName, SetKey, format_time, parse_name
@@ -9,6 +10,9 @@ from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.sets import chain_up_to, lacking
 from nightdrop.text import count, format_duration, harmless, parse_duration
 from nightdrop.vault import Vault
+
+NEWEST: Final = "99991231T235959Z"
+"""A moment, as names write it, that no set is later than."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def chain_at(sets: list[VaultSet], moment: str) -> list[VaultSet]:
             return [whole[key] for key in chain]
     broken = [one for one in sets if not one.whole and one.key.end <= moment]
     raise NightdropError(
-        f"there is no whole backup from {moment} or before"
+        ("there is no whole backup" + (f" from {moment} or before" if moment != NEWEST else ""))
         + (f" ({count(len(broken), 'set')} from then cannot be used)" if broken else ""),
         "`nightdrop restore list` shows what there is, and what each set lacks",
     )
@@ -68,10 +72,11 @@ def chain_at(sets: list[VaultSet], moment: str) -> list[VaultSet]:
 def parse_moment(text: str, now: datetime) -> str:
     """A time as a user writes it, as names write it: `now`, an age (`3D`, `12h`), or ISO 8601.
 
-    A time without an offset is taken as UTC, as names are.
+    `now` is the newest there is: a host's clock may have been ahead of ours. A time without an offset
+    is taken as UTC, as names are.
     """
     if text == "now":
-        return format_time(now)
+        return NEWEST
     try:
         return format_time(now - timedelta(seconds=parse_duration(text)))
     except ValueError:
