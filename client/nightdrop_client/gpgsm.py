@@ -4,17 +4,15 @@ gpgsm itself never compresses, defaults to AES-128-CBC and runs at a tenth of th
 This one can encrypt and nothing else: there is no key to decrypt with.
 """
 
-import os
 import sys
+from io import FileIO
 from pathlib import Path
 
 from nightdrop.engine.stand_in import answer, write_all, write_script
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.envelope.sealing import Sealer
-
-# Small reads: duplicity takes a volume for full by what has been written of it so far.
-_READ = 256 * 1024
+from nightdrop.files import pieces
 
 
 def write_gpgsm(path: Path, recipients: Path, cipher: CipherName, compress: bool) -> None:
@@ -33,7 +31,7 @@ def main(words: list[str]) -> int:
             "aes-256-cbc" if cipher == "aes-256-cbc" else "aes-256-gcm",
             compress == "zstd",
         )
-        while piece := os.read(0, _READ):
+        for piece in pieces(FileIO(0, closefd=False)):
             sealer.update(piece)
         sealer.finish()
 

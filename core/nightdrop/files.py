@@ -1,14 +1,18 @@
 """Files that are whole or not there at all, and streams named `-`."""
 
+import fcntl
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO, RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 
 from nightdrop.errors import NightdropError
+
+_PIPE_SIZE = 1024 * 1024
 
 
 @contextmanager
@@ -45,11 +49,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def pieces(file: RawIOBase, size: int = 256 * 1024) -> Iterator[memoryview]:
+    """What an unbuffered file holds, piece by piece, each of them at most `size` octets.
+
+    All of them share one buffer, so a piece is good until the next is asked for. A buffer for each
+    would cost more than encrypting what is in it.
+    """
+    view = memoryview(bytearray(size))
+    while octets := file.readinto(view):
+        yield view[:octets]
+
+
 @contextmanager
-def input_stream(name: str) -> Iterator[BinaryIO]:
-    """The file of this name to read, `-` being standard input."""
+def input_stream(name: str) -> Iterator[RawIOBase]:
+    """The file of this name to read, unbuffered; `-` is standard input."""
     if name == "-":
-        yield sys.stdin.buffer
+        with FileIO(0, closefd=False) as file:
+            with suppress(OSError):
+                fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            yield file
         return
     with Path(name).open("rb", buffering=0) as file:
         yield file

@@ -102,6 +102,11 @@ class _Plain:
             return
         view = memoryview(data)
         while view:
+            if self._checked and not self._held and len(view) >= SEGMENT:
+                # Nothing is held back: no need to copy what can be encrypted where it is.
+                yield view[:SEGMENT]
+                view = view[SEGMENT:]
+                continue
             room = SEGMENT - len(self._held)
             self._held += view[:room]
             view = view[room:]

@@ -42,12 +42,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     """Seal the input."""
     from nightdrop.envelope.recipients import load_recipients
     from nightdrop.envelope.sealing import Sealer
-    from nightdrop.files import input_stream, output_stream
+    from nightdrop.files import input_stream, output_stream, pieces
 
     recipients = [one for path in arguments.recipient for one in load_recipients(path)]
     with input_stream(arguments.input) as source, output_stream(arguments.output) as out:
         sealer = Sealer(out.write, recipients, arguments.cipher, arguments.compress == "zstd")
-        while piece := source.read(1024 * 1024):
+        for piece in pieces(source):
             sealer.update(piece)
         sealer.finish()
     return ExitStatus.DONE
