@@ -51,8 +51,8 @@ def nested(octets: bytes) -> bytes:
         0xA0,
         der.element(0x24, *segments(parts[0], 7), der.element(0x04)),
         indefinite(0x24, indefinite(0x24, *segments(parts[1], 100)), der.element(0x24)),
-        der.element(0x04, parts[2]),
         indefinite(0x24),
+        der.element(0x04, parts[2]),
     )
 
 

@@ -147,10 +147,10 @@ def _recipient_id(rid: object) -> RecipientId:
 
 def _cipher(algorithm: bytes, content_type: ContentType) -> tuple[Cipher, bytes, int]:
     """Cipher, nonce or initialisation vector, and length of the tag."""
-    identifier, *parameters = der.children(der.contents(algorithm, der.SEQUENCE))
+    identifier, *parameters = der.children(der.contents(algorithm, der.SEQUENCE)) or [b""]
     cipher = CIPHERS.get(identifier)
     if cipher is None or len(parameters) != 1:
-        raise EnvelopeError(f"it is encrypted with an unknown cipher ({identifier.hex()})")
+        raise EnvelopeError(f"it is encrypted with an unknown cipher ({identifier[:32].hex()})")
     if (cipher.mode == "gcm") != (content_type == "AuthEnvelopedData"):
         raise EnvelopeError(f"{cipher.name} does not belong into {content_type}")
     if cipher.mode == "cbc":

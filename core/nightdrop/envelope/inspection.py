@@ -9,7 +9,8 @@ from nightdrop.envelope.ber import BerReader
 from nightdrop.envelope.header import ContentType, Header, read_header
 from nightdrop.envelope.recipients import RecipientId
 
-_LONGEST_ZEROS = 4096
+_LONGEST_TAIL = 4096
+_SEGMENTED = b"\xa0" + der.INDEFINITE
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
         complete = size >= message_end
         trailing = max(0, size - message_end)
     else:
-        file.seek(max(reader.position, size - _LONGEST_ZEROS))
-        complete = _ends_properly(file.read(_LONGEST_ZEROS), header)
+        segmented = reader.peek(2) == _SEGMENTED
+        file.seek(max(reader.position, size - _LONGEST_TAIL))
+        complete = _ends_properly(file.read(_LONGEST_TAIL), header, segmented)
     return Inspection(
         header.content_type,
         header.cipher.name,
@@ -53,11 +55,11 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
     )
 
 
-def _ends_properly(tail: bytes, header: Header) -> bool:
+def _ends_properly(tail: bytes, header: Header, segmented: bool) -> bool:
     """Whether the last octets of a message of indefinite length close what its head opened.
 
     Reckoned backwards from the end: one end-of-contents for each open level; before them, with GCM,
-    the tag; before that, the end of EncryptedContentInfo.
+    the tag; before that, the end of EncryptedContentInfo, and of its content if that came in segments.
     """
     content_info, *outer = header.ends
     closing = der.END_OF_CONTENTS * outer.count(None)
@@ -70,4 +72,4 @@ def _ends_properly(tail: bytes, header: Header) -> bool:
         if before_tag < 2 or rest[before_tag - 2 : before_tag] != mark:
             return False
         rest = rest[: before_tag - 2]
-    return content_info is not None or rest.endswith(der.END_OF_CONTENTS)
+    return rest.endswith(der.END_OF_CONTENTS * (segmented + (content_info is None)))
