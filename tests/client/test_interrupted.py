@@ -16,7 +16,7 @@ from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP
 from trees import describe, differences
 
-KILLS = 12
+KILLS = 8
 
 
 @pytest.mark.slow

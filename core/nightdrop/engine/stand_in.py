@@ -6,6 +6,7 @@ executable that starts it with that role's settings.
 
 import fcntl
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,25 +15,28 @@ from typing import Final
 
 from nightdrop.errors import NightdropError
 
-VERSION_LINE: Final = b"gpgsm (a stand-in by Nightdrop) 2.2.40\n"
+VERSION: Final = "gpgsm (a stand-in by Nightdrop) 2.2.40"
 """What duplicity's pattern for the first line of `gpgsm --version` accepts."""
 
 _PIPE_SIZE = 1024 * 1024
 
 
 def write_script(path: Path, module: str, settings: Sequence[str]) -> None:
-    """Write the executable: it runs `module` with `settings` and then gpgsm's own arguments."""
-    words = [sys.executable, "-I", "-m", module, *settings]
-    quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
-    path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
+    """Write the executable: it runs `module` with `settings` and then gpgsm's own arguments.
+
+    It answers the question for a version by itself: duplicity asks that twice a run.
+    """
+    command = shlex.join([sys.executable, "-I", "-m", module, *settings])
+    path.write_text(
+        f"#!/bin/sh\n"
+        f'case " $* " in *" --version "*) echo {shlex.quote(VERSION)}; exit ;; esac\n'
+        f'exec {command} "$@"\n'
+    )
     path.chmod(0o700)
 
 
 def answer(arguments: Sequence[str], mode: str, act: Callable[[], None]) -> int:
-    """Do what gpgsm's arguments ask for: say a version, or `act` if they ask for `mode`; exit status."""
-    if "--version" in arguments:
-        os.write(1, VERSION_LINE)
-        return 0
+    """Do what gpgsm's arguments ask for: `act`, if they ask for `mode`; the exit status."""
     if mode not in arguments:
         print(f"gpgsm: this stand-in knows only {mode}", file=sys.stderr)
         return 2
