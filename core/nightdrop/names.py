@@ -30,6 +30,8 @@ _HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
 
 _TIME = r"\d{8}T\d{6}Z"
 _RECEIPT = r"receipt\.json(?P<signed>\.p7s)?"
+# What looks like the number of a volume and is none (vol0, vol01) must not pass for an extension.
+_EXT = r"(?!vol\d+\.)[a-z0-9]+(?:\.[a-z0-9]+)*?"
 _NAME = re.compile(
     rf"""
     (?: duplicity-(?P<sigs>full|new)-signatures
@@ -38,8 +40,8 @@ _NAME = re.compile(
           \.(?P<from>{_TIME})(?:\.to\.(?P<to>{_TIME}))?
           \.(?: (?P<receipt>{_RECEIPT})
               | (?P<part>manifest|supplement|jsonstat)\.p7m
-              | vol(?P<number>[1-9]\d{{0,6}})\.(?P<volume_ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
-              | (?!vol\d+\.)(?P<ext>[a-z0-9]+(?:\.[a-z0-9]+)*?)\.p7m
+              | vol(?P<number>[1-9]\d{{0,6}})\.(?P<volume_ext>{_EXT})\.p7m
+              | (?P<ext>{_EXT})\.p7m
             )
     )
     """,

@@ -131,6 +131,7 @@ REFUSED = {
     "volume 0 of a stream": full("vol0.img.p7m"),
     "volume 01 of a stream": full("vol01.img.p7m"),
     "volume 10000000 of a stream": full("vol10000000.img.p7m"),
+    "two volumes": full("vol1.vol2.img.p7m"),
     "a volume without an extension": full("vol1.p7m"),
     "duplicity with another extension": full("tar.p7m", "duplicity"),
     "duplicity's volume with another extension": full("vol1.tar.p7m", "duplicity"),

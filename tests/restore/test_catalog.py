@@ -44,9 +44,7 @@ def test_what_is_not_whole_is_passed_over() -> None:
     assert days(sets, "now") == ["01", "02"]
     with pytest.raises(NightdropError, match="there is no whole backup from 20260228T235959Z or before"):
         days(sets, "2026-02-28")
-    with pytest.raises(
-        NightdropError, match=r"no whole backup \(1 set from then cannot"
-    ):
+    with pytest.raises(NightdropError, match=r"no whole backup \(1 set from then cannot"):
         days([full("01", "it lacks something")], "now")
 
 
