@@ -1,0 +1,101 @@
+"""Stock tools as an administrator has them: openssl, gpgsm, zstd."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from core.keyring import Holder
+
+PASSPHRASE = b"open-sesame"
+
+
+class RefusedError(Exception):
+    """A tool ended with a status that was not 0."""
+
+
+def run(*words: str | Path, stdin: bytes = b"", environment: dict[str, str] | None = None) -> bytes:
+    """What a program makes of its input. RefusedError if it fails; it has to be there."""
+    assert shutil.which(words[0]), f"{words[0]} is needed"
+    around = os.environ | (environment or {})
+    done = subprocess.run(words, input=stdin, capture_output=True, timeout=60, env=around, check=False)
+    if done.returncode != 0:
+        raise RefusedError(done.stderr.decode(errors="replace"))
+    return done.stdout
+
+
+def unpack(content: bytes) -> bytes:
+    """The end of every escape hatch."""
+    return run("zstd", "-dcf", stdin=content)
+
+
+class Gpgsm:
+    """A home for gpgsm, in which somebody who knows PASSPHRASE sits at the keyboard."""
+
+    def __init__(self) -> None:
+        # A short path: the agent's socket lies in it, and a socket's path has 108 octets at most.
+        self.home = Path(tempfile.mkdtemp(prefix="gpgsm-", dir="/tmp"))
+        self.environment = {"GNUPGHOME": str(self.home), "LC_ALL": "C.UTF-8"}
+        pinentry = self.home / "pinentry"
+        pinentry.write_text(_PINENTRY)
+        pinentry.chmod(0o700)
+        (self.home / "gpg-agent.conf").write_text(f"pinentry-program {pinentry}\n")
+        # No network, and no question that would need an answer.
+        (self.home / "gpgsm.conf").write_text("batch\ndisable-crl-checks\n")
+
+    def __enter__(self) -> "Gpgsm":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        run("gpgconf", "--kill", "all", environment=self.environment)
+        shutil.rmtree(self.home)
+
+    def know(self, certificate: bytes) -> None:
+        """Import a certificate (PEM)."""
+        self.run("--import", stdin=certificate)
+
+    def own(self, holder: Holder) -> None:
+        """Import a private key with its certificate, and trust it."""
+        fingerprint = holder.certificate.fingerprint(hashes.SHA1()).hex().upper()
+        with (self.home / "trustlist.txt").open("a") as trusted:
+            trusted.write(f"{fingerprint} S relax\n")
+        self.run("--import", stdin=_pkcs12(holder))
+
+    def run(self, *words: str, stdin: bytes = b"") -> bytes:
+        """What gpgsm makes of its input; RefusedError if its status is not 0."""
+        return run("gpgsm", *words, stdin=stdin, environment=self.environment)
+
+
+_PINENTRY = f"""\
+#!/bin/sh
+echo OK
+while read -r word rest; do
+    case $word in GETPIN) echo "D {PASSPHRASE.decode()}" ;; esac
+    echo OK
+    [ "$word" != BYE ] || exit 0
+done
+"""
+
+
+def _pkcs12(holder: Holder) -> bytes:
+    """Key and certificate in the one form that every gpgsm imports."""
+    protection = (
+        serialization.PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(2048)
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())
+        .build(PASSPHRASE)
+    )
+    return pkcs12.serialize_key_and_certificates(
+        b"test", holder.private, holder.certificate, None, protection
+    )

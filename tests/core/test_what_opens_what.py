@@ -1,0 +1,162 @@
+"""The table "What opens what" of FORMAT.md: each of its cells is tried, with the real programs."""
+
+import random
+import shlex
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from core.keyring import holders, opened, seal
+from core.stock import Gpgsm, RefusedError, run
+
+FORMAT = Path(__file__).parents[2] / "docs" / "FORMAT.md"
+NIGHTDROP = Path(sys.executable).with_name("nightdrop")
+ALICE, BOB, CAROL = holders()
+PLAINS = (b"a short content\n", random.Random(3).randbytes(300_000))
+
+
+def table() -> dict[str, dict[str, str]]:
+    """The table: for each command that seals, for each that opens, the word in its cell."""
+    section = FORMAT.read_text().split("### What opens what")[1].split("\n#")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.startswith("|") and not line.startswith("|-")
+    ]
+    (_, *openers), *rest = rows
+    return {
+        row[0].strip("`"): dict(zip([o.strip("`") for o in openers], row[1:], strict=True))
+        for row in rest
+    }
+
+
+TABLE = table()
+CELLS = [(sealer, opener, word) for sealer, row in TABLE.items() for opener, word in row.items()]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Alice's key and certificate."""
+    return ALICE.write(tmp_path_factory.mktemp("alice"))
+
+
+@pytest.fixture(scope="module")
+def gpgsm() -> Iterator[Gpgsm]:
+    """gpgsm with Alice's key."""
+    with Gpgsm() as home:
+        home.own(ALICE)
+        yield home
+
+
+class Bench:
+    """The commands of the table, with what they need beside what the table says."""
+
+    def __init__(self, files: tuple[Path, Path], gpgsm: Gpgsm) -> None:
+        self.key, self.certificate = files
+        self.gpgsm = gpgsm
+
+    @cache  # noqa: B019
+    def sealed(self, command: str, plain: bytes) -> bytes:
+        program, *words = shlex.split(command)
+        if program == "nightdrop":
+            return run(NIGHTDROP, *words, "--recipient", self.certificate, stdin=plain)
+        if program == "gpgsm":
+            return self.gpgsm.run("--recipient", "CN=alice", *words, stdin=plain)
+        form = ["-binary", "-outform", "DER"]
+        if "-keyopt" not in words:
+            return run(program, *words, *form, self.certificate, stdin=plain)
+        # Options of a key are of the recipient that is named before them.
+        at = words.index("-keyopt")
+        return run(program, *words[:at], *form, "-recip", self.certificate, *words[at:], stdin=plain)
+
+    def opened(self, command: str, envelope: bytes) -> bytes:
+        program, *words = shlex.split(command)
+        if program == "nightdrop":
+            assert words == ["open"]
+            return opened(envelope, ALICE.key)
+        if program == "gpgsm":
+            content = self.gpgsm.run(*words, stdin=envelope)
+        else:
+            keys = ["-inkey", str(self.key), "-recip", str(self.certificate)]
+            content = run(program, *words, "-binary", "-inform", "DER", *keys, stdin=envelope)
+        return run("zstd", "-dcf", stdin=content)
+
+
+@pytest.fixture(scope="module")
+def bench(files: tuple[Path, Path], gpgsm: Gpgsm) -> Bench:
+    return Bench(files, gpgsm)
+
+
+@pytest.mark.parametrize(
+    ("sealer", "opener", "word"), CELLS, ids=[f"{sealer} | {opener}" for sealer, opener, _ in CELLS]
+)
+def test_the_table_is_true(bench: Bench, sealer: str, opener: str, word: str) -> None:
+    assert word in ("yes", "no")
+    for plain in PLAINS:
+        envelope = bench.sealed(sealer, plain)
+        if word == "yes":
+            assert bench.opened(opener, envelope) == plain
+        else:
+            with pytest.raises(RefusedError):
+                bench.opened(opener, envelope)
+
+
+def test_the_table_says_all_that_it_has_to() -> None:
+    """Ours in both ciphers, openssl's in all it has, streamed and not, smime's, gpgsm's."""
+    sealers = set(TABLE)
+    wanted = {"nightdrop seal", "nightdrop seal --cipher aes-256-cbc", "gpgsm --encrypt"}
+    for bits in (128, 192, 256):
+        for stream in ("", " -stream"):
+            wanted |= {f"openssl cms -encrypt -aes-{bits}-{mode}{stream}" for mode in ("cbc", "gcm")}
+            wanted |= {f"openssl smime -encrypt -aes-{bits}-cbc{stream}"}
+    wanted |= {f"openssl {command} -encrypt -des3" for command in ("cms", "smime")}
+    assert wanted <= sealers
+    openers = {"nightdrop open", "openssl cms -decrypt", "openssl smime -decrypt", "gpgsm --decrypt"}
+    assert all(set(row) == openers for row in TABLE.values())
+    assert all(row["nightdrop open"] == "yes" for row in TABLE.values())
+
+
+@pytest.mark.parametrize("cipher", ["aes-256-gcm", "aes-256-cbc"])
+@pytest.mark.parametrize("compress", [True, False])
+def test_openssl_opens_ours_for_any_one_of_several(cipher: str, compress: bool, tmp_path: Path) -> None:
+    envelope = seal(PLAINS[1], [ALICE, BOB, CAROL], cipher, compress)  # type: ignore[arg-type]
+    for holder in (ALICE, BOB, CAROL):
+        key, certificate = holder.write(tmp_path)
+        words = ["-decrypt", "-binary", "-inform", "DER", "-inkey", str(key), "-recip", str(certificate)]
+        assert run("zstd", "-dcf", stdin=run("openssl", "cms", *words, stdin=envelope)) == PLAINS[1]
+
+
+def test_gpgsm_opens_for_any_one_of_several_but_says_so_only_to_the_first() -> None:
+    """As FORMAT.md says."""
+    envelope = seal(PLAINS[0], [ALICE, BOB], "aes-256-cbc", compress=False)
+    first, second = sorted((ALICE, BOB), key=lambda one: envelope.index(one.recipient.by_issuer.issuer))
+    with Gpgsm() as home:
+        home.own(first)
+        assert home.run("--decrypt", stdin=envelope) == PLAINS[0]
+    with Gpgsm() as home:
+        home.own(second)
+        with pytest.raises(RefusedError, match="DECRYPTION_OKAY"):
+            home.run("--status-fd", "2", "--output", str(home.home / "out"), "--decrypt", stdin=envelope)
+        assert (home.home / "out").read_bytes() == PLAINS[0]
+
+
+def test_zstd_passes_on_what_is_no_frame_but_not_nothing() -> None:
+    """FORMAT.md says so: an empty content that was not compressed has no frame for it to see."""
+    assert run("zstd", "-dcf", stdin=b"plain") == b"plain"
+    with pytest.raises(RefusedError, match="unexpected end of file"):
+        run("zstd", "-dcf", stdin=b"")
+
+
+def test_openssl_streams_no_empty_gcm_message(files: tuple[Path, Path]) -> None:
+    """Its own limit, which the table cannot say: ours opens every empty message that there is."""
+    words = ["-encrypt", "-binary", "-outform", "DER", "-aes-256-gcm"]
+    assert opened(run("openssl", "cms", *words, files[1]), ALICE.key) == b""
+    with pytest.raises(RefusedError):
+        run("openssl", "cms", *words, "-stream", files[1])
+    for command in ("cms", "smime"):
+        for stream in ([], ["-stream"]):
+            words = ["-encrypt", "-binary", "-outform", "DER", "-aes256", *stream]
+            assert opened(run("openssl", command, *words, files[1]), ALICE.key) == b""
