@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.keyring import BOUNDED, CIPHERS, holders, seal
+from core.keyring import BOUNDED, CIPHERS, holders, opened, seal
 from core.messages import DIGESTS, Encode, compose, nested, primitive, segmented
 from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import CIPHERS as KNOWN
@@ -53,6 +53,9 @@ FORMS: dict[str, tuple[Encode, bool]] = {
 def test_every_form_of_every_cipher_is_described_and_its_end_is_seen(form: str, cipher: str) -> None:
     content, definite = FORMS[form]
     message = compose(NOISE[:5000], ALICE, cipher).but(content=content, definite=definite)
+    while message.ciphertext.endswith(b"\0"):
+        # With CBC, a missing end would be taken from the content: see the next test but one.
+        message = compose(NOISE[:5000], ALICE, cipher).but(content=content, definite=definite)
     envelope = message.encode()
     found = inspect(envelope)
     assert found.cipher == cipher
@@ -69,11 +72,23 @@ def test_every_form_of_every_cipher_is_described_and_its_end_is_seen(form: str, 
 def test_no_cut_passes_for_an_end(size: int, cipher: CipherName) -> None:
     """A head that is cut is no envelope; any other cut is seen."""
     envelope = seal(NOISE[:5000], [ALICE], cipher, compress=False)
+    while envelope.rstrip(b"\0") != envelope[:-10] and cipher == "aes-256-cbc":
+        envelope = seal(NOISE[:5000], [ALICE], cipher, compress=False)
     try:
         found = inspect(envelope[: min(size, len(envelope) - 1)])
     except EnvelopeError:
         return
     assert not found.complete
+
+
+def test_one_missing_octet_is_not_seen_where_cbc_happens_to_end_with_zero() -> None:
+    """What reading only the tail costs; the size in the receipt, or opening it, tells."""
+    message = compose(NOISE[:5000], ALICE, "aes-256-cbc")
+    unlucky = message.but(ciphertext=message.ciphertext[:-2] + b"\1\0").encode()
+    assert inspect(unlucky[:-1]).complete
+    assert not inspect(unlucky[:-2]).complete
+    with pytest.raises(EnvelopeError):
+        opened(unlucky[:-1], ALICE.key)
 
 
 @pytest.mark.parametrize("digest", DIGESTS)

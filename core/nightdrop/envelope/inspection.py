@@ -60,6 +60,8 @@ def _ends_properly(tail: bytes, header: Header, segmented: bool) -> bool:
 
     Reckoned backwards from the end: one end-of-contents for each open level; before them, with GCM,
     the tag; before that, the end of EncryptedContentInfo, and of its content if that came in segments.
+    With CBC nothing but zeros stands there, so where the content itself happens to end with n zeros, n
+    missing octets are not seen: one, in one message of 256.
     """
     content_info, *outer = header.ends
     closing = der.END_OF_CONTENTS * outer.count(None)
