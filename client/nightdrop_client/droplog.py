@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS sets (
     unread INTEGER NOT NULL,
     supplement BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS times (
+    time INTEGER PRIMARY KEY
+);
 CREATE TABLE IF NOT EXISTS receipts (
     number INTEGER PRIMARY KEY,
     stem TEXT NOT NULL UNIQUE,
@@ -74,6 +77,18 @@ class DropLog:
                 "if it is damaged, move it away: the next run will be a full",
             ) from error
         path.chmod(0o600)
+
+    def take_time(self) -> int:
+        """The time of a new set, in epoch seconds: now, to a second that no run has had before.
+
+        Written down before anything is sent under names with that time, so that a run that is killed
+        and started again at once does not send other bytes under the same names.
+        """
+        while True:
+            now = int(time.time())
+            if self._run("INSERT OR IGNORE INTO times VALUES (?) RETURNING time", now):
+                return now
+            time.sleep(0.1)
 
     def record(self, mirror: str, key: SetKey, file: ReceiptFile) -> None:
         """Write down that a mirror has this file of the set `key`."""

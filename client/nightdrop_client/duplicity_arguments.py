@@ -9,10 +9,18 @@ from nightdrop_client.configuration import KERNEL_FOLDERS, Client
 from nightdrop_client.state import DUPLICITY_NAME, State
 
 
-def backup_arguments(client: Client, state: State, set_type: SetType, gpgsm: Path) -> list[str]:
-    """duplicity's arguments for making one set of this type; `gpgsm` is the stand-in."""
+def backup_arguments(
+    client: Client, state: State, set_type: SetType, moment: int, gpgsm: Path
+) -> list[str]:
+    """duplicity's arguments for making one set of this type; `gpgsm` is the stand-in.
+
+    `moment` is the set's time in epoch seconds, which goes into its names.
+    """
     return [
         set_type,
+        # Meant for duplicity's own tests, and just what is needed: it sets the one time that a run has.
+        "--current-time",
+        str(moment),
         *_quiet(),
         "--archive-dir",
         str(state.archive_root),

@@ -66,7 +66,7 @@ def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
         settle(client, state, log, mirrors)
         chosen = plan(log, names, client.full_every, time.time(), full_wanted)
         say(f"making {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
-        job = _job(client, state, chosen.type, mirrors.failures)
+        job = _job(client, state, chosen.type, log.take_time(), mirrors.failures)
         stem, volumes, warnings = _run_duplicity(state, job, lock, mirrors)
         done = next(done for done in log.sets() if done.key.stem == stem)
         lacking = settle(client, state, log, mirrors)[done.key.stem]
@@ -86,7 +86,7 @@ def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
         os.close(lock)
 
 
-def _job(client: Client, state: State, set_type: SetType, dead: dict[str, str]) -> Path:
+def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dict[str, str]) -> Path:
     """Lay out what the duplicity process needs; the path of its job."""
     recipients = state.scratch / "recipients.pem"
     recipients.write_text("".join(recipient.pem for recipient in client.recipients))
@@ -94,10 +94,10 @@ def _job(client: Client, state: State, set_type: SetType, dead: dict[str, str]) 
     write_gpgsm(stand_in, recipients, client.cipher, client.compress)
     path = state.scratch / "job.json"
     Job(
-        arguments=backup_arguments(client, state, set_type, stand_in),
+        arguments=backup_arguments(client, state, set_type, moment, stand_in),
         bundle=str(client.bundle_path),
         state=str(state.root),
-        started=time.time(),
+        started=moment,
         patience=client.patience,
         dead=dead,
     ).write(path)

@@ -70,13 +70,23 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         status = complain(NightdropError("interrupted"))
     except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter must not stumble over that on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         status = ExitStatus.FAILED
     except OSError as error:
         where = f"{harmless(str(error.filename))}: " if error.filename is not None else ""
         status = complain(NightdropError(f"{where}{error.strerror or error}"))
+    _let_go_of_output()
     sys.exit(status)
+
+
+def _let_go_of_output() -> None:
+    """Write out what is still held back; where that fails, have the interpreter not try it again.
+
+    It would end with status 120 and words of its own. That it failed has been said by then.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def run(words: list[str]) -> ExitStatus:

@@ -90,8 +90,8 @@ def test_local_metadata_lost_makes_a_full_that_restores(house: House, tmp_path: 
         lambda: os.rename(house.state, tmp_path / "gone"),
         lambda: os.unlink(house.state / "drops.sqlite"),
         lambda: [path.unlink() for path in archive.iterdir()],
-        lambda: next(archive.glob("*.manifest")).unlink(),
-        lambda: next(archive.glob("*.sigtar.gz")).unlink(),
+        lambda: next(archive.glob("duplicity-full.*.manifest")).unlink(),
+        lambda: next(archive.glob("duplicity-full-signatures.*.gz")).unlink(),
     ]
     for number, lose in enumerate(losses):
         lose()

@@ -154,3 +154,25 @@ def assert_mirrors_are_honest(house: House) -> None:
             assert receipt["previous"] in {"", *receipts}
             for file in receipt["files"]:
                 assert hashlib.sha256(stored[file["name"]]).hexdigest() == file["sha256"]
+
+
+def test_a_run_started_in_the_same_second_takes_another_name(house: House) -> None:
+    """What a killed run sent stays; the next one, however soon, sends under names of its own."""
+    (house.source / "large").write_bytes(os.urandom(3_000_000))
+    times = set()
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*NIGHTDROP, "backup", "--config", str(house.config), "--json"],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        before = len(house.names())
+        while len(house.names()) == before:
+            time.sleep(0.001)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        times = {name.split(".")[1] for name in house.names() if ".vol1." in name}
+        (house.source / "large").write_bytes(os.urandom(3_000_000))
+    assert len(times) == 3
+    house.backup()
+    assert_mirrors_are_honest(house)

@@ -59,8 +59,9 @@ def test_cut_body_leaves_nothing(served: Served, how: str, sent: int) -> None:
             sock.sendall(b"f4240\r\n")
         sock.sendall(BODY[:sent])
         end_sending(sock)
-        # A TLS connection that ends without saying so cannot carry an answer.
-        assert read_all(sock)[:13] == (b"" if served.mirror.tls else b"HTTP/1.1 400 ")
+        # A TLS connection that ends without saying so may carry none: versions of Python differ.
+        answers = (b"HTTP/1.1 400 ", b"") if served.mirror.tls else (b"HTTP/1.1 400 ",)
+        assert read_all(sock)[:13] in answers
     wait_until(lambda: served.mirror.log.read_text().count(name) == 1, "the cut PUT is in the log")
     assert name not in served.mirror.stored("web1")
     assert served.put(name, BODY).status == 201
