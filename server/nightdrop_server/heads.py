@@ -49,11 +49,6 @@ class Head:
     keep_alive: bool
     expects_continue: bool
 
-    @property
-    def chunked(self) -> bool:
-        """Whether the body comes in chunks (RFC 9112, section 7.1)."""
-        return self.length is None
-
 
 def parse_head(lines: list[bytes]) -> Head:
     """Read a head from its lines, each with its CR LF, without the empty line after them.
