@@ -6,16 +6,18 @@ does (the network is gone, the last mirror reboots), each is waited for as long 
 """
 
 import hashlib
+import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from nightdrop import __version__
@@ -31,6 +33,7 @@ GREETING: Final = 10.0
 """Seconds that a mirror may be away when a run begins, before it counts as dead."""
 
 _BLOCK: Final = 1024 * 1024
+_ANSWER_READ: Final = 1024
 _CONNECT_TIMEOUT: Final = 10.0
 _ANSWER_TIMEOUT: Final = 60.0
 _FIRST_DELAY: Final = 0.5
@@ -203,28 +206,36 @@ class Mirrors:
         name: str,
         body: "_Counted | None" = None,
         headers: dict[str, str] | None = None,
-    ) -> requests.Response:
+    ) -> tuple[int, str]:
+        """Send a request: the answer's status, and the beginning of what it says.
+
+        Raises RefusedError for a wrong certificate, UnreachableError for everything else that fails.
+        """
         try:
-            return mirror.session.request(
+            with mirror.session.request(
                 method,
                 f"{mirror.facts.url}/{self._host}/{name}",
                 data=body,
                 headers=headers,
                 timeout=(_CONNECT_TIMEOUT, _ANSWER_TIMEOUT),
                 allow_redirects=False,
-            )
-        except requests.exceptions.SSLError as error:
-            raise RefusedError(
-                f"its certificate is not the one that enrolment pinned ({_reason(error)})"
-            ) from error
-        except requests.exceptions.RequestException as error:
+                # Not more of an answer is read than is shown: a hostile one may have no end.
+                stream=True,
+            ) as response:
+                said = response.raw.read(_ANSWER_READ, decode_content=False)
+                return response.status_code, said.decode("utf-8", "replace")
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+                raise RefusedError(
+                    f"its certificate is not the one that enrolment pinned ({_reason(error)})"
+                ) from error
             raise UnreachableError(_reason(error)) from error
 
-    def _judge(self, mirror: _Mirror, response: requests.Response, name: str) -> None:
-        status = response.status_code
+    def _judge(self, mirror: _Mirror, answer: tuple[int, str], name: str) -> None:
+        status, text = answer
         if status in _DONE:
             return
-        said = harmless(response.text.strip().split("\n")[0], 120)
+        said = harmless(text.strip().split("\n")[0], 120)
         if status in _WORTH_ANOTHER_TRY:
             raise UnreachableError(f"it answered {status} {said}".rstrip())
         if status == 401:
@@ -269,19 +280,19 @@ def _session(facts: BundleMirror, pin: Path) -> requests.Session:
     return session
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong, in a few words, out of the many layers that requests wraps it in."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, through the many layers that requests wraps things in."""
     cause: BaseException | None = error
-    text = ""
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            text = cause.strerror
+        yield cause
         reason = getattr(cause, "reason", None)
-        cause = (
-            cause.__cause__
-            or cause.__context__
-            or (reason if isinstance(reason, BaseException) else None)
-        )
-    if not text and isinstance(error, requests.exceptions.Timeout):
-        text = "it did not answer in time"
-    return harmless(text or type(error).__name__, 160)
+        inner = reason if isinstance(reason, BaseException) else None
+        cause = cause.__cause__ or cause.__context__ or inner
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in a few words."""
+    texts = [cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror]
+    if not texts and isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
+        texts = ["it did not answer in time"]
+    return harmless((texts or [type(error).__name__])[-1], 160)
