@@ -97,6 +97,9 @@ def run(words: list[str]) -> ExitStatus:
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
         return ExitStatus.DONE if words else ExitStatus.USAGE
+    if words[1:2] in (["-h"], ["--help"]) and (family := _family(words[0])):
+        print("\n".join(f"nightdrop {name:15}{VERBS[name].summary}" for name in family))
+        return ExitStatus.DONE
     name, rest = _split(words)
     module = _load(name)
     parser = _Parser(
@@ -107,7 +110,12 @@ def run(words: list[str]) -> ExitStatus:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest))
+    try:
+        arguments = parser.parse_args(rest)
+    except SystemExit:
+        # It has printed the help that was asked for; its errors come as ours.
+        return ExitStatus.DONE
+    return module.run(arguments)
 
 
 def complain(error: NightdropError) -> ExitStatus:
@@ -153,19 +161,20 @@ def _bare(openssl: str) -> str:
     return openssl.removeprefix("OpenSSL ").split(" ")[0]
 
 
+def _family(word: str) -> list[str]:
+    """The verbs of two words that begin with this one."""
+    return [name for name in VERBS if name.startswith(f"{word} ")]
+
+
 def _split(words: list[str]) -> tuple[str, list[str]]:
     """The verb that the words begin with, and what follows it."""
     for length in (2, 1):
         if (name := " ".join(words[:length])) in VERBS:
             return name, words[length:]
-    family = [name for name in VERBS if name.startswith(f"{words[0]} ")]
-    known = ", ".join(family or VERBS)
-    if family and words[1:2] in (["-h"], ["--help"]):
-        print("\n".join(f"nightdrop {name:15}{VERBS[name].summary}" for name in family))
-        sys.exit(ExitStatus.DONE)
+    family = _family(words[0])
     raise UsageError(
         f"there is no verb {harmless(' '.join(words[:2] if family else words[:1]), 60)!r}",
-        f"there are: {known}",
+        f"there are: {', '.join(family or VERBS)}",
     )
 
 
