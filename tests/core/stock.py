@@ -69,13 +69,35 @@ class Gpgsm:
         fingerprint = holder.certificate.fingerprint(hashes.SHA1()).hex().upper()
         with (self.home / "trustlist.txt").open("a") as trusted:
             trusted.write(f"{fingerprint} S relax\n")
-        self.run("--import", stdin=_pkcs12(holder))
+        for attempt in range(PKCS12_ATTEMPTS):
+            try:
+                for _ in range(_TRIES):
+            try:
+                self.run("--import", stdin=_pkcs12(holder))
+            except RefusedError as error:
+                refused = error
+            else:
+                return
+        raise refused
+            except RefusedError:
+                if attempt == PKCS12_ATTEMPTS - 1:
+                    raise
+            else:
+                return
 
     def run(self, *words: str, stdin: bytes = b"") -> bytes:
         """What gpgsm makes of its input; RefusedError if its status is not 0."""
         return run("gpgsm", *words, stdin=stdin, environment=self.environment)
 
 
+PKCS12_ATTEMPTS = 4
+"""gpgsm 2.2 cannot read one PKCS#12 file in 70, whoever made it; made again, with another salt, it can.
+
+Measured: 27 of 1,883 files of openssl's.
+"""
+
+# gpgsm 2.2 takes the passphrase for wrong with some salts: about one PKCS#12 file in fifty.
+_TRIES = 5
 _PINENTRY = f"""\
 #!/bin/sh
 echo OK
