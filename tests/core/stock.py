@@ -71,14 +71,7 @@ class Gpgsm:
             trusted.write(f"{fingerprint} S relax\n")
         for attempt in range(PKCS12_ATTEMPTS):
             try:
-                for _ in range(_TRIES):
-            try:
                 self.run("--import", stdin=_pkcs12(holder))
-            except RefusedError as error:
-                refused = error
-            else:
-                return
-        raise refused
             except RefusedError:
                 if attempt == PKCS12_ATTEMPTS - 1:
                     raise
@@ -96,8 +89,6 @@ PKCS12_ATTEMPTS = 4
 Measured: 27 of 1,883 files of openssl's.
 """
 
-# gpgsm 2.2 takes the passphrase for wrong with some salts: about one PKCS#12 file in fifty.
-_TRIES = 5
 _PINENTRY = f"""\
 #!/bin/sh
 echo OK
