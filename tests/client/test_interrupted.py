@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_killed_at_random_moments(house: House, tmp_path: Path) -> None:
     killed_after_a_drop = 0
     for number in range(KILLS):
         full = ["--full"] if number % 3 == 0 else []
+        (house.source / "large").write_bytes(os.urandom(6_000_000))
         before = len(house.names())
         process = subprocess.Popen(
             [*NIGHTDROP, "backup", "--config", str(house.config), "--json", *full],
@@ -91,8 +93,7 @@ def test_runs_do_not_overlap(house: House) -> None:
     process = subprocess.Popen(
         [*NIGHTDROP, "backup", "--config", str(house.config), "--json"], stdout=subprocess.PIPE
     )
-    while not house.names():
-        time.sleep(0.01)
+    wait_for_a_drop(house, process)
     error, hint = complaint(run("backup", "--config", house.config, "--json", expect=1))
     assert "already under way" in error
     assert "skipped" in hint
@@ -106,8 +107,7 @@ def test_lock_is_held_while_duplicity_outlives_its_run(house: House) -> None:
     process = subprocess.Popen(
         [*NIGHTDROP, "backup", "--config", str(house.config), "--json"], stdout=subprocess.DEVNULL
     )
-    while not house.names():
-        time.sleep(0.01)
+    wait_for_a_drop(house, process)
     process.kill()
     process.wait()
     deadline = time.monotonic() + 60
@@ -131,13 +131,19 @@ def test_sigterm_ends_the_run_and_its_duplicity(house: House) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not house.names():
-        time.sleep(0.01)
+    wait_for_a_drop(house, process)
     process.terminate()
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert said.splitlines()[0] == "nightdrop: error: interrupted"
     assert house.backup()["type"] == "full"
+
+
+def wait_for_a_drop(house: House, process: "subprocess.Popen[Any]", before: int = 0) -> None:
+    """Until the mirror has more than `before` files, which the run has to bring about."""
+    while len(house.names()) <= before:
+        assert process.poll() is None, "the run ended and had dropped nothing"
+        time.sleep(0.001)
 
 
 def assert_mirrors_are_honest(house: House) -> None:
@@ -166,9 +172,7 @@ def test_a_run_started_in_the_same_second_takes_another_name(house: House) -> No
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        before = len(house.names())
-        while len(house.names()) == before:
-            time.sleep(0.001)
+        wait_for_a_drop(house, process, len(house.names()))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         times = {name.split(".")[1] for name in house.names() if ".vol1." in name}
