@@ -58,6 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit status."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that knows only ASCII gets escapes, not a traceback.
@@ -76,6 +77,20 @@ def main() -> NoReturn:
         status = complain(NightdropError(f"{where}{error.strerror or error}"))
     _let_go_of_output()
     sys.exit(status)
+
+
+def _open_what_is_closed() -> None:
+    """Have something at descriptors 0 to 2, where a shell closed them (`>&-`).
+
+    Otherwise the next file that is opened would get such a number, and take what is meant for there.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r"))  # noqa: PTH123, SIM115
 
 
 def _let_go_of_output() -> None:

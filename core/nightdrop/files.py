@@ -24,7 +24,7 @@ def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     umask = os.umask(0)
     os.umask(umask)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
     except FileNotFoundError as error:
         raise NightdropError(f"{path}: there is no folder {path.parent}") from error
     try:
@@ -75,9 +75,17 @@ def input_stream(name: str) -> Iterator[RawIOBase]:
 
 @contextmanager
 def output_stream(name: str, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """The file of this name to write, whole or not at all; `-` is standard output, as it comes."""
+    """The file of this name to write, whole or not at all; `-` is standard output, as it comes.
+
+    So is what is there and no regular file: a device or a pipe is written to, never replaced.
+    """
+    path = Path(name)
+    if name != "-" and path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
     if name != "-":
-        with whole_file(Path(name), mode) as file:
+        with whole_file(path, mode) as file:
             yield file
         return
     if sys.stdout.isatty():

@@ -110,7 +110,10 @@ def _url(section: Section, tls: bool) -> str:
         else 'the address that clients use, such as "http://backup.example.org:8080"'
     )
     text = section.text("url", expected=expected)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise section.wrong("url", expected, text) from error
     plain = re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path, re.ASCII)
     decorated = parts.query or parts.fragment or parts.username is not None
     # Without TLS of our own a proxy may stand in front and speak it, so https is right there, too.

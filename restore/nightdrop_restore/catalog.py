@@ -79,17 +79,17 @@ def parse_moment(text: str, now: datetime) -> str:
         return NEWEST
     try:
         return format_time(now - timedelta(seconds=parse_duration(text)))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if len(text) == len("2026-01-31"):
+            moment += timedelta(days=1, seconds=-1)
+        return format_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{text!r} is not a time", "write now, an age such as 3D or 12h, or 2026-01-31T18:00"
         ) from error
-    if len(text) == len("2026-01-31"):
-        moment += timedelta(days=1, seconds=-1)
-    return format_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def age(key: SetKey, now: datetime) -> str:

@@ -24,7 +24,7 @@ from nightdrop_restore.relinking import apply_supplement
 OnFetch = Callable[[int], object]
 """Told of each file taken from the vault: its size in octets."""
 
-_SUPPLEMENT_LIMIT = 1 << 30
+_SUPPLEMENT_LIMIT = 64 * 1024 * 1024
 _LISTED = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
 
 

@@ -1,6 +1,7 @@
 """The `nightdrop` command as a user meets it: a process, its two outputs and its exit status."""
 
 import os
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -218,3 +219,13 @@ def test_inspect_says_what_is_whole(tmp_path: Path) -> None:
     assert len(lines) == 3
     assert "ENDS IN THE MIDDLE" in lines[1]
     assert lines[2].startswith(f"{tmp_path}/other\\n: no envelope: ")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["--version", "--help", "nonsense", "inspect /nowhere"])
+def test_closed_descriptors(closed: str, words: str) -> None:
+    done = subprocess.run(
+        f"{shlex.quote(str(NIGHTDROP))} {words} {closed}", shell=True, capture_output=True, check=False
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == {"nonsense": 2, "inspect /nowhere": 1}.get(words, 0)
