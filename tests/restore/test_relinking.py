@@ -127,9 +127,6 @@ def _other_group(path: Path) -> None:
     os.chown(path, -1, NOBODY)
 
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-
-
 @pytest.mark.parametrize(
     "differ",
     [
@@ -137,8 +134,8 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
         _longer,
         _other_mode,
         _setuid,
-        pytest.param(_other_owner, marks=AS_ROOT),
-        pytest.param(_other_group, marks=AS_ROOT),
+        _other_owner,
+        _other_group,
     ],
 )
 def test_files_that_differ_are_left_alone_and_told(root: Path, differ: Callable[[Path], None]) -> None:
