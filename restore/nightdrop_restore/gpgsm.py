@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 from nightdrop.engine.stand_in import answer, write_all, write_script
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore.opening import Key, open_envelope
+from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.unwrapping import Key
 
 _LONGEST = 1 << 20
 

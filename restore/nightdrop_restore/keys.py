@@ -1,72 +1,51 @@
-"""Recipient keys: making one, and reading one with its passphrase.
+"""Reading private keys, with their passphrases."""
 
-A recipient is a folder's worth of two files: `certificate.pem`, which goes everywhere, and `key.pem`,
-which stays offline: the private key (PKCS#8, encrypted with a passphrase) followed by a copy of the
-certificate, so that the file alone says whose envelopes it opens.
-"""
-
-import datetime
 import getpass
-import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from nightdrop.envelope.recipients import RecipientId, parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
-from nightdrop.files import sync_folder
-from nightdrop_restore.opening import Key
+from nightdrop_restore.unwrapping import CURVES, Key, PrivateKey
 
-CERTIFICATE_NAME: Final = "certificate.pem"
-KEY_NAME: Final = "key.pem"
-_YEARS: Final = 20
-_BITS: Final = 4096
-
-
-def new_key(folder: Path, name: str, passphrase: bytes) -> tuple[Path, Path]:
-    """Make a recipient called `name` in `folder`, which must not hold one: (key, certificate).
-
-    RSA of 4096 bits, which openssl, gpgsm and every old tool open; a certificate signed by itself
-    for 20 years, because a backup is opened long after it was made.
-    """
-    private = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
-    certificate = _certificate(private, name).public_bytes(serialization.Encoding.PEM)
-    key = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    _create(folder / KEY_NAME, key + certificate, 0o600)
-    _create(folder / CERTIFICATE_NAME, certificate, 0o644)
-    sync_folder(folder)
-    return folder / KEY_NAME, folder / CERTIFICATE_NAME
+_CERTIFICATES: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL
+)
 
 
 def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
-    """Read a private key (PEM). `passphrase` is only called if the key is encrypted.
+    """Read a private key: PEM, DER (PKCS#8) or PKCS#12. `passphrase` is only called if it has one.
 
-    Raises ConfigurationError for a file that is no key, NightdropError for a wrong passphrase.
+    Raises ConfigurationError for a file that is no key, or of a kind that opens nothing;
+    NightdropError for a wrong passphrase.
     """
     try:
-        pem = path.read_bytes()
+        octets = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this key: {error.strerror}") from error
+    certificates = _CERTIFICATES.findall(octets)
     try:
-        private: object = serialization.load_pem_private_key(pem, None)
+        private: object = _private(octets, None)
     except TypeError:
-        private = _unlock(path, pem, passphrase())
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: this is no private key in PEM") from error
-    if not isinstance(private, rsa.RSAPrivateKey):
-        raise ConfigurationError(f"{path}: this is no RSA key")
-    return Key(private, _ids(pem, path))
+        private = _unlocked(path, octets, passphrase())
+    except ValueError:
+        private, certificates = _from_pkcs12(path, octets, passphrase)
+    if not isinstance(private, PrivateKey) or (
+        isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name not in CURVES
+    ):
+        raise ConfigurationError(
+            f"{path}: this is no key that opens envelopes",
+            "what does: RSA, the elliptic curves P-256, P-384 and P-521, and X25519",
+        )
+    return Key(private, _ids(private, certificates, path))
 
 
 def ask_passphrase(path: Path, file: Path | None) -> Callable[[], bytes]:
@@ -90,65 +69,61 @@ def ask_passphrase(path: Path, file: Path | None) -> Callable[[], bytes]:
     return ask
 
 
-def _unlock(path: Path, pem: bytes, passphrase: bytes) -> object:
+def _private(octets: bytes, passphrase: bytes | None) -> object:
+    load = serialization.load_der_private_key
+    if b"-----BEGIN " in octets:
+        load = serialization.load_pem_private_key
+    # Proving that the primes of an RSA key are prime takes half a second, eight with 8192 bits. It would
+    # defend against a key that somebody else chose; this one is ours.
+    return load(octets, passphrase, unsafe_skip_rsa_key_validation=True)
+
+
+def _unlocked(path: Path, octets: bytes, passphrase: bytes) -> object:
+    with _needing_the_right_passphrase(path):
+        return _private(octets, passphrase)
+
+
+def _from_pkcs12(
+    path: Path, octets: bytes, passphrase: Callable[[], bytes]
+) -> tuple[object, list[bytes]]:
+    """Private key and certificate (PEM) out of a PKCS#12 file (RFC 7292)."""
+    # It is a sequence whose first element is version 3.
+    if not octets.startswith(b"\x30") or b"\x02\x01\x03" not in octets[:9]:
+        raise ConfigurationError(
+            f"{path}: this is no private key", "what is: PEM, PKCS#8 in DER, and PKCS#12"
+        )
     try:
-        return serialization.load_pem_private_key(pem, passphrase)
+        store = pkcs12.load_pkcs12(octets, None)
+    except ValueError:
+        with _needing_the_right_passphrase(path):
+            store = pkcs12.load_pkcs12(octets, passphrase())
+    if store.cert is None:
+        return store.key, []
+    return store.key, [store.cert.certificate.public_bytes(serialization.Encoding.PEM)]
+
+
+@contextmanager
+def _needing_the_right_passphrase(path: Path) -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
         raise NightdropError(
             f"the passphrase does not open the key {path}", "nothing was decrypted; try again"
         ) from error
 
 
-def _ids(pem: bytes, path: Path) -> frozenset[RecipientId]:
-    _, mark, certificates = pem.partition(b"-----BEGIN CERTIFICATE-----")
-    if not mark:
+def _ids(private: PrivateKey, certificates: list[bytes], path: Path) -> frozenset[RecipientId]:
+    """How envelopes name the key: by those of the certificates beside it that are its own."""
+    if not certificates:
         return frozenset()
-    recipients = parse_recipients(mark + certificates, str(path))
-    return frozenset(identifier for recipient in recipients for identifier in recipient.ids)
-
-
-def _certificate(private: rsa.RSAPrivateKey, name: str) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    public = private.public_key()
-    # An hour back: the first machine that uses it may have a clock that is a little behind.
-    start = datetime.datetime.now(datetime.UTC).replace(microsecond=0) - datetime.timedelta(hours=1)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=_YEARS * 365.25))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .sign(private, hashes.SHA256())
+    public = private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-
-
-def _key_usage() -> x509.KeyUsage:
-    """What gpgsm and openssl want to see in a certificate one encrypts to."""
-    return x509.KeyUsage(
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=True,
-        data_encipherment=True,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _create(path: Path, octets: bytes, mode: int) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists", "a key is never overwritten; name another folder") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(descriptor)
+    recipients = parse_recipients(b"".join(certificates), str(path))
+    own = [recipient for recipient in recipients if recipient.public_key == public]
+    if not own:
+        raise ConfigurationError(
+            f"{path}: the certificate in this file does not belong to the key in it",
+            "take the certificate out, or put the right one in",
+        )
+    return frozenset(identifier for recipient in own for identifier in recipient.ids)

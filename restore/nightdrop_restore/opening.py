@@ -6,40 +6,24 @@ temporary file, or to a consumer that is told of a failure.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from nightdrop.envelope.algorithms import GCM_LIMIT
 from nightdrop.envelope.ber import BerReader, Read
-from nightdrop.envelope.header import Header, Transport, read_header, read_tail
-from nightdrop.envelope.recipients import RecipientId
+from nightdrop.envelope.header import Header, read_header, read_tail
 from nightdrop.errors import EnvelopeError
 from nightdrop.text import count
 from nightdrop_restore.decompressing import Decompressor, Direct, Write
+from nightdrop_restore.unwrapping import Key, unwrapped
 
-_RSA_PKCS1: Final = "1.2.840.113549.1.1.1"
-_RSA_OAEP: Final = "1.2.840.113549.1.1.7"
 _STEP: Final = 256 * 1024
 _MOST_NAMED: Final = 8
-
-
-@dataclass(frozen=True)
-class Key:
-    """A private key that opens. `ids` are the ways an envelope may name its recipient; empty where
-    the key came without its certificate.
-    """
-
-    private: RSAPrivateKey
-    ids: frozenset[RecipientId]
 
 
 def open_envelope(read: Read, write: Write, keys: Sequence[Key], decompress: bool = True) -> None:
@@ -108,18 +92,13 @@ def _decryptor(header: Header, keys: Sequence[Key]) -> CipherContext:
 
 
 def _content_key(header: Header, keys: Sequence[Key]) -> bytes:
-    """The content encryption key, out of the entry for the recipient whose key we have.
-
-    An entry for somebody else is never tried in the hope that it fails: OpenSSL answers a wrong key
-    with random bytes instead of an error (implicit rejection, against Bleichenbacher's attack).
-    """
+    """The content encryption key, out of the entry for the recipient whose key we have."""
     for key in keys:
-        for transport in _entries_for(key, header):
-            found = _transported(transport, key.private)
-            if found is not None and len(found) == header.cipher.key_size:
-                return found
-    named = [str(transport.recipient) for transport in header.transports[:_MOST_NAMED]]
-    more = len(header.transports) - len(named)
+        found = unwrapped(header.entries, key)
+        if found is not None and len(found) == header.cipher.key_size:
+            return found
+    named = [str(entry.recipient) for entry in header.entries[:_MOST_NAMED]]
+    more = len(header.entries) - len(named)
     sealed_to = "; ".join(named) + (f" and {count(more, 'other')}" if more else "")
     raise EnvelopeError(
         "the key given does not open this envelope"
@@ -127,33 +106,3 @@ def _content_key(header: Header, keys: Sequence[Key]) -> bytes:
         else f"none of the {count(len(keys), 'key')} given opens this envelope",
         f"it is sealed to {sealed_to}",
     )
-
-
-def _entries_for(key: Key, header: Header) -> list[Transport]:
-    if key.ids:
-        return [transport for transport in header.transports if transport.recipient in key.ids]
-    octets = (key.private.key_size + 7) // 8
-    fitting = [transport for transport in header.transports if len(transport.key) == octets]
-    if len(fitting) > 1:
-        raise EnvelopeError(
-            "this envelope has several recipients, and the key does not say which of them it is",
-            "append the recipient's certificate (PEM) to the file of the key",
-        )
-    return fitting
-
-
-def _transported(transport: Transport, private: RSAPrivateKey) -> bytes | None:
-    if transport.algorithm == _RSA_PKCS1:
-        paddings: list[PKCS1v15 | OAEP] = [PKCS1v15()]
-    elif transport.algorithm == _RSA_OAEP:
-        # openssl writes OAEP with SHA-1 unless told otherwise; as a mask that is as good as ever.
-        digests = (SHA256(), SHA1())  # noqa: S303
-        paddings = [OAEP(MGF1(digest), digest, None) for digest in digests]
-    else:
-        return None
-    for padding in paddings:
-        try:
-            return private.decrypt(transport.key, padding)
-        except ValueError:
-            continue
-    return None

@@ -18,8 +18,9 @@ from nightdrop.vault import FolderVault
 from nightdrop_restore.catalog import VaultSet
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
 from nightdrop_restore.launcher import URL, Order
-from nightdrop_restore.opening import Key, open_envelope
+from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.relinking import apply_supplement
+from nightdrop_restore.unwrapping import Key
 
 OnFetch = Callable[[int], object]
 """Told of each file taken from the vault: its size in octets."""

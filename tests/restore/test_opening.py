@@ -31,7 +31,8 @@ from nightdrop.envelope.header import read_header
 from nightdrop.envelope.sealing import SEGMENT, ZSTD_MAGICS
 from nightdrop.errors import EnvelopeError
 from nightdrop_restore import opening
-from nightdrop_restore.opening import Key, open_envelope
+from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.unwrapping import Key
 
 ALICE, BOB, CAROL = holders()
 NOISE = random.Random(1).randbytes(3 * SEGMENT + 4321)

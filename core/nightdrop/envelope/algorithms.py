@@ -12,6 +12,20 @@ DATA: Final = oid("1.2.840.113549.1.7.1")
 ENVELOPED_DATA: Final = oid("1.2.840.113549.1.7.3")
 AUTH_ENVELOPED_DATA: Final = oid("1.2.840.113549.1.9.16.1.23")
 RSA_ENCRYPTION: Final = oid("1.2.840.113549.1.1.1")
+RSAES_OAEP: Final = oid("1.2.840.113549.1.1.7")
+MGF1: Final = oid("1.2.840.113549.1.1.8")
+EC_PUBLIC_KEY: Final = oid("1.2.840.10045.2.1")
+X25519: Final = oid("1.3.101.110")
+SHA256: Final = oid("2.16.840.1.101.3.4.2.1")
+
+DIGESTS: Final = {
+    oid("1.3.14.3.2.26"): "sha1",
+    oid("2.16.840.1.101.3.4.2.4"): "sha224",
+    SHA256: "sha256",
+    oid("2.16.840.1.101.3.4.2.2"): "sha384",
+    oid("2.16.840.1.101.3.4.2.3"): "sha512",
+}
+"""What RSAES-OAEP may hash with."""
 
 GCM_LIMIT: Final = 2**36 - 32
 """Most octets that one AES-GCM message may hold (NIST SP 800-38D, 5.2.1.1)."""

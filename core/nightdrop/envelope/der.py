@@ -2,7 +2,7 @@
 
 from nightdrop.errors import EnvelopeError
 
-INTEGER, OCTET_STRING, NULL, OID = 0x02, 0x04, 0x05, 0x06
+INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x02, 0x03, 0x04, 0x05, 0x06
 SEQUENCE, SET = 0x30, 0x31
 END_OF_CONTENTS = b"\0\0"
 INDEFINITE = b"\x80"
@@ -77,3 +77,17 @@ def contents(octets: bytes, tag: int) -> bytes:
     if found != tag or end != len(octets):
         raise EnvelopeError(f"tag {found:#04x} stands where {tag:#04x} belongs")
     return octets[begin:end]
+
+
+def first(sequence: bytes) -> bytes:
+    """The first element in a SEQUENCE: of an AlgorithmIdentifier, which algorithm it is."""
+    inside = contents(sequence, SEQUENCE)
+    return inside[: split(inside)[2]]
+
+
+def bits(octets: bytes, tag: int = BIT_STRING) -> bytes:
+    """The contents of a BIT STRING of whole octets."""
+    body = contents(octets, tag)
+    if body[:1] != b"\0":
+        raise EnvelopeError("a bit string is not of whole octets")
+    return body[1:]

@@ -7,8 +7,6 @@ always speak of the same message (RFC 5652, section 6; RFC 5083, section 2; RFC 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from asn1crypto.cms import RecipientInfo
-
 from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import (
     AUTH_ENVELOPED_DATA,
@@ -18,7 +16,7 @@ from nightdrop.envelope.algorithms import (
     Cipher,
 )
 from nightdrop.envelope.ber import CAPTURE_LIMIT, BerReader
-from nightdrop.envelope.recipients import RecipientId
+from nightdrop.envelope.entries import Entry, read_entries
 from nightdrop.errors import EnvelopeError
 
 ContentType = Literal["EnvelopedData", "AuthEnvelopedData"]
@@ -28,22 +26,11 @@ MOST_RECIPIENTS: Final = 1000
 
 
 @dataclass(frozen=True)
-class Transport:
-    """A content encryption key on its way to one recipient: `algorithm` is the dotted identifier of
-    how `key` is encrypted, "" where it is a kind of RecipientInfo that is only described.
-    """
-
-    recipient: RecipientId
-    algorithm: str
-    key: bytes
-
-
-@dataclass(frozen=True)
 class Header:
     """What stands before the encrypted content. `ends` is for `read_tail`."""
 
     content_type: ContentType
-    transports: tuple[Transport, ...]
+    entries: tuple[Entry, ...]
     cipher: Cipher
     nonce: bytes
     tag_length: int
@@ -61,13 +48,13 @@ def read_header(reader: BerReader) -> Header:
     reader.capture()
     if reader.peek(1) == b"\xa0":
         reader.capture()
-    transports = _transports(_recipient_infos(reader))
+    entries = read_entries(_recipient_infos(reader))
     content_info = reader.enter(der.SEQUENCE)
     if reader.capture() != DATA:
         raise EnvelopeError("what it encrypts is not plain data")
     cipher, nonce, tag_length = _cipher(reader.capture(), content_type)
     ends = (content_info, data, explicit, message)
-    return Header(content_type, transports, cipher, nonce, tag_length, ends)
+    return Header(content_type, entries, cipher, nonce, tag_length, ends)
 
 
 def read_tail(reader: BerReader, header: Header) -> bytes:
@@ -112,37 +99,6 @@ def _recipient_infos(reader: BerReader) -> list[bytes]:
         room -= len(infos[-1])
     reader.leave(end)
     return infos
-
-
-def _transports(infos: list[bytes]) -> tuple[Transport, ...]:
-    # asn1crypto parses lazily and was not written for hostile input; these are what it raises then.
-    try:
-        return tuple(
-            transport for info in infos for transport in _one(RecipientInfo.load(info, strict=True))
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise EnvelopeError("its list of recipients cannot be read") from error
-
-
-def _one(info: object) -> list[Transport]:
-    kind, chosen = info.name, info.chosen  # type: ignore[attr-defined]
-    if kind == "ktri":
-        algorithm = chosen["key_encryption_algorithm"]["algorithm"].dotted
-        key = chosen["encrypted_key"].native
-        return [Transport(_recipient_id(chosen["rid"]), algorithm, key)]
-    if kind == "kari":
-        keys = chosen["recipient_encrypted_keys"]
-        return [Transport(_recipient_id(each["rid"]), "", b"") for each in keys]
-    return [Transport(RecipientId(key_id=kind.encode()), "", b"")]
-
-
-def _recipient_id(rid: object) -> RecipientId:
-    chosen = rid.chosen  # type: ignore[attr-defined]
-    if rid.name == "issuer_and_serial_number":  # type: ignore[attr-defined]
-        return RecipientId(chosen["issuer"].dump(), chosen["serial_number"].native)
-    if rid.name == "r_key_id":  # type: ignore[attr-defined]
-        return RecipientId(key_id=chosen["subject_key_identifier"].native)
-    return RecipientId(key_id=chosen.native)
 
 
 def _cipher(algorithm: bytes, content_type: ContentType) -> tuple[Cipher, bytes, int]:

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from nightdrop.envelope import der
 from nightdrop.envelope.ber import BerReader
+from nightdrop.envelope.entries import Entry
 from nightdrop.envelope.header import ContentType, Header, read_header
 from nightdrop.envelope.recipients import RecipientId
 
@@ -23,10 +24,15 @@ class Inspection:
 
     content_type: ContentType
     cipher: str
-    recipients: tuple[RecipientId, ...]
+    entries: tuple[Entry, ...]
     complete: bool
     trailing: int
     size: int
+
+    @property
+    def recipients(self) -> tuple[RecipientId, ...]:
+        """To whom it is sealed."""
+        return tuple(entry.recipient for entry in self.entries)
 
 
 def inspect_envelope(file: BinaryIO) -> Inspection:
@@ -48,7 +54,7 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
     return Inspection(
         header.content_type,
         header.cipher.name,
-        tuple(transport.recipient for transport in header.transports),
+        header.entries,
         complete,
         trailing,
         size,

@@ -9,13 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from nightdrop.envelope import der
-from nightdrop.envelope.algorithms import RSA_ENCRYPTION
 from nightdrop.errors import ConfigurationError, EnvelopeError
 from nightdrop.text import harmless
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_LEAST_RSA_BITS = 2048
 
 
 @dataclass(frozen=True)
@@ -51,23 +49,34 @@ class Recipient:
         return _name_text(self._fields[2])
 
     @property
+    def issuer_and_serial(self) -> tuple[bytes, bytes]:
+        """The issuer's name and the serial number, the very octets of the certificate."""
+        return self._fields[1], self._fields[0]
+
+    @property
     def by_issuer(self) -> RecipientId:
         """The name by issuer and serial number."""
-        return RecipientId(self._fields[1], int.from_bytes(der.contents(self._fields[0], der.INTEGER)))
+        serial = int.from_bytes(der.contents(self._fields[0], der.INTEGER), signed=True)
+        return RecipientId(self._fields[1], serial)
 
     @cached_property
-    def ids(self) -> frozenset[RecipientId]:
-        """Every way in which an envelope may name this recipient."""
+    def key_id(self) -> bytes:
+        """The subject key identifier (RFC 5280, 4.2.1.2), empty if the certificate has none."""
         from cryptography import x509
 
         try:
             extensions = x509.load_der_x509_certificate(self.certificate).extensions
-            identifier = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+            return extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
         except x509.ExtensionNotFound:
-            return frozenset((self.by_issuer,))
+            return b""
         except ValueError as error:
             raise ConfigurationError(f"the certificate of {self.name} cannot be read") from error
-        return frozenset((self.by_issuer, RecipientId(key_id=identifier)))
+
+    @property
+    def ids(self) -> frozenset[RecipientId]:
+        """Every way in which an envelope may name this recipient."""
+        by_key_id = [RecipientId(key_id=self.key_id)] if self.key_id else []
+        return frozenset((self.by_issuer, *by_key_id))
 
     @property
     def pem(self) -> str:
@@ -78,33 +87,10 @@ class Recipient:
         lines = [body[at : at + 64] for at in range(0, len(body), 64)]
         return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 
-    def transport(self, key: bytes) -> bytes:
-        """The RecipientInfo that carries a content encryption key to this recipient.
-
-        A KeyTransRecipientInfo with RSAES-PKCS1-v1_5 (RFC 3370, 4.2.1), the one form that gpgsm and
-        every openssl open.
-        """
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-        from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-        try:
-            public_key: object = load_der_public_key(self._fields[3])
-        except (ValueError, UnsupportedAlgorithm):
-            public_key = None
-        if not isinstance(public_key, RSAPublicKey) or public_key.key_size < _LEAST_RSA_BITS:
-            raise ConfigurationError(
-                f"the recipient {self.name} has no RSA key of at least {_LEAST_RSA_BITS} bits",
-                "`nightdrop key new` makes one that does",
-            )
-        return der.element(
-            der.SEQUENCE,
-            der.integer(0),
-            der.element(der.SEQUENCE, self._fields[1], self._fields[0]),
-            der.element(der.SEQUENCE, RSA_ENCRYPTION, der.element(der.NULL)),
-            der.element(der.OCTET_STRING, public_key.encrypt(key, PKCS1v15())),
-        )
+    @property
+    def public_key(self) -> bytes:
+        """The SubjectPublicKeyInfo, as DER."""
+        return self._fields[3]
 
     @cached_property
     def _fields(self) -> tuple[bytes, bytes, bytes, bytes]:

@@ -22,6 +22,7 @@ from nightdrop.envelope.algorithms import (
     GCM_LIMIT,
     CipherName,
 )
+from nightdrop.envelope.entries import Addressing, entry_for
 from nightdrop.envelope.recipients import Recipient
 from nightdrop.errors import EnvelopeError
 
@@ -35,6 +36,8 @@ ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((n, 0x2A, 0x4D, 0x18)) for n 
 Octets = bytes | bytearray | memoryview
 Write = Callable[[Octets], object]
 
+_PLAIN_ADDRESSING: Final = Addressing()
+
 
 class Sealer:
     """Seals one stream: `update` with its pieces, then `finish`, once."""
@@ -45,9 +48,10 @@ class Sealer:
         recipients: Sequence[Recipient],
         cipher: CipherName = "aes-256-gcm",
         compress: bool = True,
+        addressing: Addressing = _PLAIN_ADDRESSING,
     ) -> None:
         """Write the envelope's head at once. `write` takes each piece of the envelope in turn."""
-        self._envelope = _Encryptor(write, recipients, cipher)
+        self._envelope = _Encryptor(write, recipients, cipher, addressing)
         self._stage: _Stage = _Compressed() if compress else _Plain()
 
     def update(self, data: Octets) -> None:
@@ -128,7 +132,13 @@ class _Plain:
 class _Encryptor:
     """The CMS message around the encrypted content."""
 
-    def __init__(self, write: Write, recipients: Sequence[Recipient], cipher: CipherName) -> None:
+    def __init__(
+        self,
+        write: Write,
+        recipients: Sequence[Recipient],
+        cipher: CipherName,
+        addressing: Addressing,
+    ) -> None:
         if not recipients:
             raise EnvelopeError("an envelope needs a recipient")
         key = os.urandom(32)
@@ -143,14 +153,14 @@ class _Encryptor:
         parameters = der.element(der.OCTET_STRING, nonce)
         if self._gcm:
             parameters = der.element(der.SEQUENCE, parameters, der.integer(16))
-        transports = sorted(recipient.transport(key) for recipient in recipients)
+        entries = sorted(entry_for(recipient, key, addressing) for recipient in recipients)
         write(
             bytes((der.SEQUENCE,))
             + der.INDEFINITE
             + (AUTH_ENVELOPED_DATA if self._gcm else ENVELOPED_DATA)
             + b"\xa0\x80\x30\x80"
-            + der.integer(0)
-            + der.element(der.SET, *transports)
+            + der.integer(0 if self._gcm else _version(entries))
+            + der.element(der.SET, *entries)
             + b"\x30\x80"
             + DATA
             + der.element(der.SEQUENCE, CIPHER_OIDS[cipher], parameters)
@@ -183,3 +193,9 @@ class _Encryptor:
         if octets:
             self._write(bytes((der.OCTET_STRING,)) + der.length(octets))
             self._write(memoryview(self._out)[:octets])
+
+
+def _version(entries: Sequence[bytes]) -> int:
+    """The version of EnvelopedData (RFC 5652, 6.1): 0 if every entry has 0 (RSA, by issuer), else 2."""
+    plain = der.integer(0)
+    return 0 if all(one[0] == der.SEQUENCE and der.first(one) == plain for one in entries) else 2

@@ -2,17 +2,21 @@
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nightdrop.errors import EnvelopeError, ExitStatus
 from nightdrop.text import count, format_size, harmless
 
+if TYPE_CHECKING:
+    from nightdrop.envelope.inspection import Inspection
+
 DESCRIPTION = """
 Describe envelopes without a key: to whom they are encrypted, with which cipher, and whether they end
-where they should. Reads the first kilobytes and the tail of each file only, so a whole envelope here
-can still have been altered in the middle; the receipt's digest tells that. Exits 1 if any file is no
-whole envelope.
+where they should. Whether the content is compressed cannot be told without a key.
+
+Reads the first kilobytes and the tail of each file only, so a whole envelope here can still have been
+altered in the middle; the receipt's digest tells that. Exits 1 if any file is no whole envelope.
 """
 
 
@@ -36,16 +40,30 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             facts["error"] = line = f"no envelope: {error.message}"
             status = ExitStatus.FAILED
         else:
-            recipients = [str(recipient) for recipient in found.recipients]
-            facts |= asdict(found) | {"recipients": recipients}
+            to = [f"{entry.recipient} ({entry.key_type})" for entry in found.entries]
+            facts |= _facts(found)
             too_many = f", {count(found.trailing, 'octet')} too many" if found.trailing else ""
             whole = found.complete and not found.trailing
             line = (
                 f"{found.content_type}, {found.cipher}, {format_size(found.size)}, "
                 f"{'ends properly' if found.complete else 'ENDS IN THE MIDDLE'}"
                 f"{too_many}, "
-                f"to {'; '.join(recipients)}"
+                f"to {'; '.join(to)}"
             )
             status = status if whole else ExitStatus.FAILED
         print(json.dumps(facts) if arguments.json else f"{harmless(str(path))}: {line}")
     return status
+
+
+def _facts(found: "Inspection") -> dict[str, object]:
+    return {
+        "content_type": found.content_type,
+        "cipher": found.cipher,
+        "recipients": [str(entry.recipient) for entry in found.entries],
+        "key_types": [entry.key_type for entry in found.entries],
+        # What is compressed is encrypted, too: nothing outside says so.
+        "compressed": None,
+        "complete": found.complete,
+        "trailing": found.trailing,
+        "size": found.size,
+    }

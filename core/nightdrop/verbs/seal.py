@@ -7,8 +7,9 @@ from nightdrop.errors import ExitStatus
 
 DESCRIPTION = """
 Encrypt a stream to one or more recipients: an envelope (CMS, RFC 5652 and 5083). Whoever holds the
-private key of any one of them can open it, with `nightdrop open`, with `openssl cms -decrypt`
-and, sealed with aes-256-cbc, with `gpgsm --decrypt`. Streams of any length, in constant memory.
+private key of any one of them can open it, with `nightdrop open`, with `openssl cms -decrypt` (not
+X25519 keys) and, sealed with aes-256-cbc to RSA keys, with `gpgsm --decrypt`. Streams of any length,
+in constant memory.
 """
 
 
@@ -34,19 +35,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="zstd",
         help="compress before encrypting (default: zstd)",
     )
+    parser.add_argument(
+        "--rsa",
+        choices=("pkcs1", "oaep"),
+        default="pkcs1",
+        help="how to encrypt to RSA keys: PKCS#1 v1.5 (default), or OAEP with SHA-256, not for gpgsm",
+    )
+    parser.add_argument(
+        "--key-id",
+        action="store_true",
+        help="name recipients by subject key identifier instead of issuer and serial number",
+    )
     parser.add_argument("-o", metavar="OUT", dest="output", default="-", help="default: standard output")
     parser.add_argument("input", metavar="IN", nargs="?", default="-", help="default: standard input")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Seal the input."""
+    from nightdrop.envelope.entries import Addressing
     from nightdrop.envelope.recipients import load_recipients
     from nightdrop.envelope.sealing import Sealer
     from nightdrop.files import input_stream, output_stream, pieces
 
-    recipients = [one for path in arguments.recipient for one in load_recipients(path)]
+    given = [one for path in arguments.recipient for one in load_recipients(path)]
+    recipients = list(dict.fromkeys(given))
+    addressing = Addressing("key-id" if arguments.key_id else "issuer", arguments.rsa)
+    compress = arguments.compress == "zstd"
     with input_stream(arguments.input) as source, output_stream(arguments.output) as out:
-        sealer = Sealer(out.write, recipients, arguments.cipher, arguments.compress == "zstd")
+        sealer = Sealer(out.write, recipients, arguments.cipher, compress, addressing)
         for piece in pieces(source):
             sealer.update(piece)
         sealer.finish()

@@ -19,13 +19,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--name", required=True, help='whom the key belongs to, such as "backup admin"')
     parser.add_argument(
+        "--type",
+        choices=("rsa-4096", "ec-p384", "x25519"),
+        default="rsa-4096",
+        help="rsa-4096 is for openssl and gpgsm, too (default), ec-p384 for openssl; x25519 for neither",
+    )
+    parser.add_argument(
         "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
     )
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make the key."""
-    from nightdrop_restore.keys import ask_passphrase, new_key
+    from nightdrop_restore.key_making import new_key
+    from nightdrop_restore.keys import ask_passphrase
 
     if arguments.passphrase_file or not sys.stdin.isatty():
         passphrase = ask_passphrase(arguments.folder, arguments.passphrase_file)()
@@ -37,7 +44,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         raise UsageError("the passphrase is empty", "a key on paper or on a disk needs one")
     if not 0 < len(arguments.name) <= 64:
         raise UsageError("--name has to be 1 to 64 characters long")
-    key, certificate = new_key(arguments.folder, arguments.name, passphrase)
+    key, certificate = new_key(arguments.folder, arguments.name, passphrase, arguments.type)
     print(f"private key: {key} (keep it offline, in two places)")
     print(f"certificate: {certificate} (goes to the mirrors)")
     return ExitStatus.DONE
