@@ -9,14 +9,18 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, Phase, settings
 
 from nightdrop.envelope.algorithms import CipherName
+from nightdrop.envelope.entries import Addressing
 from nightdrop.envelope.recipients import Recipient
 from nightdrop.envelope.sealing import Sealer
-from nightdrop_restore.opening import Key, open_envelope
+from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.unwrapping import Key, PrivateKey
 
 BOUNDED = settings(
     derandomize=True,
@@ -28,6 +32,8 @@ BOUNDED = settings(
 )
 """How properties are tried here: the same examples each time, and not too many."""
 
+ADDRESSING = Addressing()
+
 CIPHERS: tuple[CipherName, ...] = ("aes-256-gcm", "aes-256-cbc")
 
 
@@ -35,7 +41,7 @@ CIPHERS: tuple[CipherName, ...] = ("aes-256-gcm", "aes-256-cbc")
 class Holder:
     """Somebody who can open: a private key, its certificate, and both as the code takes them."""
 
-    private: rsa.RSAPrivateKey
+    private: PrivateKey
     certificate: x509.Certificate
     recipient: Recipient
     key: Key
@@ -60,11 +66,13 @@ class Holder:
         return key, certificate
 
 
-def make_holder(name: str, bits: int = 2048) -> Holder:
-    """Make a key and its certificate."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+def make_holder(name: str, private: PrivateKey | None = None) -> Holder:
+    """A certificate for a key, which is one of RSA unless another is given."""
+    private = private or rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = {field: False for field in x509.KeyUsage.__init__.__annotations__ if field != "return"}
+    usage |= {"key_encipherment" if isinstance(private, rsa.RSAPrivateKey) else "key_agreement": True}
+    signs = not isinstance(private, X25519PrivateKey)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -74,14 +82,14 @@ def make_holder(name: str, bits: int = 2048) -> Holder:
         .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
         .not_valid_after(datetime.datetime(2049, 1, 1, tzinfo=datetime.UTC))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(**usage | {"key_encipherment": True}), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
-        .sign(private, hashes.SHA256())
+        .sign(private if signs else Ed25519PrivateKey.generate(), hashes.SHA256() if signs else None)
     )
     return holder_of(private, certificate)
 
 
-def holder_of(private: rsa.RSAPrivateKey, certificate: x509.Certificate) -> Holder:
+def holder_of(private: PrivateKey, certificate: x509.Certificate) -> Holder:
     """A private key and its certificate, put together."""
     recipient = Recipient(certificate.public_bytes(serialization.Encoding.DER))
     return Holder(private, certificate, recipient, Key(private, recipient.ids))
@@ -93,22 +101,42 @@ def holders() -> tuple[Holder, Holder, Holder]:
     return make_holder("alice"), make_holder("bob"), make_holder("carol")
 
 
+CURVES = {
+    "P-256": ec.generate_private_key(ec.SECP256R1()),
+    "P-384": ec.generate_private_key(ec.SECP384R1()),
+    "P-521": ec.generate_private_key(ec.SECP521R1()),
+    "X25519": X25519PrivateKey.generate(),
+}
+"""Keys of each curve that can be sealed to."""
+
+
+@cache
+def holder_on(curve: str) -> Holder:
+    """Somebody with a key on one of CURVES."""
+    return make_holder(curve, CURVES[curve])
+
+
 def seal(
     plaintext: bytes,
     to: Sequence[Holder],
     cipher: CipherName = "aes-256-gcm",
     compress: bool = True,
+    addressing: Addressing = ADDRESSING,
 ) -> bytes:
     """An envelope."""
-    return seal_pieces([plaintext], to, cipher, compress)
+    return seal_pieces([plaintext], to, cipher, compress, addressing)
 
 
 def seal_pieces(
-    pieces: Iterable[bytes], to: Sequence[Holder], cipher: CipherName, compress: bool
+    pieces: Iterable[bytes],
+    to: Sequence[Holder],
+    cipher: CipherName,
+    compress: bool,
+    addressing: Addressing = ADDRESSING,
 ) -> bytes:
     """An envelope of what these pieces make together."""
     out = bytearray()
-    sealer = Sealer(out.extend, [holder.recipient for holder in to], cipher, compress)
+    sealer = Sealer(out.extend, [holder.recipient for holder in to], cipher, compress, addressing)
     for piece in pieces:
         sealer.update(piece)
     sealer.finish()

@@ -12,20 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from core.keyring import Holder, holders, opened, seal
+from core.keyring import CURVES, Holder, holder_on, holders, opened, seal
 from core.stock import PASSPHRASE, PKCS12_ATTEMPTS, Gpgsm, RefusedError, run
 from nightdrop import receipts
 from nightdrop.enrolment import Bundle, BundleMirror, load_bundle
 from nightdrop.envelope import ber, der, header
+from nightdrop.envelope.agreement import SCHEMES, Scheme
 from nightdrop.envelope.algorithms import CIPHERS, GCM_LIMIT, SEALING_CIPHERS
 from nightdrop.envelope.ber import BerReader
+from nightdrop.envelope.entries import RSA_BITS, Addressing, Agreement, entry_for, read_entries
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.envelope.sealing import SEGMENT, Sealer
 from nightdrop.names import MAX_NAME_LENGTH, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, Source, parse_receipt
 from nightdrop.supplement import Supplement, parse_supplement
 from nightdrop_client.gpgsm import write_gpgsm
-from nightdrop_restore.keys import load_key, new_key
+from nightdrop_restore.key_making import new_key
+from nightdrop_restore.keys import load_key
 
 ROOT = Path(__file__).parents[2]
 FORMAT = (ROOT / "docs" / "FORMAT.md").read_text()
@@ -165,6 +168,28 @@ def test_the_table_of_ciphers() -> None:
     assert [row[0] for row in rows if "old sets" in row[4]] == [
         facts.name for facts in CIPHERS.values() if not facts.strong
     ]
+
+
+def test_recipients_are_reached_as_the_table_says() -> None:
+    keys, _transport, _agreement, schemes = tables(section("Recipients"))
+    said = {row[0]: re.findall(r"`([0-9.]+)`", row[2]) for row in keys}
+    for name in CURVES:
+        recipient = holder_on(name).recipient
+        info = entry_for(recipient, bytes(32), Addressing())
+        [entry] = read_entries([info])
+        assert isinstance(entry, Agreement)
+        assert [entry.scheme] == [der.oid(dotted) for dotted in said[entry.key_type]]
+    least, most = map(int, re.findall(r"\d{4}", keys[0][0]))
+    assert (least, most) == RSA_BITS
+    written = [dotted for row in schemes for dotted in re.findall(r"`([0-9.]+)`", row[1])]
+    assert sorted(map(der.oid, written)) == sorted(SCHEMES)
+    for names, identifiers in schemes:
+        kdf = "hkdf" if "HKDF" in names else "x963"
+        digests = [digest.replace("-", "").lower() for digest in re.findall(r"SHA-\d+", names)]
+        found = [SCHEMES[der.oid(dotted)] for dotted in re.findall(r"`([0-9.]+)`", identifiers)]
+        if "the same hashes" in names:
+            digests = ["sha1", "sha224", "sha256", "sha384", "sha512"]
+        assert found == [Scheme(kdf, digest) for digest in digests]  # type: ignore[arg-type]
 
 
 def number(text: str) -> int:

@@ -99,7 +99,7 @@ def test_the_recipients_stand_in_the_order_of_der() -> None:
     """A SET OF is sorted by its elements' encodings (X.690, 11.6), whoever is named first."""
     for to in ([ALICE, BOB, CAROL], [CAROL, BOB, ALICE]):
         reader = BerReader(io.BytesIO(seal(b"", to)).read)
-        names = [str(transport.recipient)[:8] for transport in read_header(reader).transports]
+        names = [str(transport.recipient)[:8] for transport in read_header(reader).entries]
         assert sorted(names) == ["CN=alice", "CN=bob, ", "CN=carol"]
         info = cms.ContentInfo.load(seal(b"", to, "aes-256-cbc"))
         encodings = [one.dump() for one in info["content"]["recipient_infos"]]

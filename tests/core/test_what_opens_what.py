@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.keyring import holders, opened, seal
+from core.keyring import CURVES, holder_on, holders, opened, seal
 from core.stock import Gpgsm, RefusedError, run
 
 FORMAT = Path(__file__).parents[2] / "docs" / "FORMAT.md"
@@ -18,9 +18,9 @@ ALICE, BOB, CAROL = holders()
 PLAINS = (b"a short content\n", random.Random(3).randbytes(300_000))
 
 
-def table() -> dict[str, dict[str, str]]:
-    """The table: for each command that seals, for each that opens, the word in its cell."""
-    section = FORMAT.read_text().split("### What opens what")[1].split("\n#")[0]
+def table(heading: str) -> dict[str, dict[str, str]]:
+    """A table: for each of its rows, for each command that opens, the word in its cell."""
+    section = FORMAT.read_text().split(f"### {heading}")[1].split("\n#")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in section.splitlines()
@@ -28,12 +28,15 @@ def table() -> dict[str, dict[str, str]]:
     ]
     (_, *openers), *rest = rows
     return {
-        row[0].strip("`"): dict(zip([o.strip("`") for o in openers], row[1:], strict=True))
+        (row[0].strip("`") if row[0].startswith("`") else row[0]): dict(
+            zip([o.strip("`") for o in openers], row[1:], strict=True)
+        )
         for row in rest
     }
 
 
-TABLE = table()
+TABLE = table("What opens what")
+KEYS = table("Which key opens where")
 CELLS = [(sealer, opener, word) for sealer, row in TABLE.items() for opener, word in row.items()]
 
 
@@ -104,6 +107,34 @@ def test_the_table_is_true(bench: Bench, sealer: str, opener: str, word: str) ->
                 bench.opened(opener, envelope)
 
 
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("opener", next(iter(KEYS.values())))
+def test_the_table_of_keys_is_true(kind: str, opener: str, tmp_path: Path) -> None:
+    name, _, option = kind.partition(", with ")
+    holder = ALICE if name == "RSA" else holder_on(name.removeprefix("EC "))
+    key, certificate = holder.write(tmp_path)
+    words = ["--cipher", "aes-256-cbc", "--compress", "none", *shlex.split(option.strip("`"))]
+    envelope = run(NIGHTDROP, "seal", *words, "--recipient", certificate, stdin=PLAINS[1])
+
+    def content() -> bytes:
+        if opener == "nightdrop open":
+            return run(NIGHTDROP, "open", "--key", key, stdin=envelope)
+        if opener == "gpgsm --decrypt":
+            with Gpgsm() as home:
+                home.own(holder)
+                return home.run("--decrypt", stdin=envelope)
+        keys = ["-inkey", key, "-recip", certificate]
+        return run(*shlex.split(opener), "-binary", "-inform", "DER", *keys, stdin=envelope)
+
+    if KEYS[kind][opener] == "yes":
+        assert content() == PLAINS[1]
+    else:
+        assert KEYS[kind][opener] == "no"
+        # A TypeError: there is no PKCS#12 with X25519 that one could give to gpgsm at all.
+        with pytest.raises((RefusedError, TypeError)):
+            content()
+
+
 def test_the_table_says_all_that_it_has_to() -> None:
     """Ours in both ciphers, openssl's in all it has, streamed and not, smime's, gpgsm's."""
     sealers = set(TABLE)
@@ -116,7 +147,9 @@ def test_the_table_says_all_that_it_has_to() -> None:
     assert wanted <= sealers
     openers = {"nightdrop open", "openssl cms -decrypt", "openssl smime -decrypt", "gpgsm --decrypt"}
     assert all(set(row) == openers for row in TABLE.values())
-    assert all(row["nightdrop open"] == "yes" for row in TABLE.values())
+    assert all(row["nightdrop open"] == "yes" for row in (TABLE | KEYS).values())
+    kinds = {name if name == "X25519" else f"EC {name}" for name in CURVES}
+    assert set(KEYS) == kinds | {"RSA", "RSA, with `--rsa oaep`", "RSA, with `--key-id`"}
 
 
 @pytest.mark.parametrize("cipher", ["aes-256-gcm", "aes-256-cbc"])
