@@ -27,10 +27,9 @@ def table(heading: str) -> dict[str, dict[str, str]]:
         if line.startswith("|") and not line.startswith("|-")
     ]
     (_, *openers), *rest = rows
+    openers = [opener.strip("`") for opener in openers]
     return {
-        (row[0].strip("`") if row[0].startswith("`") else row[0]): dict(
-            zip([o.strip("`") for o in openers], row[1:], strict=True)
-        )
+        row[0].strip("`") if row[0].startswith("`") else row[0]: dict(zip(openers, row[1:], strict=True))
         for row in rest
     }
 
