@@ -12,7 +12,7 @@ from nightdrop.engine.stand_in import answer, write_all, write_script
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.envelope.sealing import Sealer
-from nightdrop.files import pieces
+from nightdrop.streams import pieces, written_behind
 
 
 def write_gpgsm(path: Path, recipients: Path, cipher: CipherName, compress: bool) -> None:
@@ -25,15 +25,16 @@ def main(words: list[str]) -> int:
     recipients, cipher, compress, *arguments = words
 
     def seal() -> None:
-        sealer = Sealer(
-            write_all,
-            load_recipients(Path(recipients)),
-            "aes-256-cbc" if cipher == "aes-256-cbc" else "aes-256-gcm",
-            compress == "zstd",
-        )
-        for piece in pieces(FileIO(0, closefd=False)):
-            sealer.update(piece)
-        sealer.finish()
+        with written_behind(write_all) as write:
+            sealer = Sealer(
+                write,
+                load_recipients(Path(recipients)),
+                "aes-256-cbc" if cipher == "aes-256-cbc" else "aes-256-gcm",
+                compress == "zstd",
+            )
+            for piece in pieces(FileIO(0, closefd=False)):
+                sealer.update(piece)
+            sealer.finish()
 
     return answer(arguments, "--encrypt", seal)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightdrop.errors import NightdropError
-from nightdrop.files import output_stream, whole_file
+from nightdrop.files import whole_file
 
 
 def test_it_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -78,21 +78,3 @@ def test_a_name_that_is_taken_by_a_folder(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), whole_file(tmp_path / "file") as file:
         file.write(b"x")
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_a_device_or_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
-    """`-o /dev/null`, as root, would otherwise put a file where the device was."""
-    null = tmp_path / "null"
-    os.mknod(null, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-    with output_stream(str(null)) as file:
-        file.write(b"x" * 100_000)
-    assert stat.S_ISCHR(null.lstat().st_mode)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with output_stream(str(pipe)) as file:
-        file.write(b"through")
-    assert os.read(reading, 100) == b"through"
-    os.close(reading)
-    assert stat.S_ISFIFO(pipe.lstat().st_mode)
-    assert sorted(os.listdir(tmp_path)) == ["null", "pipe"]

@@ -118,7 +118,7 @@ def parse_recipients(pem: bytes, origin: str) -> list[Recipient]:
     for body in _CERTIFICATE.findall(pem):
         try:
             recipient = Recipient(a2b_base64(body))
-            _ = recipient.name, recipient.by_issuer
+            _ = recipient.by_issuer
         except (Base64Error, EnvelopeError, ValueError, IndexError) as error:
             raise ConfigurationError(f"{origin}: a certificate here cannot be read") from error
         recipients.append(recipient)

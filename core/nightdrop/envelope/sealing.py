@@ -4,8 +4,9 @@ What goes in is compressed (or not), encrypted, and written at once as indefinit
 no private key and nothing here that could decrypt.
 """
 
+import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import zstandard
@@ -25,16 +26,17 @@ from nightdrop.envelope.algorithms import (
 from nightdrop.envelope.entries import Addressing, entry_for
 from nightdrop.envelope.recipients import Recipient
 from nightdrop.errors import EnvelopeError
+from nightdrop.streams import STABLE, Octets, Write
 
-SEGMENT: Final = 256 * 1024
+SEGMENT: Final = 1024 * 1024
 """Octets of ciphertext in each OCTET STRING segment but the last; a multiple of every block size."""
+
+_HEAD: Final = 8
+"""Room for a segment's tag and length, so that it is written with what it heads."""
 
 ZSTD_LEVEL: Final = 3
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((n, 0x2A, 0x4D, 0x18)) for n in range(0x50, 0x60)))
 """How a zstd frame, or a skippable one, begins (RFC 8878, 3.1)."""
-
-Octets = bytes | bytearray | memoryview
-Write = Callable[[Octets], object]
 
 _PLAIN_ADDRESSING: Final = Addressing()
 
@@ -50,7 +52,9 @@ class Sealer:
         compress: bool = True,
         addressing: Addressing = _PLAIN_ADDRESSING,
     ) -> None:
-        """Write the envelope's head at once. `write` takes each piece of the envelope in turn."""
+        """Write the envelope's head at once. `write` takes each piece of the envelope in turn, and may
+        take its time with it: a piece stays as it is while STABLE more are written.
+        """
         self._envelope = _Encryptor(write, recipients, cipher, addressing)
         self._stage: _Stage = _Compressed() if compress else _Plain()
 
@@ -149,7 +153,9 @@ class _Encryptor:
         nonce = os.urandom(12 if self._gcm else 16)
         mode = GCM(nonce) if self._gcm else CBC(nonce)
         self._context = Cipher(AES256(key), mode).encryptor()
-        self._out = bytearray(SEGMENT + 32)
+        self._outs = itertools.cycle(
+            [memoryview(bytearray(_HEAD + SEGMENT + 32)) for _ in range(STABLE + 1)]
+        )
         parameters = der.element(der.OCTET_STRING, nonce)
         if self._gcm:
             parameters = der.element(der.SEQUENCE, parameters, der.integer(16))
@@ -175,13 +181,13 @@ class _Encryptor:
                 f"one AES-GCM message holds at most {GCM_LIMIT} octets, and this stream is longer",
                 "seal it in volumes, or with the cipher aes-256-cbc, which has no such limit",
             )
-        self._segment(self._context.update_into(data, self._out))
+        self._segment(data)
 
     def finish(self) -> None:
         """Write the padding (CBC) or the tag (GCM), and close what is open."""
         if not self._gcm:
             padding = 16 - self._octets % 16
-            self._segment(self._context.update_into(bytes((padding,)) * padding, self._out))
+            self._segment(bytes((padding,)) * padding)
         self._context.finalize()
         tag = b""
         if isinstance(self._context, AEADEncryptionContext):
@@ -189,10 +195,14 @@ class _Encryptor:
         # Content and EncryptedContentInfo end; the tag; the data, its [0] and ContentInfo end.
         self._write(der.END_OF_CONTENTS * 2 + tag + der.END_OF_CONTENTS * 3)
 
-    def _segment(self, octets: int) -> None:
+    def _segment(self, data: Octets) -> None:
+        out = next(self._outs)
+        octets = self._context.update_into(data, out[_HEAD:])
         if octets:
-            self._write(bytes((der.OCTET_STRING,)) + der.length(octets))
-            self._write(memoryview(self._out)[:octets])
+            head = bytes((der.OCTET_STRING,)) + der.length(octets)
+            begin = _HEAD - len(head)
+            out[begin:_HEAD] = head
+            self._write(out[begin : _HEAD + octets])
 
 
 def _version(entries: Sequence[bytes]) -> int:

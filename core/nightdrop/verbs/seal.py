@@ -55,14 +55,18 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.envelope.entries import Addressing
     from nightdrop.envelope.recipients import load_recipients
     from nightdrop.envelope.sealing import Sealer
-    from nightdrop.files import input_stream, output_stream, pieces
+    from nightdrop.streams import input_stream, output_stream, pieces, written_behind
 
     given = [one for path in arguments.recipient for one in load_recipients(path)]
     recipients = list(dict.fromkeys(given))
     addressing = Addressing("key-id" if arguments.key_id else "issuer", arguments.rsa)
     compress = arguments.compress == "zstd"
-    with input_stream(arguments.input) as source, output_stream(arguments.output) as out:
-        sealer = Sealer(out.write, recipients, arguments.cipher, compress, addressing)
+    with (
+        input_stream(arguments.input) as source,
+        output_stream(arguments.output) as out,
+        written_behind(out.write) as write,
+    ):
+        sealer = Sealer(write, recipients, arguments.cipher, compress, addressing)
         for piece in pieces(source):
             sealer.update(piece)
         sealer.finish()

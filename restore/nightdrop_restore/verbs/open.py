@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Open the envelope."""
-    from nightdrop.files import input_stream, output_stream
+    from nightdrop.streams import input_stream, output_stream
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.opening import open_envelope
 
