@@ -7,12 +7,17 @@ This one can encrypt and nothing else: there is no key to decrypt with.
 import sys
 from io import FileIO
 from pathlib import Path
+from typing import Final
 
 from nightdrop.engine.stand_in import answer, write_all, write_script
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.envelope.sealing import Sealer
 from nightdrop.streams import pieces, written_behind
+
+# duplicity ends a volume when enough has come out, so what is held back here makes it larger.
+SEGMENT: Final = 128 * 1024
+"""Octets of ciphertext in each segment."""
 
 
 def write_gpgsm(path: Path, recipients: Path, cipher: CipherName, compress: bool) -> None:
@@ -31,8 +36,9 @@ def main(words: list[str]) -> int:
                 load_recipients(Path(recipients)),
                 "aes-256-cbc" if cipher == "aes-256-cbc" else "aes-256-gcm",
                 compress == "zstd",
+                segment=SEGMENT,
             )
-            for piece in pieces(FileIO(0, closefd=False)):
+            for piece in pieces(FileIO(0, closefd=False), SEGMENT):
                 sealer.update(piece)
             sealer.finish()
 

@@ -30,20 +30,20 @@ _BUFFERS: Final = 3
 
 
 def pieces(file: RawIOBase, size: int = PIECE) -> Iterator[memoryview]:
-    """What an unbuffered file holds, piece by piece, `size` octets each but for the last.
+    """What an unbuffered file holds, piece by piece as it comes, each of at most `size` octets.
 
     They are read ahead, into a few buffers that are used again: a piece is good until the next is asked
     for. Raises what reading raises.
     """
     free: Queue[memoryview | None] = Queue()
-    read: Queue[memoryview | BaseException] = Queue()
+    read: Queue[tuple[memoryview, int] | BaseException] = Queue()
 
     def read_ahead() -> None:
         try:
             while (buffer := free.get()) is not None:
-                octets = _fill(file, buffer)
-                read.put(buffer[:octets])
-                if octets < size:
+                octets = file.readinto(buffer)
+                read.put((buffer, octets or 0))
+                if not octets:
                     return
         except BaseException as error:  # noqa: BLE001
             read.put(error)
@@ -54,23 +54,16 @@ def pieces(file: RawIOBase, size: int = PIECE) -> Iterator[memoryview]:
     Thread(target=read_ahead, daemon=True).start()
     try:
         while True:
-            piece = read.get()
-            if isinstance(piece, BaseException):
-                raise piece
-            if piece:
-                yield piece
-            if len(piece) < size:
+            found = read.get()
+            if isinstance(found, BaseException):
+                raise found
+            buffer, octets = found
+            if not octets:
                 return
-            free.put(piece)
+            yield buffer[:octets]
+            free.put(buffer)
     finally:
         free.put(None)
-
-
-def _fill(file: RawIOBase, buffer: memoryview) -> int:
-    at = 0
-    while at < len(buffer) and (octets := file.readinto(buffer[at:])):
-        at += octets
-    return at
 
 
 @contextmanager

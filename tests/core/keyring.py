@@ -136,7 +136,9 @@ def seal_pieces(
 ) -> bytes:
     """An envelope of what these pieces make together."""
     out = bytearray()
-    sealer = Sealer(out.extend, [holder.recipient for holder in to], cipher, compress, addressing)
+    sealer = Sealer(
+        out.extend, [holder.recipient for holder in to], cipher, compress, addressing=addressing
+    )
     for piece in pieces:
         sealer.update(piece)
     sealer.finish()

@@ -26,6 +26,7 @@ from nightdrop.envelope.sealing import SEGMENT, Sealer
 from nightdrop.names import MAX_NAME_LENGTH, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, Source, parse_receipt
 from nightdrop.supplement import Supplement, parse_supplement
+from nightdrop_client.gpgsm import SEGMENT as BACKUP_SEGMENT
 from nightdrop_client.gpgsm import write_gpgsm
 from nightdrop_restore.key_making import new_key
 from nightdrop_restore.keys import load_key
@@ -213,7 +214,7 @@ def test_the_tables_of_limits() -> None:
 
 
 def test_numbers_in_the_text() -> None:
-    assert f"hold {SEGMENT:,} octets each" in FORMAT
+    assert f"segments of {SEGMENT:,} octets each, `nightdrop backup` of {BACKUP_SEGMENT:,}" in FORMAT
     assert f"holds at most {GCM_LIMIT:,} octets" in FORMAT
     assert f"longer than {MAX_NAME_LENGTH} octets" in " ".join(FORMAT.split())
 

@@ -50,13 +50,16 @@ class Sealer:
         recipients: Sequence[Recipient],
         cipher: CipherName = "aes-256-gcm",
         compress: bool = True,
+        *,
         addressing: Addressing = _PLAIN_ADDRESSING,
+        segment: int = SEGMENT,
     ) -> None:
         """Write the envelope's head at once. `write` takes each piece of the envelope in turn, and may
-        take its time with it: a piece stays as it is while STABLE more are written.
+        take its time with it: a piece stays as it is while STABLE more are written. `segment` octets of
+        the stream, once compressed, come out together, so smaller ones come sooner; a multiple of 16.
         """
-        self._envelope = _Encryptor(write, recipients, cipher, addressing)
-        self._stage: _Stage = _Compressed() if compress else _Plain()
+        self._envelope = _Encryptor(write, recipients, cipher, addressing=addressing, segment=segment)
+        self._stage: _Stage = _Compressed(segment) if compress else _Plain(segment)
 
     def update(self, data: Octets) -> None:
         """Seal the next piece, of any size."""
@@ -71,7 +74,7 @@ class Sealer:
 
 
 class _Stage(Protocol):
-    """What stands before encryption; gives pieces of SEGMENT octets, the last one shorter."""
+    """What stands before encryption; gives the pieces that become segments, the last one shorter."""
 
     def update(self, data: Octets) -> Iterable[Octets]: ...
 
@@ -81,9 +84,9 @@ class _Stage(Protocol):
 class _Compressed:
     """One zstd frame with a checksum."""
 
-    def __init__(self) -> None:
+    def __init__(self, segment: int) -> None:
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-        self._chunker = compressor.chunker(chunk_size=SEGMENT)
+        self._chunker = compressor.chunker(chunk_size=segment)
 
     def update(self, data: Octets) -> Iterable[Octets]:
         yield from self._chunker.compress(data)
@@ -99,7 +102,8 @@ class _Plain:
     is itself zstd has to be compressed once more, or it would not come out as it went in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, segment: int) -> None:
+        self._segment = segment
         self._held = bytearray()
         self._checked = False
         self._instead: _Compressed | None = None
@@ -110,22 +114,22 @@ class _Plain:
             return
         view = memoryview(data)
         while view:
-            if self._checked and not self._held and len(view) >= SEGMENT:
+            if self._checked and not self._held and len(view) >= self._segment:
                 # Nothing is held back: no need to copy what can be encrypted where it is.
-                yield view[:SEGMENT]
-                view = view[SEGMENT:]
+                yield view[: self._segment]
+                view = view[self._segment :]
                 continue
-            room = SEGMENT - len(self._held)
+            room = self._segment - len(self._held)
             self._held += view[:room]
             view = view[room:]
             if not self._checked and len(self._held) >= 4:
                 self._checked = True
                 if self._held.startswith(ZSTD_MAGICS):
-                    self._instead = _Compressed()
+                    self._instead = _Compressed(self._segment)
                     yield from self._instead.update(bytes(self._held))
                     yield from self._instead.update(view)
                     return
-            if len(self._held) == SEGMENT:
+            if len(self._held) == self._segment:
                 yield self._held
                 self._held.clear()
 
@@ -141,7 +145,9 @@ class _Encryptor:
         write: Write,
         recipients: Sequence[Recipient],
         cipher: CipherName,
+        *,
         addressing: Addressing,
+        segment: int,
     ) -> None:
         if not recipients:
             raise EnvelopeError("an envelope needs a recipient")
@@ -153,9 +159,8 @@ class _Encryptor:
         nonce = os.urandom(12 if self._gcm else 16)
         mode = GCM(nonce) if self._gcm else CBC(nonce)
         self._context = Cipher(AES256(key), mode).encryptor()
-        self._outs = itertools.cycle(
-            [memoryview(bytearray(_HEAD + SEGMENT + 32)) for _ in range(STABLE + 1)]
-        )
+        outs = [memoryview(bytearray(_HEAD + segment + 32)) for _ in range(STABLE + 1)]
+        self._outs = itertools.cycle(outs)
         parameters = der.element(der.OCTET_STRING, nonce)
         if self._gcm:
             parameters = der.element(der.SEQUENCE, parameters, der.integer(16))
@@ -174,7 +179,7 @@ class _Encryptor:
         )
 
     def update(self, data: Octets) -> None:
-        """Encrypt at most SEGMENT octets; fewer only before `finish`."""
+        """Encrypt one segment; a shorter one only before `finish`."""
         self._octets += len(data)
         if self._gcm and self._octets > GCM_LIMIT:
             raise EnvelopeError(

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         output_stream(arguments.output) as out,
         written_behind(out.write) as write,
     ):
-        sealer = Sealer(write, recipients, arguments.cipher, compress, addressing)
+        sealer = Sealer(write, recipients, arguments.cipher, compress, addressing=addressing)
         for piece in pieces(source):
             sealer.update(piece)
         sealer.finish()
