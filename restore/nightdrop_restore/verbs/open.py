@@ -27,14 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Open the envelope."""
-    from nightdrop.streams import input_stream, output_stream
+    from nightdrop.streams import input_stream, output_stream, written_behind
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.opening import open_envelope
 
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments.passphrase_file))
-    with input_stream(arguments.input) as source, output_stream(arguments.output, 0o600) as out:
+    with (
+        input_stream(arguments.input) as source,
+        output_stream(arguments.output, 0o600) as out,
+        written_behind(out.write) as write,
+    ):
         try:
-            open_envelope(source.read, out.write, [key], decompress=not arguments.raw)
+            open_envelope(source.read, write, [key], decompress=not arguments.raw)
         except EnvelopeError as error:
             where = "standard input" if arguments.input == "-" else arguments.input
             raise EnvelopeError(f"{where}: {error.message}", error.hint) from error
