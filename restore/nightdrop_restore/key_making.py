@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nightdrop.errors import UsageError
 from nightdrop.files import sync_folder
+from nightdrop_restore.locking import locked
 from nightdrop_restore.unwrapping import PrivateKey
 
 KeyType = Literal["rsa-4096", "ec-p384", "x25519"]
@@ -39,11 +40,7 @@ def new_key(
     """
     private = _generate(key_type)
     certificate = _certificate(private, name).public_bytes(serialization.Encoding.PEM)
-    key = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase),
-    )
+    key = locked(private, passphrase)
     folder.mkdir(parents=True, exist_ok=True)
     _create(folder / KEY_NAME, key + certificate, 0o600)
     _create(folder / CERTIFICATE_NAME, certificate, 0o644)

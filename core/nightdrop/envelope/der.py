@@ -1,5 +1,7 @@
 """Writing DER and reading BER headers (ITU-T X.690): the few pure functions that envelopes need."""
 
+from binascii import b2a_base64
+
 from nightdrop.errors import EnvelopeError
 
 INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x02, 0x03, 0x04, 0x05, 0x06
@@ -91,3 +93,10 @@ def bits(octets: bytes, tag: int = BIT_STRING) -> bytes:
     if body[:1] != b"\0":
         raise EnvelopeError("a bit string is not of whole octets")
     return body[1:]
+
+
+def pem(label: str, octets: bytes) -> str:
+    """Octets as PEM (RFC 7468)."""
+    body = b2a_base64(octets, newline=False).decode()
+    lines = [body[at : at + 64] for at in range(0, len(body), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])

@@ -81,11 +81,7 @@ class Recipient:
     @property
     def pem(self) -> str:
         """The certificate as PEM."""
-        from base64 import encodebytes
-
-        body = encodebytes(self.certificate).decode().replace("\n", "")
-        lines = [body[at : at + 64] for at in range(0, len(body), 64)]
-        return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+        return der.pem("CERTIFICATE", self.certificate)
 
     @property
     def public_key(self) -> bytes:
@@ -103,19 +99,19 @@ class Recipient:
         return serial, issuer, subject, public_key
 
 
-def parse_recipients(pem: bytes, origin: str) -> list[Recipient]:
+def parse_recipients(text: bytes, origin: str) -> list[Recipient]:
     """The recipients in a PEM text; `origin` says where it came from, for the error.
 
     Raises ConfigurationError if there is none, if one cannot be read, or if a private key is there,
     too: that one belongs offline and is never taken along by accident.
     """
-    if _PRIVATE_KEY.search(pem):
+    if _PRIVATE_KEY.search(text):
         raise ConfigurationError(
             f"{origin}: there is a private key in this file of recipients",
             "take it away, and trust no more to a key that was here; only the certificate belongs here",
         )
     recipients = []
-    for body in _CERTIFICATE.findall(pem):
+    for body in _CERTIFICATE.findall(text):
         try:
             recipient = Recipient(a2b_base64(body))
             _ = recipient.by_issuer
