@@ -5,7 +5,6 @@ everything that can be checked without the body has been checked.
 """
 
 import re
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -59,11 +58,6 @@ class Body:
         except TooLong as error:
             raise _broken() from error
         return filled
-
-    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
-        """The rest of the body in pieces, each in `buffer` until the next is asked for."""
-        while filled := self.fill(buffer):
-            yield buffer[:filled]
 
     def all(self, limit: int) -> bytes:
         """A short body whole; Refused if it is longer than `limit` octets."""

@@ -1,4 +1,9 @@
-"""What is said on one connection: a head is read, the door asked, the answer sent, a line logged."""
+"""What is said on one connection: a head is read, the door asked, the answer sent, a line logged.
+
+A head is taken as it comes, without waiting for its rest, so no thread is held by a client that
+dribbles one. Once it is whole a thread belongs to the request until the answer is sent: bodies and
+answers have to move at some rate, and the door lets each host have only so many.
+"""
 
 import threading
 import time
@@ -12,7 +17,7 @@ from nightdrop_server.answers import Answer, Refused
 from nightdrop_server.body import Body
 from nightdrop_server.heads import Head, parse_head
 from nightdrop_server.request import Request
-from nightdrop_server.wire import Gone, TooLong, Wire
+from nightdrop_server.wire import TooLong, Wire
 
 MAX_HEAD: Final = 16 * 1024
 """Longest head of a request, in octets."""
@@ -21,11 +26,11 @@ HEAD_DEADLINE: Final = 15.0
 """Seconds in which a request's head, and before it a TLS handshake, has to be complete."""
 
 MIN_RATE: Final = 500
-"""Octets a second that a body has to bring, over every `RATE_WINDOW` seconds that we wait for it."""
+"""Octets a second that have to move, over every `RATE_WINDOW` seconds that we wait for the client."""
 
 RATE_WINDOW: Final = 60
 
-_LINGERING: Final = threading.BoundedSemaphore(16)
+_LINGERING: Final = {trusted: threading.BoundedSemaphore(16) for trusted in (True, False)}
 
 
 class Conversation:
@@ -39,63 +44,101 @@ class Conversation:
         self._wire = wire
         self._address = address
         self._head_since: float | None = None
-        self._waited = 0
+        self._started = 0.0
+        self._lines: list[bytes] = []
+        self._head_left = MAX_HEAD
         self._received_before = 0
+        self._waited = 0
+        self._moved_before = 0
 
     def begin(self) -> None:
-        """From now on a head is due."""
-        self._head_since = time.monotonic()
+        """From now on a head is due, if it was not already."""
+        if self._head_since is None:
+            self._head_since = self._started = time.monotonic()
+            self._received_before = self._wire.received
 
-    def overdue(self, now: float) -> bool:
-        """Whether the head takes too long, or the body comes too slowly; asked once a second."""
-        if self._head_since is not None:
-            return now - self._head_since > HEAD_DEADLINE
+    def head_since(self) -> float | None:
+        """Since when (time.monotonic) a head is due; None while none is."""
+        return self._head_since
+
+    def crawls(self) -> bool:
+        """Whether body or answer move too slowly; asked once a second."""
         # Only time spent waiting for the client counts, not ours with the disk.
-        self._waited += self._wire.receiving
+        self._waited += self._wire.waiting
         if self._waited < RATE_WINDOW:
             return False
-        received = self._wire.received - self._received_before
-        self._waited, self._received_before = 0, self._wire.received
-        return received < MIN_RATE * RATE_WINDOW
+        moved = self._wire.moved - self._moved_before
+        self._waited, self._moved_before = 0, self._wire.moved
+        return moved < MIN_RATE * RATE_WINDOW
 
-    def exchange(self, respond: Callable[[Request], Answer], may_keep: Callable[[], bool]) -> bool:
-        """Take one request and answer it; whether the connection is good for another.
-
-        Gone if the client is.
+    def go_on(self, respond: Callable[[Request], Answer], may_keep: Callable[[], bool]) -> bool:
+        """Take what has come, and answer the request if that makes its head whole; whether the connection
+        is good for more. Gone if the client is.
         """
-        started, received = time.monotonic(), self._wire.received
         try:
-            head = _read_head(self._wire)
+            head = self._gather_head()
         except Refused as refused:
+            self._head_since = None
+            self._wire.may_wait(True)
             answer = refused.answer()
-            self._log(None, "-", answer, started, self._wire.received - received)
+            self._log(None, "-", answer)
             _send(self._wire, answer, keep=False, with_body=True)
             linger(self._wire)
             return False
         if head is None:
-            return False
+            return True
         self._head_since = None
-        self._waited, self._received_before = 0, self._wire.received
+        self._wire.may_wait(True)
+        self._waited, self._moved_before = 0, self._wire.moved
         body = Body(head, self._wire)
         request = Request(head, body, self._address)
-        answer = respond(request)
-        self._log(head, request.host, answer, started, self._wire.received - received)
-        self.trusted = self.trusted or request.host != "-"
-        keep = head.keep_alive and body.finished and may_keep()
-        _send(self._wire, answer, keep, with_body=head.method != "HEAD")
+        with request.turn:
+            answer = respond(request)
+            self._log(head, request.host, answer)
+            self.trusted = self.trusted or request.host != "-"
+            keep = head.keep_alive and body.finished and may_keep()
+            _send(self._wire, answer, keep, with_body=head.method != "HEAD")
         if not body.finished:
             linger(self._wire, self.trusted)
+        self._wire.may_wait(False)
         return keep
 
-    def _log(self, head: Head | None, host: str, answer: Answer, started: float, octets: int) -> None:
+    def give_up(self) -> None:
+        """Say that the head took too long, if it did; the connection is about to be closed."""
+        since = self._head_since
+        if since is not None and self._wire.received and time.monotonic() - since >= HEAD_DEADLINE:
+            answer = Refused(HTTPStatus.REQUEST_TIMEOUT, "the head took too long").answer()
+            self._log(None, "-", answer)
+            self._wire.try_to_send(_octets(answer, keep=False, with_body=True))
+
+    def _gather_head(self) -> Head | None:
+        """The head, if all of it is there by now; Refused if it is no good."""
+        try:
+            while (line := self._wire.whole_line(self._head_left)) != b"\r\n" or not self._lines:
+                if line is not None:
+                    if not line.endswith(b"\r\n"):
+                        raise Refused(HTTPStatus.BAD_REQUEST, "bad request: lines end with CR LF")
+                    self._lines.append(line)
+                    self._head_left -= len(line)
+                elif not self._wire.gather():
+                    return None
+        except TooLong as error:
+            raise Refused(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head is longer than {MAX_HEAD} bytes"
+            ) from error
+        lines, self._lines, self._head_left = self._lines, [], MAX_HEAD
+        # One empty line before a request is forgiven (RFC 9112, section 2.2).
+        return parse_head(lines[1:] if lines[0] == b"\r\n" else lines)
+
+    def _log(self, head: Head | None, host: str, answer: Answer) -> None:
         log.access(
             address=self._address,
             host=host,
             method=head.method if head else "-",
             target=head.target if head else "-",
             status=answer.status,
-            octets=octets,
-            seconds=time.monotonic() - started,
+            octets=self._wire.received - self._received_before,
+            seconds=time.monotonic() - self._started,
             reason=answer.reason,
         )
 
@@ -106,43 +149,21 @@ def linger(wire: Wire, trusted: bool = False) -> None:
     Many clients send a whole body before they look for an answer. A host that we know is given the
     time for that, so that it learns why; anybody else little.
     """
-    if _LINGERING.acquire(blocking=False):
+    if _LINGERING[trusted].acquire(blocking=False):
         try:
             if trusted:
                 wire.linger(seconds=60, octets=2**30)
             else:
                 wire.linger(seconds=2, octets=2**26)
         finally:
-            _LINGERING.release()
-
-
-def _read_head(wire: Wire) -> Head | None:
-    """The next request's head, None if the client has no more to say; Refused if it is no good."""
-    lines: list[bytes] = []
-    left = MAX_HEAD
-    try:
-        line = wire.line(left)
-        if line == b"\r\n":
-            # One empty line before a request is forgiven (RFC 9112, section 2.2).
-            line = wire.line(left)
-        while line != b"\r\n":
-            if not line.endswith(b"\r\n"):
-                raise Refused(HTTPStatus.BAD_REQUEST, "bad request: lines end with CR LF")
-            lines.append(line)
-            left -= len(line)
-            line = wire.line(left)
-    except TooLong as error:
-        raise Refused(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head is longer than {MAX_HEAD} bytes"
-        ) from error
-    except Gone as gone:
-        if gone.silent and lines:
-            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the head took too long") from gone
-        return None
-    return parse_head(lines)
+            _LINGERING[trusted].release()
 
 
 def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> None:
+    wire.send(_octets(answer, keep, with_body))
+
+
+def _octets(answer: Answer, keep: bool, with_body: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
         f"Date: {formatdate(usegmt=True)}",
@@ -154,4 +175,4 @@ def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> None:
     if not keep:
         lines.append("Connection: close")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    wire.send(head + answer.body if with_body else head)
+    return head + answer.body if with_body else head

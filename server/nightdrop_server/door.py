@@ -23,6 +23,7 @@ from nightdrop_server.heads import Head
 from nightdrop_server.passwords import Passwords
 from nightdrop_server.request import Request
 from nightdrop_server.room import Room
+from nightdrop_server.shares import Shares
 from nightdrop_server.targets import Place, find_place, url_prefix
 from nightdrop_server.turns import Turns
 
@@ -35,7 +36,7 @@ class Door:
     def __init__(self, mirror: Mirror) -> None:
         vault = FolderVault(mirror.vault)
         self._mirror = mirror
-        self._store = Storeroom(vault, Ledger(mirror.ledger), Room(mirror, vault))
+        self._store = Storeroom(vault, Ledger(mirror.ledger), Room(mirror, vault), Shares())
         self._passwords = Passwords(mirror.passwords)
         self._turns = Turns()
         self._prefix = url_prefix(mirror)
@@ -79,6 +80,7 @@ class Door:
                 HTTPStatus.METHOD_NOT_ALLOWED, "this door takes files in and gives nothing out", ALLOW
             )
         request.host = self._who(request.head)
+        request.turn.enter_context(self._turns.one(request.host))
         place = find_place(request.head.target, self._prefix)
         if place.host != request.host:
             raise Refused(HTTPStatus.FORBIDDEN, f"{request.host} may only drop into its own folder")
@@ -98,9 +100,7 @@ class Door:
     def _put(self, request: Request, place: Place) -> Answer:
         if not place.name:
             raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
-        host = self._enrolled(place.host)
-        with self._turns.one(host.name):
-            return drop(self._store, request, place, host)
+        return drop(self._store, request, place, self._enrolled(place.host))
 
     def _look(self, request: Request, place: Place) -> Answer:
         return self._dav.answer(request.head, place, request.body.all(MAX_BODY))

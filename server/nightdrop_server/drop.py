@@ -8,6 +8,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ from nightdrop_server.answers import Answer, Refused
 from nightdrop_server.digests import declared_digest, digest_field
 from nightdrop_server.request import Request
 from nightdrop_server.room import Room
+from nightdrop_server.shares import Shares
 from nightdrop_server.store import BUFFER, NameTaken, Written, give_name, nameless, read_body, write_body
 from nightdrop_server.targets import Place
 
@@ -31,6 +33,7 @@ class Storeroom:
     vault: FolderVault
     ledger: Ledger
     room: Room
+    shares: Shares
 
 
 def drop(store: Storeroom, request: Request, place: Place, host: EnrolledHost) -> Answer:
@@ -51,7 +54,12 @@ def drop(store: Storeroom, request: Request, place: Place, host: EnrolledHost) -
         store.room.upload(place.host, host.quota, folder, body.length) as upload,
         nameless(folder) as descriptor,
     ):
-        written = write_body(body, descriptor, lambda octets: store.room.use(upload, octets))
+        written = write_body(
+            body,
+            descriptor,
+            lambda octets: store.room.use(upload, octets),
+            partial(store.shares.turn, place.host),
+        )
         _check(written, declared)
         try:
             give_name(descriptor, folder, place.name)
@@ -73,7 +81,7 @@ def _compare(
         _refuse(store, place, request)
     if declared == stored and body.length is not None and body.waiting:
         return _kept(store, place, stored)
-    offered = read_body(body, existing.size)
+    offered = read_body(body, existing.size, partial(store.shares.turn, place.host))
     if offered is None:
         _refuse(store, place, request)
     _check(offered, declared)

@@ -3,10 +3,11 @@
 This is the one module that relies on cheroot's insides. It was written for the version below, and a test
 fails when another is installed: read what changed in cheroot's `server.py`, `connections.py` and
 `workers/threadpool.py` before raising it. What differs from stock cheroot, each for a measured reason:
-a new connection waits in the selector until it says something, and a TLS handshake happens in a worker,
-so that silent clients hold no thread and never the accept loop; what is said on a connection is ours
+a connection waits in the selector until it says something, a worker takes what has come of a TLS
+handshake or a head and puts it back until all of it is there, so that silent and dribbling clients hold
+no thread and never the accept loop; what is said on a connection is ours
 (`conversation.py`), so nothing of a refused body is read into memory and no head is taken that
-another server would read differently; heads that dribble and bodies that crawl are ended.
+another server would read differently; heads that take too long and bodies that crawl are ended.
 """
 
 import resource
@@ -22,14 +23,14 @@ from cheroot.server import HTTPConnection, HTTPServer
 
 from nightdrop_server import log
 from nightdrop_server.answers import Answer
-from nightdrop_server.conversation import Conversation, linger
+from nightdrop_server.conversation import HEAD_DEADLINE, Conversation, linger
 from nightdrop_server.request import Request
 from nightdrop_server.wire import Gone, Wire
 
 WRITTEN_FOR: Final = "11.1.2"
 """The version of cheroot that this module was written and tested for."""
 
-THREADS: Final = 96
+THREADS: Final = 192
 
 SILENT: Final = 20
 """Seconds after which a connection that has not proved who it is may be closed when it says nothing."""
@@ -49,11 +50,14 @@ class Connection(HTTPConnection):
     def __init__(self, server: "Listener", sock: socket.socket, _makefile: object) -> None:
         super().__init__(server, sock, _make_wire)
         self.parked = False
+        self.ended = False
         self.conversation: Conversation | None = None
+        self._last_used = time.time()
         self._shaken = not isinstance(sock, ssl.SSLSocket)
+        self._shaking = False
 
     def communicate(self) -> bool:
-        """Take one request and answer it; whether the connection may be kept for another."""
+        """Take what has come, and answer the request it makes whole; whether to keep the connection."""
         if self.conversation is None:
             # cheroot sets the address after it made the connection.
             address = str(self.remote_addr or "-").removeprefix("::ffff:")
@@ -61,7 +65,9 @@ class Connection(HTTPConnection):
         self.conversation.begin()
         self.server.busy.add(self)
         try:
-            return self._handshake() and self.conversation.exchange(
+            if not self._shaken and not self._handshake():
+                return self._shaking
+            return self.conversation.go_on(
                 self.server.respond, lambda: bool(self.server.can_add_keepalive_connection)
             )
         except Gone:
@@ -75,18 +81,40 @@ class Connection(HTTPConnection):
         """Whether a host has proved who it is here."""
         return self.conversation is not None and self.conversation.trusted
 
+    @property
+    def last_used(self) -> float:
+        """What cheroot adds `Listener.timeout` to, to know when an idle connection is to be closed."""
+        since = None if self.conversation is None else self.conversation.head_since()
+        if since is not None:
+            return time.time() - time.monotonic() + since + HEAD_DEADLINE - SILENT
+        return self._last_used + (PATIENT if self.trusted else 0)
+
+    @last_used.setter
+    def last_used(self, now: float) -> None:
+        self._last_used = now
+
+    def close(self) -> None:
+        """Close it; if that is because a head took too long, say so."""
+        if self.conversation is not None and not self.ended:
+            self.conversation.give_up()
+        super().close()
+
     def end(self) -> None:
         """Make whatever reads or writes here fail now; called from another thread."""
+        self.ended = True
         try:
             socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
         except OSError:
             return
 
     def _handshake(self) -> bool:
-        if self._shaken:
-            return True
+        """Go on with the TLS handshake; whether it is done. `_shaking` says whether it may yet be."""
+        self._shaking = False
         try:
             self.socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._shaking = True
+            return False
         except ssl.SSLError as error:
             if error.reason == "HTTP_REQUEST":
                 self._say_tls()
@@ -146,23 +174,16 @@ class Listener(HTTPServer):
             conn.parked = True
             super().put_conn(conn)
 
-    def put_conn(self, conn: Connection) -> None:
-        """Keep an idle connection, for longer if it is a known host's."""
-        super().put_conn(conn)
-        if conn.trusted:
-            conn.last_used = time.time() + PATIENT
-
     def _drop_a_silent_one(self) -> None:
-        """Close the connection that has been silent longest and has not proved who it is."""
+        """End the connection that has been silent longest and has not proved who it is."""
         parked = [
-            (conn.last_used, descriptor, conn)
-            for descriptor, conn in self._connections._selector.connections
-            if conn is not self and not conn.trusted
+            conn
+            for _, conn in self._connections._selector.connections
+            if conn is not self and not conn.trusted and not conn.ended
         ]
         if parked:
-            _, descriptor, conn = min(parked, key=lambda item: item[:2])
-            self._connections._selector.unregister(descriptor)
-            conn.close()
+            # A worker closes it: the selector's loop may have it on its list of the moment.
+            min(parked, key=lambda conn: conn.last_used).end()
 
     def stop(self) -> None:
         """Stop accepting, end what is under way (nothing of it is kept), and wait for the workers."""
@@ -176,12 +197,11 @@ class Listener(HTTPServer):
             log.trouble(f"cheroot: {msg}")
 
     def _watch(self) -> None:
-        """End connections that dribble or crawl."""
+        """End requests that crawl."""
         while self.ready:
             time.sleep(1)
-            now = time.monotonic()
             for connection in tuple(self.busy):
-                if connection.conversation is not None and connection.conversation.overdue(now):
+                if connection.conversation is not None and connection.conversation.crawls():
                     connection.end()
 
 

@@ -6,21 +6,25 @@ moment leaves the file whole or absent, and nothing to clear up.
 """
 
 import errno
-import hashlib
+import itertools
 import os
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from nightdrop.errors import VaultError
 from nightdrop_server.body import Body
+from nightdrop_server.hashing import Hasher
 
-BUFFER: Final = 1024 * 1024
+BUFFER: Final = 512 * 1024
 _SMALL: Final = 64 * 1024
-_KEPT: Final = 8
+_KEPT: Final = 16
+
+Turn = Callable[[int], AbstractContextManager[bool]]
+"""Gives a turn at the processors and the disk for a block of so many octets (`Shares.turn`)."""
 
 _spare: "queue.LifoQueue[bytearray]" = queue.LifoQueue(_KEPT)
 
@@ -47,7 +51,7 @@ def nameless(folder: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def write_body(body: Body, descriptor: int, before_write: Callable[[int], None]) -> Written:
+def write_body(body: Body, descriptor: int, before_write: Callable[[int], None], turn: Turn) -> Written:
     """Write a body to a file. `before_write` is told how many octets come next, and may refuse them."""
 
     def write(block: memoryview) -> None:
@@ -55,10 +59,10 @@ def write_body(body: Body, descriptor: int, before_write: Callable[[int], None])
         while block:
             block = block[os.write(descriptor, block) :]
 
-    return _digest(body, write)
+    return _digest(body, write, turn)
 
 
-def read_body(body: Body, limit: int) -> Written | None:
+def read_body(body: Body, limit: int, turn: Turn) -> Written | None:
     """Read a body only to know its digest; None as soon as it is longer than `limit` octets."""
     seen = 0
 
@@ -69,7 +73,7 @@ def read_body(body: Body, limit: int) -> Written | None:
             raise _TooMuch
 
     try:
-        return _digest(body, look)
+        return _digest(body, look, turn)
     except _TooMuch:
         return None
 
@@ -107,13 +111,19 @@ class _TooMuch(Exception):  # noqa: N818
     pass
 
 
-def _digest(body: Body, each: Callable[[memoryview], None]) -> Written:
-    digest = hashlib.sha256()
-    with _buffer(body.length) as buffer:
-        for block in body.blocks(buffer):
-            digest.update(block)
-            each(block)
-    return Written(body.read, digest.hexdigest())
+def _digest(body: Body, each: Callable[[memoryview], None], turn: Turn) -> Written:
+    hasher = Hasher()
+    with _buffer(body.length) as one, _buffer(body.length) as other:
+        # One is filled while the other is hashed.
+        buffers = itertools.cycle((one, other))
+        try:
+            while octets := body.fill(buffer := next(buffers)):
+                with turn(octets) as processor_left:
+                    hasher.update(buffer[:octets], beside=processor_left)
+                    each(buffer[:octets])
+        finally:
+            hasher.settle()
+    return Written(body.read, hasher.hexdigest())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How many uploads a host may have at once, so that a broken or bad one leaves room for the others."""
+"""How many requests a host may have under way, so that a broken or bad one leaves room for the others."""
 
 import threading
 from collections import Counter
@@ -10,11 +10,11 @@ from typing import Final
 from nightdrop_server.answers import Refused
 
 AT_ONCE: Final = 32
-"""A third of the door's threads. Our client sends two or three files at a time."""
+"""A sixth of the door's threads. Our client sends two or three files at a time."""
 
 
 class Turns:
-    """Counts each host's uploads; safe to share between threads."""
+    """Counts each host's requests; safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,12 +22,12 @@ class Turns:
 
     @contextmanager
     def one(self, host: str) -> Iterator[None]:
-        """One upload of a host; Refused (503) if it has too many already."""
+        """One request of a host; Refused (503) if it has too many already."""
         with self._lock:
             if self._taken[host] >= AT_ONCE:
                 raise Refused(
                     HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"{host} has {AT_ONCE} uploads under way already",
+                    f"{host} has {AT_ONCE} requests under way already",
                     (("Retry-After", "10"),),
                 )
             self._taken[host] += 1

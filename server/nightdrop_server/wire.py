@@ -2,18 +2,23 @@
 
 cheroot's own reader copies a body several times over; here it goes from the socket into the buffer
 that is hashed and written. Only what was received together with a head is ever held back.
+
+A head is gathered without waiting (`gather`, `whole_line`), so that a slow one holds no thread;
+everything else waits for the client, within the limits of `IDLE` and of whoever counts what `moved`.
 """
 
 import socket
 import ssl
 import struct
 import time
+from contextlib import suppress
 from typing import Final
 
 IDLE: Final = 20
 """Longest wait for the next byte of a request, or for room to send an answer, in seconds."""
 
 _LINE_READ: Final = 8192
+_SEND: Final = 16 * 1024
 _LINGER_READ: Final = 2.0
 
 
@@ -32,19 +37,23 @@ class Gone(Exception):  # noqa: N818  not a fault of ours either
 class Wire:
     """A connected socket, plain or TLS, with the little that was read ahead of it.
 
-    `received` counts the octets that came in so far; `receiving` is true while it waits for more.
+    `received` counts the octets that came in so far, `moved` those and the ones that went out; `waiting`
+    is true while it waits for the client to send or to take more.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.closed = False
         self.received = 0
-        self.receiving = False
+        self.moved = 0
+        self.waiting = False
         self._socket = sock
+        self._tls = isinstance(sock, ssl.SSLSocket)
         self._ahead = b""
         self._at = 0
-        if isinstance(sock, ssl.SSLSocket):
+        self._searched = False
+        if self._tls:
             self._fill_flags = 0
-            sock.settimeout(IDLE)
+            sock.settimeout(0)
         else:
             # With a Python timeout the socket does not block and MSG_WAITALL means nothing; with the
             # kernel's own timeout one call fills a whole buffer.
@@ -54,10 +63,44 @@ class Wire:
                 sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", IDLE, 0))
 
     def has_data(self) -> bool:
-        """Whether bytes are waiting that a look at the socket alone would not show."""
+        """Whether there is more to look at although the socket itself may have nothing to read."""
+        if self._searched:
+            return False
         return self._at < len(self._ahead) or (
             isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
         )
+
+    def may_wait(self, yes: bool) -> None:
+        """Whether what follows may wait for the client; at first it may not."""
+        self._searched = False
+        if self._tls:
+            self._socket.settimeout(IDLE if yes else 0)
+
+    def gather(self) -> bool:
+        """Receive what has arrived, without waiting; whether anything had. Gone at the end."""
+        try:
+            received = self._socket.recv(_LINE_READ, 0 if self._tls else socket.MSG_DONTWAIT)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            self._searched = True
+            return False
+        except OSError as error:
+            raise _gone(error) from error
+        self._counted(len(received))
+        self._ahead, self._at = self._ahead[self._at :] + received, 0
+        return True
+
+    def whole_line(self, limit: int) -> bytes | None:
+        """The next line with its line feed, None if it is not all there yet; TooLong where none ends
+        within `limit` octets.
+        """
+        end = self._ahead.find(b"\n", self._at) + 1
+        if (end or len(self._ahead)) - self._at > limit:
+            raise TooLong
+        if not end:
+            return None
+        line = self._ahead[self._at : end]
+        self._at = end
+        return line
 
     def close(self) -> None:
         """Forget what was read ahead; the socket is closed by who opened it."""
@@ -84,21 +127,33 @@ class Wire:
             view[:octets] = self._ahead[self._at : self._at + octets]
             self._at += octets
             return octets
-        self.receiving = True
+        self.waiting = True
         try:
             octets = self._socket.recv_into(view, len(view), self._fill_flags)
         except OSError as error:
             raise _gone(error) from error
         finally:
-            self.receiving = False
+            self.waiting = False
         return self._counted(octets)
 
     def send(self, octets: bytes) -> None:
         """Send all of it; Gone if the client does not take it."""
+        view = memoryview(octets)
+        self.waiting = True
         try:
-            self._socket.sendall(octets)
+            # In pieces, so that it shows how slowly they are taken.
+            for at in range(0, len(view), _SEND):
+                self._socket.sendall(view[at : at + _SEND])
+                self.moved += len(view[at : at + _SEND])
         except OSError as error:
             raise _gone(error) from error
+        finally:
+            self.waiting = False
+
+    def try_to_send(self, octets: bytes) -> None:
+        """Send as much of it as can be sent without waiting."""
+        with suppress(OSError):
+            self._socket.send(octets, 0 if self._tls else socket.MSG_DONTWAIT)
 
     def linger(self, seconds: float, octets: int) -> None:
         """Let the client read our answer although we did not read all it sends: stop sending, and throw
@@ -119,13 +174,13 @@ class Wire:
             return
 
     def _receive(self, octets: int) -> bytes:
-        self.receiving = True
+        self.waiting = True
         try:
             received = self._socket.recv(octets)
         except OSError as error:
             raise _gone(error) from error
         finally:
-            self.receiving = False
+            self.waiting = False
         self._counted(len(received))
         return received
 
@@ -133,6 +188,7 @@ class Wire:
         if not octets:
             raise Gone(silent=False)
         self.received += octets
+        self.moved += octets
         return octets
 
 

@@ -1,0 +1,204 @@
+"""Nobody waits for another's slowness or greed: what these cost a host that drops meanwhile."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
+from nightdrop_server.shares import Shares
+from nightdrop_server.turns import AT_ONCE
+from nightdrop_server.wire import Wire
+
+from mirrors import Mirror, environment_without_proxies, new_name
+
+MB = 1_000_000
+
+
+@pytest.fixture(params=["https", "http"])
+def pair(request: pytest.FixtureRequest, recipient: Path, tmp_path: Path) -> Iterator[list[Mirror]]:
+    """A mirror to be crowded, and one that stays calm to compare with."""
+    tls = request.param == "https"
+    with (
+        Mirror(tmp_path, "crowded", [recipient], tls).start() as crowded,
+        Mirror(tmp_path, "calm", [recipient], tls).start() as calm,
+    ):
+        for mirror, hosts in ((crowded, ("quick", "one", "two")), (calm, ("quick",))):
+            for host in hosts:
+                mirror.enroll(host, mirror.root / f"{host}.toml")
+        yield [crowded, calm]
+
+
+def upload(mirror: Mirror, host: str, file: Path, *, chunked: bool = False) -> subprocess.Popen[bytes]:
+    """Start a curl that drops a file."""
+    trust = ["--cacert", str(mirror.certificate)] if mirror.tls else []
+    options = ["-sS", "--fail", "-u", f"{host}:{mirror.password(mirror.root / f'{host}.toml')}", *trust]
+    with file.open("rb") as octets:
+        return subprocess.Popen(
+            ["curl", *options, "-T", "-" if chunked else file, f"{mirror.url}/{host}/{new_name()}"],
+            env=environment_without_proxies(),
+            stdin=octets,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def seconds(mirrors: list[Mirror], file: Path) -> list[float]:
+    """How long one upload of the quick host takes to each, in turn, the best of three."""
+    taken: list[list[float]] = [[] for _ in mirrors]
+    for _ in range(3):
+        for mirror, times in zip(mirrors, taken, strict=True):
+            begun = time.monotonic()
+            assert upload(mirror, "quick", file).wait() == 0
+            times.append(time.monotonic() - begun)
+    return [min(times) for times in taken]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """50 MB."""
+    path = tmp_path / "file"
+    path.write_bytes(b"volume.." * (50 * MB // 8))
+    return path
+
+
+def slow_body(mirror: Mirror, host: str) -> socket.socket:
+    """A connection on which a body has begun."""
+    [credentials] = mirror.credentials(mirror.root / f"{host}.toml").values()
+    sock = mirror.connect()
+    head = f"Host: x\r\nAuthorization: {credentials}\r\nContent-Length: {50 * MB}"
+    sock.sendall(f"PUT /{host}/{new_name()} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    return sock
+
+
+def dribble(heads: list[socket.socket], bodies: list[socket.socket], stop: threading.Event) -> None:
+    """A byte a second for each head, 1 KB for each body."""
+    while not stop.wait(1):
+        for sock, octets in [(sock, b"x") for sock in heads] + [(sock, b"x" * 1000) for sock in bodies]:
+            with suppress(OSError):
+                sock.sendall(octets)
+
+
+def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> None:
+    """200 connections that say nothing, 50 that send a byte of their head a second, half of them before
+    any TLS, 50 that send 1 KB of a body a second: another host's upload takes at most twice as long.
+    """
+    crowded = pair[0]
+    address = (crowded.address, crowded.port)
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(address))
+        heads = [stack.enter_context(socket.create_connection(address)) for _ in range(25)]
+        heads += [stack.enter_context(crowded.connect()) for _ in range(25)]
+        for sock in heads:
+            # The first bytes of a TLS record, or of a request.
+            sock.sendall(b"\x16\x03\x01" if crowded.tls and sock in heads[:25] else b"PUT /")
+        bodies = [
+            stack.enter_context(slow_body(crowded, host)) for host in ("one", "two") for _ in range(25)
+        ]
+        stop = threading.Event()
+        thread = threading.Thread(target=dribble, args=(heads, bodies, stop))
+        thread.start()
+        try:
+            time.sleep(2)
+            beset, alone = seconds(pair, file)
+        finally:
+            stop.set()
+            thread.join()
+        for sock in bodies:
+            # They are all still being served.
+            sock.setblocking(False)
+            with pytest.raises((BlockingIOError, OSError)):
+                assert sock.recv(1) == b"still open"
+    print(f"alone {alone:.2f} s, beset {beset:.2f} s: {beset / alone:.2f}")
+    assert beset < 2 * alone + 0.2
+
+
+@pytest.mark.parametrize("pair", ["http"], indirect=True)
+def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path, tmp_path: Path) -> None:
+    """Fifty uploads of one host, as many of them at once as it may have, take from another not much more
+    than a single one does; by upload instead of by host it would be twenty times as much.
+    """
+    large = tmp_path / "large"
+    with large.open("wb") as hole:
+        hole.truncate(4000 * MB)
+    taken = {}
+    for number in (1, 50):
+        # In chunks, so that room is asked for only as it is needed.
+        greedy = [upload(pair[0], "one", large, chunked=True) for _ in range(number)]
+        try:
+            time.sleep(1)
+            [taken[number]] = seconds(pair[:1], file)
+            running = sum(process.poll() is None for process in greedy)
+        finally:
+            for process in greedy:
+                process.kill()
+                process.wait()
+        assert running >= min(number, AT_ONCE)
+    print(f"beset by one upload {taken[1]:.2f} s, by {AT_ONCE} {taken[50]:.2f} s")
+    assert taken[50] < 4 * taken[1] + 0.2
+
+
+def test_turns_go_by_host_not_by_upload() -> None:
+    """Ten waiting uploads of one host and one of another, with one processor: the hosts take turns."""
+    shares = Shares(at_once=1)
+    order: list[str] = []
+
+    def work(host: str, blocks: int) -> None:
+        for _ in range(blocks):
+            with shares.turn(host, 100):
+                order.append(host)
+                time.sleep(0.002)
+
+    with ThreadPoolExecutor(11) as pool, shares.turn("other", 1):
+        for _ in range(10):
+            pool.submit(work, "greedy", 10)
+        time.sleep(0.05)
+        pool.submit(work, "quick", 10)
+        time.sleep(0.05)
+    last = max(at for at, host in enumerate(order) if host == "quick")
+    assert sorted(set(order)) == ["greedy", "quick"]
+    assert len(order) == 110
+    assert last < 35
+
+
+@pytest.mark.parametrize(
+    ("direction", "rate"), [("body", MIN_RATE // 2), ("body", MIN_RATE * 2), ("answer", MIN_RATE // 2)]
+)
+def test_what_crawls_is_ended(direction: str, rate: int) -> None:
+    """A body or an answer has to move. The clock here is how often it is looked at: each second."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire = Wire(ours)
+        conversation = Conversation(wire, "-")
+        moving = threading.Thread(target=_receive if direction == "body" else _send, args=(wire,))
+        moving.start()
+        ended = False
+        # What is sent first fills the kernel's buffers, so an answer begins well.
+        for _ in range(2 * RATE_WINDOW + 1):
+            if direction == "body":
+                theirs.sendall(b"x" * rate)
+            else:
+                theirs.recv(rate, socket.MSG_WAITALL)
+            time.sleep(0.002)
+            ended = ended or conversation.crawls()
+        theirs.shutdown(socket.SHUT_RDWR)
+        moving.join()
+    assert ended == (rate < MIN_RATE)
+
+
+def _receive(wire: Wire) -> None:
+    buffer = memoryview(bytearray(100))
+    with suppress(Exception):
+        while True:
+            wire.into(buffer)
+
+
+def _send(wire: Wire) -> None:
+    with suppress(Exception):
+        wire.send(bytes(50 * MB))
