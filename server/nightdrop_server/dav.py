@@ -19,6 +19,7 @@ from wsgidav.wsgidav_app import WsgiDAVApp
 from nightdrop.vault import FolderVault, StoredFile
 from nightdrop_server.answers import ALLOW, Answer, Refused
 from nightdrop_server.heads import Head
+from nightdrop_server.listings import Listings
 from nightdrop_server.targets import Place
 
 MAX_BODY: Final = 64 * 1024
@@ -38,6 +39,7 @@ class Dav:
     """PROPFIND and OPTIONS for one vault, whose URLs begin with `prefix`."""
 
     def __init__(self, vault: FolderVault, prefix: str) -> None:
+        self._listings = Listings(vault)
         self._app = WsgiDAVApp(
             {
                 "provider_mapping": {"/": _Provider(vault)},
@@ -62,7 +64,11 @@ class Dav:
                 _TOO_DEEP,
                 "PROPFIND needs Depth: 0 or 1",
             )
-        return self._run(_environ(head, place, body), head.method)
+        if head.method == "OPTIONS":
+            return self._run(_environ(head, place, body), head.method)
+        question = (place.name, head.fields["depth"], body)
+        environ = _environ(head, place, body)
+        return self._listings.answer(place.host, question, lambda: self._run(environ, head.method))
 
     def _run(self, environ: dict[str, object], method: str) -> Answer:
         started: list[tuple[str, list[tuple[str, str]]]] = []

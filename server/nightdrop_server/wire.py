@@ -51,6 +51,9 @@ class Wire:
         self._ahead = b""
         self._at = 0
         self._searched = False
+        if sock.family != socket.AF_UNIX:
+            # What we send is whole: nothing is gained by waiting for more of it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls:
             self._fill_flags = 0
             sock.settimeout(0)

@@ -1,0 +1,70 @@
+"""PROPFIND of a large folder is answered from memory while nothing changes, and only then."""
+
+import time
+from pathlib import Path
+
+from nightdrop.vault import FolderVault
+from nightdrop_server.answers import Answer, HTTPStatus
+from nightdrop_server.listings import RESTED, Listings
+
+from mirrors import Mirror, Served, new_name
+
+REST = RESTED / 1e9 + 0.1
+
+
+def listed(served: Served, body: bytes | None = None) -> bytes:
+    answer = served.mirror.ask("PROPFIND", "/web1/", body, served.fields() | {"Depth": "1"})
+    assert answer.status == 207
+    return answer.body
+
+
+def test_a_listing_is_never_stale(http: Served) -> None:
+    """Each drop shows in the next listing of every kind, whether the one before was kept or not."""
+    names_only = b'<propfind xmlns="DAV:"><prop><resourcetype/></prop></propfind>'
+    for rest in (0, 0, 0, REST, REST):
+        time.sleep(rest)
+        listed(http), listed(http, names_only)
+        name = new_name()
+        assert http.put(name, b"x").status == 201
+        for body in (None, names_only):
+            assert name.encode() in listed(http, body)
+    (http.mirror.vault / "web1" / name).unlink()
+    assert name.encode() not in listed(http)
+    assert b"getcontentlength" not in listed(http, names_only)
+
+
+def test_a_large_unchanged_folder_is_listed_quickly(recipient: Path, tmp_path: Path) -> None:
+    with Mirror(tmp_path, "large", [recipient], tls=False).start() as mirror:
+        mirror.enroll("web1", tmp_path / "web1.toml")
+        fields = mirror.credentials(tmp_path / "web1.toml") | {"Depth": "1"}
+        for _ in range(2000):
+            (mirror.vault / "web1" / new_name()).touch()
+        time.sleep(REST)
+        times, bodies = [], []
+        for _ in range(4):
+            begun = time.monotonic()
+            bodies.append(mirror.ask("PROPFIND", "/web1/", None, fields).body)
+            times.append(time.monotonic() - begun)
+    assert len(set(bodies)) == 1
+    assert bodies[0].count(b"difftar") > 2000
+    assert min(times[1:]) < times[0] / 4
+
+
+def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
+    """Many hosts and many questions push out the oldest."""
+    listings = Listings(FolderVault(tmp_path))
+    for number in range(40):
+        (tmp_path / f"host{number}").mkdir()
+    time.sleep(REST)
+    megabyte = Answer(HTTPStatus.MULTI_STATUS, body=bytes(1024 * 1024))
+    worked_out = []
+
+    def work_out() -> Answer:
+        worked_out.append(1)
+        return megabyte
+
+    for number in range(40):
+        listings.answer(f"host{number}", ("", "1", b""), work_out)
+    for number in reversed(range(40)):
+        listings.answer(f"host{number}", ("", "1", b""), work_out)
+    assert len(worked_out) == 40 + 24
