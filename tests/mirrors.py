@@ -30,6 +30,9 @@ from nightdrop.enrolment import load_bundle
 NIGHTDROP = [sys.executable, "-m", "nightdrop"]
 START_TIMEOUT = 30.0
 
+TIMES = int(os.environ.get("NIGHTDROP_TEST_TIMES", "1"))
+"""How many times as often as usual to repeat what depends on chance: kills, races, connections."""
+
 
 @dataclass(frozen=True)
 class Reply:

@@ -106,10 +106,15 @@ class Door:
         return self._dav.answer(request.head, place, request.body.all(MAX_BODY))
 
     def _enrolled(self, host: str) -> EnrolledHost:
+        path = self._mirror.hosts / f"{host}.toml"
         try:
-            return load_host(self._mirror.hosts / f"{host}.toml")
+            return load_host(path)
         except ConfigurationError as error:
             log.trouble(error.message)
+            if path.exists():
+                raise Refused(
+                    HTTPStatus.SERVICE_UNAVAILABLE, "the mirror cannot read who is enrolled"
+                ) from error
             raise Refused(
                 HTTPStatus.FORBIDDEN, f"{host} is not enrolled on {self._mirror.name}"
             ) from error

@@ -13,6 +13,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -28,6 +30,7 @@ ROUNDS: Final = 10
 FAILURE_DELAY: Final = 0.25
 _REMEMBERED: Final = 4096
 _AT_ONCE: Final = 2
+_QUEUEING_AT_ONCE: Final = 64
 _WAITING_AT_ONCE: Final = 16
 _PATIENCE: Final = 10.0
 
@@ -45,6 +48,7 @@ class Passwords:
         self._hashes: dict[str, bytes] = {}
         self._nobody = _decoy(ROUNDS)
         self._answers: OrderedDict[bytes, bool] = OrderedDict()
+        self._queueing = threading.BoundedSemaphore(_QUEUEING_AT_ONCE)
         self._working = threading.BoundedSemaphore(_AT_ONCE)
         self._delaying = threading.BoundedSemaphore(_WAITING_AT_ONCE)
 
@@ -54,20 +58,29 @@ class Passwords:
         key = self._key(user, password, stored or b"")
         answer = self._remembered(key)
         if answer is None:
-            if not self._working.acquire(timeout=_PATIENCE):
-                raise Refused(
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    "too many passwords are being checked, try again later",
-                    (("Retry-After", "10"),),
-                )
-            try:
-                answer = _matches(password, stored or self._nobody) and stored is not None
-            finally:
-                self._working.release()
-            self._remember(key, answer)
+            with self._place_in_the_queue():
+                # Another request may have asked the same meanwhile: a host begins with several at once.
+                answer = self._remembered(key)
+                if answer is None:
+                    answer = _matches(password, stored or self._nobody) and stored is not None
+                    self._remember(key, answer)
         if not answer:
             self._delay()
         return answer
+
+    @contextmanager
+    def _place_in_the_queue(self) -> Iterator[None]:
+        """Wait for a turn, with only so many others: guessers must not hold every thread of the door."""
+        with ExitStack() as held:
+            for semaphore, patience in ((self._queueing, 0), (self._working, _PATIENCE)):
+                if not semaphore.acquire(timeout=patience):
+                    raise Refused(
+                        HTTPStatus.SERVICE_UNAVAILABLE,
+                        "too many passwords are being checked, try again later",
+                        (("Retry-After", "10"),),
+                    )
+                held.callback(semaphore.release)
+            yield
 
     def _stored(self, user: str) -> bytes | None:
         with self._lock:
@@ -87,10 +100,12 @@ class Passwords:
             self._hashes, self._seen = {}, None
             return
         except OSError as error:
-            # Nobody comes in while we cannot know who may.
+            # Nobody comes in while we cannot know who may. That is no wrong password, though.
             log.trouble(f"cannot read {self.path}: {error.strerror}")
             self._hashes, self._seen = {}, None
-            return
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the mirror cannot read its passwords"
+            ) from error
         costs = [int(found[1]) for line in self._hashes.values() if (found := _HASH.fullmatch(line))]
         self._nobody = _decoy(max(costs, default=ROUNDS))
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
+from nightdrop_server.listener import THREADS
 from nightdrop_server.shares import Shares
 from nightdrop_server.turns import AT_ONCE
 from nightdrop_server.wire import Wire
 
-from mirrors import Mirror, environment_without_proxies, new_name
+from mirrors import Mirror, basic, environment_without_proxies, new_name
 
 MB = 1_000_000
 
@@ -142,6 +143,25 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
         assert running >= min(number, AT_ONCE)
     print(f"beset by one upload {taken[1]:.2f} s, by {AT_ONCE} {taken[50]:.2f} s")
     assert taken[50] < 4 * taken[1] + 0.2
+
+
+@pytest.mark.parametrize("pair", ["http"], indirect=True)
+def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path) -> None:
+    """More wrong passwords at once than the door has threads: a host that it knows does not wait."""
+    crowded = pair[0]
+    assert upload(crowded, "quick", file).wait() == 0
+    with ExitStack() as stack:
+        guessers = [stack.enter_context(crowded.connect()) for _ in range(THREADS + 50)]
+        for number, sock in enumerate(guessers):
+            [credentials] = basic("quick", str(number)).values()
+            sock.sendall(
+                f"OPTIONS / HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
+            )
+        begun = time.monotonic()
+        assert upload(crowded, "quick", file).wait() == 0
+        assert time.monotonic() - begun < 4
+        statuses = {sock.recv(4096)[9:12] for sock in guessers}
+    assert statuses <= {b"401", b"503"}
 
 
 def test_turns_go_by_host_not_by_upload() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrors import Mirror, Served, new_name, repr_digest, wait_until
+from mirrors import TIMES, Mirror, Served, new_name, repr_digest, wait_until
 
 BODY = bytes(range(256)) * 4096
 
@@ -137,7 +137,7 @@ def test_killed_server_leaves_files_whole_or_absent(recipient: Path, tmp_path: P
     mirror.enroll("web1", bundle)
     fields = mirror.credentials(bundle)
     whole = cut = 0
-    for _ in range(15):
+    for _ in range(15 * TIMES):
         bodies = {new_name(): chance.randbytes(chance.randrange(1, 3_000_000)) for _ in range(12)}
         answered: set[str] = set()
         mirror.start()
@@ -240,7 +240,7 @@ def _put_chunked_then_fill(mirror: Mirror, fields: dict[str, str], disk: Path) -
 @pytest.mark.parametrize("equal", [False, True], ids=["different bytes", "equal bytes"])
 def test_race_for_a_name(http: Served, equal: bool) -> None:
     """Of two PUTs at once exactly one makes the file; the other is told 409, or 204 for equal bytes."""
-    for race in range(25):
+    for race in range(25 * TIMES):
         name = new_name()
         bodies = [b"a" * 200_000, (b"a" if equal else b"b") * 200_000]
         barrier = threading.Barrier(2)
