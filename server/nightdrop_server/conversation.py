@@ -12,6 +12,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
+from nightdrop.text import harmless
 from nightdrop_server import log
 from nightdrop_server.answers import Answer, Refused
 from nightdrop_server.body import Body
@@ -164,8 +165,11 @@ def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> None:
 
 
 def _octets(answer: Answer, keep: bool, with_body: bool) -> bytes:
+    # Some clients, duplicity's among them, show their user this phrase and never the body.
+    reason = harmless(answer.reason).encode("ascii", "replace").decode()
+    why = f": {reason}" if reason else ""
     lines = [
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
+        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}{why}",
         f"Date: {formatdate(usegmt=True)}",
         "Server: nightdrop",
         *(f"{name}: {value}" for name, value in answer.fields),

@@ -123,7 +123,8 @@ def _refuse(store: Storeroom, place: Place, request: Request) -> NoReturn:
         log.trouble(error.message)
     raise Refused(
         HTTPStatus.CONFLICT,
-        "this name is taken by other bytes, which stay as they are; a new backup needs a new name",
+        "this name is taken by other bytes, which stay as they are; a new backup needs a new name "
+        "(after an interrupted duplicity: remove its *.part files here and its unfinished set there)",
     )
 
 

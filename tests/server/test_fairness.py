@@ -85,6 +85,7 @@ def dribble(heads: list[socket.socket], bodies: list[socket.socket], stop: threa
                 sock.sendall(octets)
 
 
+@pytest.mark.slow
 def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> None:
     """200 connections that say nothing, 50 that send a byte of their head a second, half of them before
     any TLS, 50 that send 1 KB of a body a second: another host's upload takes at most twice as long.
@@ -120,6 +121,7 @@ def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> 
     assert beset < 2 * alone + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", ["http"], indirect=True)
 def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path, tmp_path: Path) -> None:
     """Fifty uploads of one host, as many of them at once as it may have, take from another not much more
