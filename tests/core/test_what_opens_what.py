@@ -175,10 +175,10 @@ def test_the_table_of_forms_is_true(
         found = inspect_envelope(io.BytesIO(envelope))
         assert (found.form, found.complete, found.trailing) == (row["form"], True, 0)
         assert found.recipients == (ALICE.recipient.by_issuer,)
-        cut = envelope.rstrip()[:-50]
-        assert not inspect_envelope(io.BytesIO(cut)).complete
-        with pytest.raises(EnvelopeError):
-            opened(cut, ALICE.key)
+    cut = envelope.rstrip()[:-50]
+    assert not inspect_envelope(io.BytesIO(cut)).complete
+    with pytest.raises(EnvelopeError):
+        opened(cut, ALICE.key)
     (tmp_path / "sealed").write_bytes(envelope)
     assert run(NIGHTDROP, "open", "--key", key_with_certificate, stdin=envelope) == plain
     said = run(NIGHTDROP, "inspect", tmp_path / "sealed").decode()
