@@ -11,7 +11,7 @@ from core.keyring import opened
 from nightdrop.envelope.inspection import inspect_envelope
 from nightdrop.errors import EnvelopeError
 from nightdrop_restore.keys import load_key
-from nightdrop_restore.opening import Key
+from nightdrop_restore.unwrapping import Key
 
 VECTORS = Path(__file__).parent / "vectors"
 CONTENT = (VECTORS / "content").read_bytes()
