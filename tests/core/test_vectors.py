@@ -76,13 +76,23 @@ def us(tmp_path_factory: pytest.TempPathFactory) -> Key:
     return key_of(tmp_path_factory.mktemp("us"), VECTORS / "us-key.pem", VECTORS / "us-certificate.pem")
 
 
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> list[Key]:
+    """Our keys on elliptic curves."""
+    names = [VECTORS / f"{name}-key.pem" for name in ("p256", "x25519")]
+    certificates = [name.with_name(name.name.replace("key", "certificate")) for name in names]
+    folder = tmp_path_factory.mktemp("others")
+    return [key_of(folder, key, each) for key, each in zip(names, certificates, strict=True)]
+
+
 @pytest.mark.parametrize("vector", sorted((VECTORS / "opened").iterdir()), ids=lambda path: path.name)
-def test_what_opened_once_opens(vector: Path, us: Key) -> None:
+def test_what_opened_once_opens(vector: Path, us: Key, others: list[Key]) -> None:
     octets = vector.read_bytes()
-    assert opened(octets, us) == CONTENT
+    keys = others if "p256" in vector.name or "x25519" in vector.name else [us]
+    assert opened(octets, *keys) == CONTENT
     found = inspect_envelope(io.BytesIO(octets))
     assert (found.complete, found.trailing) == (True, 0)
-    assert set(found.recipients) <= us.ids
+    assert set(found.recipients) & {name for key in keys for name in key.ids}
 
 
 @pytest.mark.parametrize("name", REFUSED)

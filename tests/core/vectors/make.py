@@ -8,11 +8,12 @@ The keys and the content stay as they are. What is refused is made by damaging w
 import datetime
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from core.keyring import Holder, holder_of, make_holder
 from core.stock import Gpgsm, run
 from nightdrop import __version__
+from nightdrop_restore.unwrapping import PrivateKey
 
 HERE = Path(__file__).parent
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")
@@ -32,8 +34,10 @@ OPENSSL = {
     "openssl-cms-aes-256-cbc.p7m": "cms -aes-256-cbc -outform DER",
     "openssl-cms-aes-256-cbc-stream.p7m": "cms -aes-256-cbc -outform DER -stream",
     "openssl-cms-keyid.p7m": "cms -aes-256-gcm -outform DER -keyid",
-    "openssl-cms-oaep.p7m": "cms -aes-256-gcm -outform DER -recip {} -keyopt rsa_padding_mode:oaep"
+    "openssl-cms-oaep.p7m": "cms -aes-256-gcm -outform DER -recip {us} -keyopt rsa_padding_mode:oaep"
     " -keyopt rsa_oaep_md:sha256",
+    "openssl-cms-p256.p7m": "cms -aes-256-gcm -outform DER -recip {p256}",
+    "openssl-cms-p256-keyid.p7m": "cms -aes-256-cbc -outform DER -keyid -stream -recip {p256}",
     "openssl-cms.pem": "cms -aes-256-gcm -outform PEM",
     "openssl-cms.eml": "cms -aes-256-gcm -stream",
     "openssl-smime-aes-192-cbc.p7m": "smime -aes-192-cbc -outform DER",
@@ -47,13 +51,21 @@ OURS = {
     "nightdrop-gcm-uncompressed.p7m": "--compress none",
     "nightdrop-cbc.p7m": "--cipher aes-256-cbc",
     "nightdrop-cbc-uncompressed.p7m": "--cipher aes-256-cbc --compress none",
+    "nightdrop-oaep-keyid.p7m": "--rsa oaep --key-id",
+    "nightdrop-p256.p7m": "--recipient {p256}",
+    "nightdrop-x25519.p7m": "--recipient {x25519}",
+    "nightdrop-several.p7m": "--recipient {stranger} --recipient {x25519} --recipient {us}",
+}
+CURVES: dict[str, Callable[[], PrivateKey]] = {
+    "p256": lambda: generate_private_key(SECP256R1()),
+    "x25519": X25519PrivateKey.generate,
 }
 
 
 def main() -> None:
-    us, stranger = (kept_key(name) for name in ("us", "stranger"))
+    us, *_ = (kept_key(name) for name in ("us", "stranger", *CURVES))
     opened, refused = HERE / "opened", HERE / "refused"
-    for folder, made in ((opened, good(us)), (refused, bad(opened, stranger))):
+    for folder, made in ((opened, good(us)), (refused, bad(opened))):
         folder.mkdir(exist_ok=True)
         for old in folder.iterdir():
             old.unlink()
@@ -71,12 +83,19 @@ def kept_key(name: str) -> Holder:
     """The key of this name, made if it is not there."""
     key, certificate = HERE / f"{name}-key.pem", HERE / f"{name}-certificate.pem"
     if not key.exists():
-        made = make_holder(name)
+        made = make_holder(name, CURVES[name]() if name in CURVES else None)
         key.write_bytes(made.private_pem)
         certificate.write_bytes(made.certificate_pem)
-    private = load_pem_private_key(key.read_bytes(), None)
-    assert isinstance(private, RSAPrivateKey)
+    private: object = load_pem_private_key(key.read_bytes(), None)
+    assert isinstance(private, PrivateKey)
     return holder_of(private, x509.load_pem_x509_certificate(certificate.read_bytes()))
+
+
+def completed(words: str) -> list[str]:
+    """The words of a command, with the certificates that are named in it."""
+    return [
+        str(HERE / f"{word[1:-1]}-certificate.pem") if word[0] == "{" else word for word in words.split()
+    ]
 
 
 def good(us: Holder) -> Iterator[tuple[str, bytes]]:
@@ -84,7 +103,7 @@ def good(us: Holder) -> Iterator[tuple[str, bytes]]:
     content = CONTENT.read_bytes()
     certificate = HERE / "us-certificate.pem"
     for name, words in OPENSSL.items():
-        command, *options = (str(certificate) if word == "{}" else word for word in words.split())
+        command, *options = completed(words)
         to = [] if "-recip" in options else [certificate]
         yield name, run("openssl", command, "-encrypt", "-binary", *options, *to, stdin=content)
     with Gpgsm() as home:
@@ -92,10 +111,11 @@ def good(us: Holder) -> Iterator[tuple[str, bytes]]:
         for name, words in GPGSM.items():
             yield name, home.run(*words.split(), "--recipient", "CN=us", "--encrypt", stdin=content)
     for name, words in OURS.items():
-        yield name, run(NIGHTDROP, "seal", "--recipient", certificate, *words.split(), stdin=content)
+        to = [] if "--recipient" in words else ["--recipient", certificate]
+        yield name, run(NIGHTDROP, "seal", *to, *completed(words), stdin=content)
 
 
-def bad(opened: Path, stranger: Holder) -> Iterator[tuple[str, bytes]]:
+def bad(opened: Path) -> Iterator[tuple[str, bytes]]:
     """What is refused: what opens, damaged; and what no tool should be asked to open."""
     gcm = (opened / "nightdrop-gcm-uncompressed.p7m").read_bytes()
     cbc = (opened / "nightdrop-cbc-uncompressed.p7m").read_bytes()
