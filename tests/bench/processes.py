@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -13,10 +14,9 @@ Words = Sequence[str | Path]
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ended well: wall-clock seconds, most memory at a time, and octets it wrote."""
+    """A process that ended well: wall-clock seconds, and octets it wrote to a file."""
 
     seconds: float
-    memory: int
     written: int
 
 
@@ -37,17 +37,14 @@ def run(words: Words, source: Path, out: Path) -> Ended:
     with source.open("rb") as stdin, out.open("wb") as stdout:
         begun = time.monotonic()
         process = subprocess.Popen(words, stdin=stdin, stdout=stdout)
-        memory = ended_well(process)
+        ended_well(process)
         seconds = time.monotonic() - begun
-    return Ended(seconds, memory, out.stat().st_size if out_is_file else 0)
+    return Ended(seconds, out.stat().st_size if out_is_file else 0)
 
 
-def ended_well(process: subprocess.Popen[bytes]) -> int:
-    """The most memory that a process had when it ended, in octets; it has to end with 0."""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, f"{process.args} failed"
-    return used.ru_maxrss * 1024
+def ended_well(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process, which has to end with 0."""
+    assert process.wait() == 0, f"{process.args} failed"
 
 
 def feed(words: Words, octets: int) -> str:
@@ -66,14 +63,25 @@ def feed(words: Words, octets: int) -> str:
 
 def drain(words: Words) -> tuple[int, float, str]:
     """Most memory, seconds and the SHA-256 of its output, of a command that ends well."""
-    digest = hashlib.sha256()
+    digest, memory = hashlib.sha256(), 0
     begun = time.monotonic()
     process = subprocess.Popen(words, stdout=subprocess.PIPE)
     assert process.stdout is not None
     while piece := process.stdout.read1(1 << 20):  # type: ignore[attr-defined]
         digest.update(piece)
-    memory = ended_well(process)
+        memory = peak(process.pid) or memory
+    ended_well(process)
     return memory, time.monotonic() - begun, digest.hexdigest()
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process has had so far, in octets; 0 if it ended.
+
+    Not from getrusage: that counts what whoever started the process had at that moment, too.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def succeeds(words: Words) -> bool:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from nightdrop.envelope.inspection import Inspection
 
 DESCRIPTION = """
-Describe envelopes without a key: to whom they are encrypted, with which cipher, and whether they end
-where they should. Whether the content is compressed cannot be told without a key.
+Describe envelopes (DER, PEM, base64 or S/MIME) without a key: to whom they are encrypted, with which
+cipher, and whether they end where they should. Whether the content is compressed cannot be told without
+a key.
 
 Reads the first kilobytes and the tail of each file only, so a whole envelope here can still have been
 altered in the middle; the receipt's digest tells that. Exits 1 if any file is no whole envelope.
