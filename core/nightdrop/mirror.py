@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from nightdrop.configuration import Section, load
+from nightdrop.networks import Network, load_networks
 
 DEFAULT_PATH = Path("/etc/nightdrop/mirror.toml")
 
@@ -24,7 +25,8 @@ class Mirror:
 
     `vault` holds the hosts' folders, `state` everything else the mirror keeps: its ledger, its
     enrolled hosts, its certificate. `url` is what clients are told, without a slash at the end.
-    `recipients` are files with certificates (PEM). Sizes are in octets, durations in seconds.
+    `proxies` are networks of reverse proxies, whose word on a client's address is taken. `recipients`
+    are files with certificates (PEM). Sizes are in octets, durations in seconds.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class Mirror:
     listen: Listen
     url: str
     tls: bool
+    proxies: tuple[Network, ...]
     recipients: tuple[Path, ...]
     reserve: int
     max_file: int
@@ -82,6 +85,7 @@ def load_mirror(path: Path) -> Mirror:
         listen=_listen(section),
         url=_url(section, tls),
         tls=tls,
+        proxies=tuple(load_networks(section, "proxies")),
         recipients=tuple(path.parent / name for name in section.texts("recipients")),
         reserve=limits.size("reserve", "1G"),
         max_file=limits.size("max_file", "1T"),

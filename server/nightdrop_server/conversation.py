@@ -31,11 +31,12 @@ _LINGERING: Final = threading.BoundedSemaphore(16)
 class Conversation:
     """One connection's requests and answers, one after the other.
 
-    `trusted` is true once a host has proved who it is here.
+    `trusted` is true once a host has proved who it is here. Every request is told to `account`.
     """
 
-    def __init__(self, wire: Wire, address: str) -> None:
+    def __init__(self, wire: Wire, address: str, account: Callable[[log.Access], None]) -> None:
         self.trusted = False
+        self._account = account
         self._wire = wire
         self._address = address
         self._head_since: float | None = None
@@ -68,7 +69,7 @@ class Conversation:
             head = _read_head(self._wire)
         except Refused as refused:
             answer = refused.answer()
-            self._log(None, "-", answer, started, self._wire.received - received)
+            self._log(None, None, answer, started, self._wire.received - received)
             _send(self._wire, answer, keep=False, with_body=True)
             linger(self._wire)
             return False
@@ -79,7 +80,7 @@ class Conversation:
         body = Body(head, self._wire)
         request = Request(head, body, self._address)
         answer = respond(request)
-        self._log(head, request.host, answer, started, self._wire.received - received)
+        self._log(head, request, answer, started, self._wire.received - received)
         self.trusted = self.trusted or request.host != "-"
         keep = head.keep_alive and body.finished and may_keep()
         _send(self._wire, answer, keep, with_body=head.method != "HEAD")
@@ -87,16 +88,20 @@ class Conversation:
             linger(self._wire, self.trusted)
         return keep
 
-    def _log(self, head: Head | None, host: str, answer: Answer, started: float, octets: int) -> None:
-        log.access(
-            address=self._address,
-            host=host,
-            method=head.method if head else "-",
-            target=head.target if head else "-",
-            status=answer.status,
-            octets=octets,
-            seconds=time.monotonic() - started,
-            reason=answer.reason,
+    def _log(
+        self, head: Head | None, request: Request | None, answer: Answer, started: float, octets: int
+    ) -> None:
+        self._account(
+            log.Access(
+                address=request.address if request else self._address,
+                host=request.host if request else "-",
+                method=head.method if head else "-",
+                target=head.target if head else "-",
+                status=answer.status,
+                octets=octets,
+                seconds=time.monotonic() - started,
+                reason=answer.reason,
+            )
         )
 
 

@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable
 from http import HTTPStatus
 
-from nightdrop.enrolment import EnrolledHost, load_host
+from nightdrop.enrolment import EnrolledHost
 from nightdrop.errors import ConfigurationError, VaultError
 from nightdrop.ledger import Ledger
 from nightdrop.mirror import Mirror
@@ -19,7 +19,9 @@ from nightdrop_server import log
 from nightdrop_server.answers import ALLOW, Answer, Refused
 from nightdrop_server.dav import MAX_BODY, Dav
 from nightdrop_server.drop import Storeroom, drop
+from nightdrop_server.enrolled import Enrolled
 from nightdrop_server.heads import Head
+from nightdrop_server.origin import origin
 from nightdrop_server.passwords import Passwords
 from nightdrop_server.request import Request
 from nightdrop_server.room import Room
@@ -37,10 +39,11 @@ class Door:
         self._mirror = mirror
         self._store = Storeroom(vault, Ledger(mirror.ledger), Room(mirror, vault))
         self._passwords = Passwords(mirror.passwords)
+        self._enrolled = Enrolled(mirror.hosts)
         self._turns = Turns()
         self._prefix = url_prefix(mirror)
         self._dav = Dav(vault, self._prefix)
-        self._methods: dict[str, Callable[[Request, Place], Answer]] = {
+        self._methods: dict[str, Callable[[Request, Place, EnrolledHost], Answer]] = {
             "PUT": self._put,
             "PROPFIND": self._look,
             "OPTIONS": self._look,
@@ -73,16 +76,18 @@ class Door:
         self._store.ledger.close()
 
     def _answer(self, request: Request) -> Answer:
+        request.address = origin(request.address, request.head.fields, self._mirror.proxies)
         method = self._methods.get(request.head.method)
         if method is None:
             raise Refused(
                 HTTPStatus.METHOD_NOT_ALLOWED, "this door takes files in and gives nothing out", ALLOW
             )
         request.host = self._who(request.head)
+        host = self._welcome(request)
         place = find_place(request.head.target, self._prefix)
         if place.host != request.host:
             raise Refused(HTTPStatus.FORBIDDEN, f"{request.host} may only drop into its own folder")
-        return method(request, place)
+        return method(request, place, host)
 
     def _who(self, head: Head) -> str:
         """The host that asks; Refused (401) if it cannot prove it."""
@@ -95,24 +100,29 @@ class Door:
             )
         return user
 
-    def _put(self, request: Request, place: Place) -> Answer:
-        if not place.name:
-            raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
-        host = self._enrolled(place.host)
-        with self._turns.one(host.name):
-            return drop(self._store, request, place, host)
-
-    def _look(self, request: Request, place: Place) -> Answer:
-        return self._dav.answer(request.head, place, request.body.all(MAX_BODY))
-
-    def _enrolled(self, host: str) -> EnrolledHost:
+    def _welcome(self, request: Request) -> EnrolledHost:
+        """The host as it is enrolled; Refused (403) if it is not, or may not come from where it is."""
         try:
-            return load_host(self._mirror.hosts / f"{host}.toml")
+            host = self._enrolled.host(request.host)
         except ConfigurationError as error:
             log.trouble(error.message)
             raise Refused(
-                HTTPStatus.FORBIDDEN, f"{host} is not enrolled on {self._mirror.name}"
+                HTTPStatus.FORBIDDEN, f"{request.host} is not enrolled on {self._mirror.name}"
             ) from error
+        if not host.may_come_from(request.address):
+            raise Refused(
+                HTTPStatus.FORBIDDEN, f"{host.name} may not drop from the address {request.address}"
+            )
+        return host
+
+    def _put(self, request: Request, place: Place, host: EnrolledHost) -> Answer:
+        if not place.name:
+            raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
+        with self._turns.one(host.name):
+            return drop(self._store, request, place, host, lambda: self._welcome(request))
+
+    def _look(self, request: Request, place: Place, _host: EnrolledHost) -> Answer:
+        return self._dav.answer(request.head, place, request.body.all(MAX_BODY))
 
 
 def _credentials(field: str) -> tuple[str, str]:
