@@ -39,6 +39,9 @@ VERBS = {
     "enroll": Verb("server", "nightdrop_server.verbs.enroll", "let a host drop, make its bundle"),
     "revoke": Verb("server", "nightdrop_server.verbs.revoke", "let a host drop no more"),
     "hosts": Verb("server", "nightdrop_server.verbs.hosts", "who drops here, how much, when last"),
+    "admin-password": Verb(
+        "server", "nightdrop_server.verbs.admin_password", "for the administrator's listener"
+    ),
     "check": Verb("check", "nightdrop_check.verbs.check", "judge the vault, report"),
     "key new": Verb("restore", "nightdrop_restore.verbs.key_new", "make a recipient key"),
     "key show": Verb("restore", "nightdrop_restore.verbs.key_show", "describe a recipient"),

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +25,8 @@ MIN_RATE: Final = 500
 """Octets a second that a body has to bring, over every `RATE_WINDOW` seconds that we wait for it."""
 
 RATE_WINDOW: Final = 60
+
+_PIECE: Final = 256 * 1024
 
 _LINGERING: Final = threading.BoundedSemaphore(16)
 
@@ -83,7 +86,7 @@ class Conversation:
         self._log(head, request, answer, started, self._wire.received - received)
         self.trusted = self.trusted or request.host != "-"
         keep = head.keep_alive and body.finished and may_keep()
-        _send(self._wire, answer, keep, with_body=head.method != "HEAD")
+        keep = _send(self._wire, answer, keep, with_body=head.method != "HEAD")
         if not body.finished:
             linger(self._wire, self.trusted)
         return keep
@@ -147,16 +150,29 @@ def _read_head(wire: Wire) -> Head | None:
     return parse_head(lines)
 
 
-def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> None:
-    lines = [
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
-        f"Date: {formatdate(usegmt=True)}",
-        "Server: nightdrop",
-        *(f"{name}: {value}" for name, value in answer.fields),
-    ]
-    if answer.status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(answer.body)}")
-    if not keep:
-        lines.append("Connection: close")
-    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    wire.send(head + answer.body if with_body else head)
+def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> bool:
+    """Send an answer; whether the connection is still good for another."""
+    with answer.stream.file if answer.stream else nullcontext() as file:
+        length = answer.stream.length if answer.stream else len(answer.body)
+        lines = [
+            f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
+            f"Date: {formatdate(usegmt=True)}",
+            "Server: nightdrop",
+            *(f"{name}: {value}" for name, value in answer.fields),
+        ]
+        if answer.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {length}")
+        if not keep:
+            lines.append("Connection: close")
+        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        wire.send(head + answer.body if with_body else head)
+        if file is None or not with_body:
+            return keep
+        try:
+            while length and (octets := file.read(min(length, _PIECE))):
+                wire.send(octets)
+                length -= len(octets)
+        except OSError as error:
+            log.fault(error)
+    # A file that cannot be read to its end: the client sees a body that was cut off.
+    return keep and not length
