@@ -17,6 +17,7 @@ from nightdrop.vault import FolderVault
 from nightdrop_server.answers import Answer, Fields, Refused
 from nightdrop_server.credentials import known_user
 from nightdrop_server.dav import MAX_BODY, Dav
+from nightdrop_server.facts import Facts
 from nightdrop_server.failures import answered
 from nightdrop_server.giving import give
 from nightdrop_server.metrics import CONTENT_TYPE, Counters, metrics_text
@@ -44,6 +45,7 @@ class Administration:
         self._passwords = Passwords(mirror.administrators)
         self._dav = Dav(self._vault, "")
         self._counters = counters
+        self._facts = Facts(mirror, self._vault, self._ledger)
 
     def __call__(self, request: Request) -> Answer:
         """The answer to a request; every failure has one."""
@@ -63,7 +65,7 @@ class Administration:
         # No host is called so: what stands in the log is not mistaken for one.
         request.host = f"@{user}"
         if head.target == "/metrics" and head.method in ("GET", "HEAD"):
-            text = metrics_text(self._mirror, self._vault, self._ledger, self._counters)
+            text = metrics_text(self._mirror, self._facts, self._counters)
             return Answer(HTTPStatus.OK, (("Content-Type", CONTENT_TYPE),), text.encode())
         if user != ADMIN:
             raise Refused(HTTPStatus.FORBIDDEN, f"{user} may only see /metrics")

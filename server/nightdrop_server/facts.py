@@ -4,14 +4,20 @@ Names, sizes and times only; whether the backups are any good is for the check t
 cannot be looked at does not hide the others.
 """
 
+import os
+import time
 from dataclasses import dataclass
+from typing import Final
 
 from nightdrop.enrolment import EnrolledHost, load_host
 from nightdrop.errors import ConfigurationError, NightdropError
 from nightdrop.ledger import Drop, Ledger
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name, parse_name
-from nightdrop.vault import StoredFile, Vault
+from nightdrop.vault import FolderVault, StoredFile
+
+_SETTLED: Final = 5.0
+_Seen = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -41,33 +47,59 @@ class HostFacts:
     trouble: str
 
 
-def all_facts(mirror: Mirror, vault: Vault, ledger: Ledger) -> list[HostFacts]:
-    """Every host that is enrolled or has a folder in the vault, sorted by name; VaultError if the vault
-    cannot be looked at.
+class Facts:
+    """The facts of one mirror's hosts, for asking often: a folder that did not change is not read again.
+
+    Safe to share between threads.
     """
-    enrolments = set()
-    if mirror.hosts.is_dir():
-        enrolments = {path.stem for path in mirror.hosts.iterdir() if path.suffix == ".toml"}
-    folders = set(filter(is_host_name, vault.hosts()))
-    return [
-        _facts(mirror, vault, ledger, name, name in enrolments) for name in sorted(enrolments | folders)
-    ]
 
+    def __init__(self, mirror: Mirror, vault: FolderVault, ledger: Ledger) -> None:
+        self._mirror = mirror
+        self._vault = vault
+        self._ledger = ledger
+        self._known: dict[str, tuple[_Seen, Kept]] = {}
 
-def _facts(mirror: Mirror, vault: Vault, ledger: Ledger, name: str, is_enrolled: bool) -> HostFacts:
-    enrolled, kept, troubles = None, None, []
-    if is_enrolled:
+    def all(self) -> list[HostFacts]:
+        """Every host that is enrolled or has a folder in the vault, sorted by name; VaultError if the
+        vault cannot be looked at.
+        """
+        enrolled = set()
+        if self._mirror.hosts.is_dir():
+            enrolled = {path.stem for path in self._mirror.hosts.iterdir() if path.suffix == ".toml"}
+        folders = set(filter(is_host_name, self._vault.hosts()))
+        return [self._host(name, name in enrolled) for name in sorted(enrolled | folders)]
+
+    def _host(self, name: str, is_enrolled: bool) -> HostFacts:
+        enrolled, kept, troubles = None, None, []
+        if is_enrolled:
+            try:
+                enrolled = load_host(self._mirror.hosts / f"{name}.toml")
+            except ConfigurationError as error:
+                troubles.append(error.message)
+        else:
+            troubles.append("not enrolled")
         try:
-            enrolled = load_host(mirror.hosts / f"{name}.toml")
-        except ConfigurationError as error:
+            kept = self._kept(name)
+        except NightdropError as error:
             troubles.append(error.message)
-    else:
-        troubles.append("not enrolled")
-    try:
-        kept = _kept(vault.list(name), ledger.drops(name))
-    except NightdropError as error:
-        troubles.append(error.message)
-    return HostFacts(name, enrolled, kept, "; ".join(troubles))
+        except OSError as error:
+            troubles.append(f"cannot look at {self._vault.root / name}: {error.strerror}")
+        return HostFacts(name, enrolled, kept, "; ".join(troubles))
+
+    def _kept(self, name: str) -> Kept:
+        now = time.time()
+        with self._vault.folder(name) as folder:
+            status = os.fstat(folder)
+        seen = status.st_ino, status.st_mtime_ns
+        known = self._known.get(name)
+        if known is not None and known[0] == seen:
+            return known[1]
+        kept = _kept(self._vault.list(name), self._ledger.drops(name))
+        # The file system's clock ticks: within a tick another file may come, and the time stay the same.
+        # And the ledger is a moment behind the folder.
+        if abs(now - status.st_mtime) > _SETTLED:
+            self._known[name] = seen, kept
+        return kept
 
 
 def _kept(files: list[StoredFile], drops: dict[str, Drop]) -> Kept:

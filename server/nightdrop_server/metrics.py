@@ -13,11 +13,9 @@ from typing import Final, Literal, NamedTuple
 
 from nightdrop import __version__
 from nightdrop.errors import VaultError
-from nightdrop.ledger import Ledger
 from nightdrop.mirror import Mirror
-from nightdrop.vault import Vault
 from nightdrop_server import log
-from nightdrop_server.facts import HostFacts, all_facts
+from nightdrop_server.facts import Facts, HostFacts
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -93,14 +91,14 @@ class Counters:
         ]
 
 
-def metrics_text(mirror: Mirror, vault: Vault, ledger: Ledger, counters: Counters) -> str:
+def metrics_text(mirror: Mirror, facts: Facts, counters: Counters) -> str:
     """All metrics of a mirror. A vault that cannot be looked at is one of them, not an error."""
     try:
         disk = os.statvfs(mirror.vault)
-        facts = all_facts(mirror, vault, ledger)
+        hosts = facts.all()
     except (VaultError, OSError) as error:
         log.trouble(f"metrics: {error}")
-        disk, facts = None, []
+        disk, hosts = None, []
     about = {"mirror": mirror.name, "version": __version__}
     gauges = [
         _gauge("nightdrop_info", "The version that runs, and this mirror's name.", [(about, 1)]),
@@ -114,8 +112,8 @@ def metrics_text(mirror: Mirror, vault: Vault, ledger: Ledger, counters: Counter
             _gauge("nightdrop_vault_free_bytes", "Free on the vault's disk.", [({}, free)]),
             _gauge("nightdrop_vault_size_bytes", "Size of the vault's disk.", [({}, size)]),
         ]
-    enrolled = [host.name for host in facts if host.enrolled]
-    families = [*counters.families(enrolled), *gauges, *_host_gauges(facts)]
+    enrolled = [host.name for host in hosts if host.enrolled]
+    families = [*counters.families(enrolled), *gauges, *_host_gauges(hosts)]
     return "".join(_family_text(family) for family in families if family.samples)
 
 

@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from nightdrop.ledger import Ledger
+from nightdrop.mirror import load_mirror
+from nightdrop.vault import FolderVault
+from nightdrop_server.facts import Facts
+
 from house import run
 from mirrors import Mirror
 
@@ -76,6 +81,27 @@ def test_ages_go_by_the_ledger(mirror: Mirror, tmp_path: Path) -> None:
     for path in mirror.state.glob("ledger.sqlite*"):
         path.unlink()
     assert listed(mirror)["web1"]["last_receipt"] > before
+
+
+def test_a_folder_is_read_again_when_it_changed(tmp_path: Path, mirror: Mirror) -> None:
+    """However soon: within a tick of the file system's clock, too."""
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    folder = mirror.vault / "web1"
+    ledger = Ledger(mirror.ledger)
+    facts = Facts(load_mirror(mirror.config), FolderVault(mirror.vault), ledger)
+
+    def files() -> int | None:
+        [host] = facts.all()
+        return host.kept.files if host.kept else None
+
+    for number in range(1, 200):
+        (folder / f"{FULL}.vol{number}.difftar.p7m").touch()
+        assert files() == number
+    os.utime(folder, (0, 0))
+    assert files() == files() == 199
+    (folder / f"{FULL}.receipt.json").touch()
+    assert files() == 200
+    ledger.close()
 
 
 def test_a_revoked_host_is_listed_while_it_has_a_folder(mirror: Mirror, tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     """List them."""
     from nightdrop.ledger import Ledger
     from nightdrop.vault import FolderVault
-    from nightdrop_server.facts import all_facts
+    from nightdrop_server.facts import Facts
 
     mirror = load_mirror(arguments.config)
     ledger = Ledger.reading(mirror.ledger)
     try:
-        hosts = all_facts(mirror, FolderVault(mirror.vault), ledger) if mirror.state.is_dir() else []
+        hosts = Facts(mirror, FolderVault(mirror.vault), ledger).all() if mirror.state.is_dir() else []
     finally:
         ledger.close()
     if arguments.json:
