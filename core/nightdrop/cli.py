@@ -42,6 +42,7 @@ VERBS = {
     "admin-password": Verb(
         "server", "nightdrop_server.verbs.admin_password", "for the administrator's listener"
     ),
+    "nginx-config": Verb("server", "nightdrop_server.verbs.nginx_config", "the same mirror with nginx"),
     "check": Verb("check", "nightdrop_check.verbs.check", "judge the vault, report"),
     "key new": Verb("restore", "nightdrop_restore.verbs.key_new", "make a recipient key"),
     "key show": Verb("restore", "nightdrop_restore.verbs.key_show", "describe a recipient"),
