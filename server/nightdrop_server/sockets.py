@@ -7,6 +7,7 @@ With sockets from systemd the service needs no network of its own, and its sandb
 import errno
 import os
 import socket
+from collections.abc import Mapping
 
 from nightdrop.errors import ConfigurationError, NightdropError
 from nightdrop.mirror import Listen
@@ -20,35 +21,41 @@ _HINTS = {
 _FIRST_PASSED = 3
 
 
-def listening_socket(name: str, listen: Listen) -> socket.socket:
-    """The socket that systemd passed under this name, or else one of our own that listens there.
-
-    NightdropError if there can be none; ConfigurationError where systemd's is elsewhere.
+def listening_sockets(wanted: Mapping[str, Listen]) -> dict[str, socket.socket]:
+    """A listening socket for each of those wanted: those that systemd passed under their names, or else
+    our own. NightdropError if there can be none; ConfigurationError where systemd's are others.
     """
-    descriptor = _passed().get(name)
-    if descriptor is None:
-        if _passed():
-            raise ConfigurationError(
-                f"systemd passed no socket called {name}, which {listen.address}:{listen.port} needs",
-                f"its unit needs `FileDescriptorName={name}`; docs/OPERATIONS.md has an example",
-            )
-        return _bound_socket(listen)
+    passed = _passed()
+    if not passed:
+        return {name: _bound_socket(listen) for name, listen in wanted.items()}
+    if passed.keys() != wanted.keys():
+        raise ConfigurationError(
+            f"systemd passed the sockets {', '.join(sorted(passed))}, "
+            f"and mirror.toml needs {', '.join(sorted(wanted))}",
+            "each is a socket unit with that FileDescriptorName=; enable those that mirror.toml needs",
+        )
+    return {name: _passed_socket(name, passed[name], listen) for name, listen in wanted.items()}
+
+
+def _passed_socket(name: str, descriptor: int, listen: Listen) -> socket.socket:
     passed = socket.socket(fileno=descriptor)
     passed.set_inheritable(False)
-    if passed.getsockname()[:2] != (listen.address, listen.port):
-        address, port = passed.getsockname()[:2]
+    address, port = passed.getsockname()[:2]
+    if (address, port) != (listen.address, listen.port):
         raise ConfigurationError(
-            f"systemd listens on {address}:{port}, and mirror.toml says {listen.address}:{listen.port}",
-            f"make `ListenStream=` of the {name}'s socket unit and mirror.toml say the same",
+            f"systemd listens on {address}:{port} for the {name}, "
+            f"and mirror.toml says {listen.address}:{listen.port}",
+            "make `ListenStream=` of that socket unit and `listen` say the same",
         )
     return passed
 
 
 def _passed() -> dict[str, int]:
     """The descriptors that systemd passed to this process, by name."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+    # Taken out, or cheroot would find them and have every listener listen on the first.
+    passed_to, names = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDNAMES", "").split(":")
+    if passed_to != str(os.getpid()):
         return {}
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     return {name: _FIRST_PASSED + number for number, name in enumerate(names)}
 
 

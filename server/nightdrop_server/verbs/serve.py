@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_server.door import Door
     from nightdrop_server.listener import Listener
     from nightdrop_server.metrics import Counters
-    from nightdrop_server.sockets import listening_socket
+    from nightdrop_server.sockets import listening_sockets
     from nightdrop_server.state import prepare
     from nightdrop_server.tls import server_context
 
@@ -46,22 +46,27 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     mirror = load_mirror(arguments.config)
     prepare(mirror)
     counters = Counters()
+    wanted = {"door": mirror.listen}
+    if mirror.administration is not None:
+        wanted["administration"] = mirror.administration
     with ExitStack() as stack:
-        bound = stack.enter_context(listening_socket("door", mirror.listen))
-        tls = server_context(mirror) if mirror.tls else None
+        sockets = listening_sockets(wanted)
+        for bound in sockets.values():
+            stack.enter_context(bound)
         door = stack.enter_context(closing(Door(mirror)))
-        listeners = [Listener(bound, door, tls, counters.account("door"))]
-        told = f"nightdrop: mirror {mirror.name} serves {mirror.url} (listening on {_where(bound)})\n"
+        tls = server_context(mirror) if mirror.tls else None
+        listeners = [Listener(sockets["door"], door, tls, counters.account("door"))]
+        told = [f"mirror {mirror.name} serves {mirror.url} (listening on {_where(sockets['door'])})"]
         if mirror.administration is not None:
-            bound = stack.enter_context(listening_socket("administration", mirror.administration))
-            tls = server_context(mirror) if mirror.administration_tls else None
+            bound = sockets["administration"]
             administration = stack.enter_context(closing(Administration(mirror, counters)))
+            tls = server_context(mirror) if mirror.administration_tls else None
             account = counters.account("administration")
             listeners.append(Listener(bound, administration, tls, account, THREADS))
-            told += f"nightdrop: the administrator's listener is {'https' if tls else 'http'}://{_where(bound)}\n"
+            told.append(f"the administrator's listener is {'https' if tls else 'http'}://{_where(bound)}")
         for listener in listeners:
             listener.prepare()
-        print(told, end="", flush=True)
+        print("".join(f"nightdrop: {line}\n" for line in told), end="", flush=True)
         _wait(listeners, stopping)
         for listener in listeners:
             listener.stop()
