@@ -73,6 +73,10 @@ class Door:
             host = self._enrolled.host(request.host)
         except ConfigurationError as error:
             log.trouble(error.message)
+            if self._enrolled.knows(request.host):
+                raise Refused(
+                    HTTPStatus.SERVICE_UNAVAILABLE, "the mirror cannot read who is enrolled"
+                ) from error
             raise Refused(
                 HTTPStatus.FORBIDDEN, f"{request.host} is not enrolled on {self._mirror.name}"
             ) from error

@@ -13,6 +13,10 @@ class Enrolled:
         self._folder = folder
         self._known: dict[str, tuple[tuple[int, ...], EnrolledHost]] = {}
 
+    def knows(self, name: str) -> bool:
+        """Whether there is an enrolment of this host, good or not."""
+        return (self._folder / f"{name}.toml").exists()
+
     def host(self, name: str) -> EnrolledHost:
         """A host as it is enrolled now; ConfigurationError if it is not, or its file is no good.
 

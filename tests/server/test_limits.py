@@ -89,7 +89,8 @@ def test_uploads_at_once(recipient: Path, tmp_path: Path) -> None:
         ]
         assert [answer.status for answer in answers] == [503, 201]
         assert answers[0].fields["retry-after"] == "10"
-        assert answers[0].body == b"web1 has 32 uploads under way already\n"
+        assert answers[0].body.startswith(b"web1 has 32 ")
+        assert answers[0].body.endswith(b" under way already\n")
 
 
 @pytest.mark.slow

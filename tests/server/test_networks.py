@@ -78,5 +78,5 @@ def test_a_changed_enrolment_is_in_force_at_once(fenced: tuple[Mirror, Path]) ->
     path.write_text(before + 'quota = "1"\n')
     assert ask(mirror, "127.1.0.1", "PUT", mirror.credentials(bundle)).status == 507
     path.write_text(before + 'quota = "lots"\n')
-    assert ask(mirror, "127.1.0.1", "PUT", mirror.credentials(bundle)).status == 403
+    assert ask(mirror, "127.1.0.1", "PUT", mirror.credentials(bundle)).status == 503
     path.write_text(before)
