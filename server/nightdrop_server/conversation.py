@@ -37,7 +37,9 @@ class Conversation:
     `trusted` is true once a host has proved who it is here. Every request is told to `account`.
     """
 
-    def __init__(self, wire: Wire, address: str, account: Callable[[log.Access], None]) -> None:
+    def __init__(
+        self, wire: Wire, address: str, account: Callable[[log.Access], None] = log.access
+    ) -> None:
         self.trusted = False
         self._account = account
         self._wire = wire
