@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -25,17 +26,22 @@ MIN_RATE: Final = 500
 
 RATE_WINDOW: Final = 60
 
+_PIECE: Final = 256 * 1024
+
 _LINGERING: Final = threading.BoundedSemaphore(16)
 
 
 class Conversation:
     """One connection's requests and answers, one after the other.
 
-    `trusted` is true once a host has proved who it is here.
+    `trusted` is true once a host has proved who it is here. Every request is told to `account`.
     """
 
-    def __init__(self, wire: Wire, address: str) -> None:
+    def __init__(
+        self, wire: Wire, address: str, account: Callable[[log.Access], None] = log.access
+    ) -> None:
         self.trusted = False
+        self._account = account
         self._wire = wire
         self._address = address
         self._head_since: float | None = None
@@ -68,7 +74,7 @@ class Conversation:
             head = _read_head(self._wire)
         except Refused as refused:
             answer = refused.answer()
-            self._log(None, "-", answer, started, self._wire.received - received)
+            self._log(None, None, answer, started, self._wire.received - received)
             _send(self._wire, answer, keep=False, with_body=True)
             linger(self._wire)
             return False
@@ -79,24 +85,28 @@ class Conversation:
         body = Body(head, self._wire)
         request = Request(head, body, self._address)
         answer = respond(request)
-        self._log(head, request.host, answer, started, self._wire.received - received)
+        self._log(head, request, answer, started, self._wire.received - received)
         self.trusted = self.trusted or request.host != "-"
         keep = head.keep_alive and body.finished and may_keep()
-        _send(self._wire, answer, keep, with_body=head.method != "HEAD")
+        keep = _send(self._wire, answer, keep, with_body=head.method != "HEAD")
         if not body.finished:
             linger(self._wire, self.trusted)
         return keep
 
-    def _log(self, head: Head | None, host: str, answer: Answer, started: float, octets: int) -> None:
-        log.access(
-            address=self._address,
-            host=host,
-            method=head.method if head else "-",
-            target=head.target if head else "-",
-            status=answer.status,
-            octets=octets,
-            seconds=time.monotonic() - started,
-            reason=answer.reason,
+    def _log(
+        self, head: Head | None, request: Request | None, answer: Answer, started: float, octets: int
+    ) -> None:
+        self._account(
+            log.Access(
+                address=request.address if request else self._address,
+                host=request.host if request else "-",
+                method=head.method if head else "-",
+                target=head.target if head else "-",
+                status=answer.status,
+                octets=octets,
+                seconds=time.monotonic() - started,
+                reason=answer.reason,
+            )
         )
 
 
@@ -142,16 +152,29 @@ def _read_head(wire: Wire) -> Head | None:
     return parse_head(lines)
 
 
-def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> None:
-    lines = [
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
-        f"Date: {formatdate(usegmt=True)}",
-        "Server: nightdrop",
-        *(f"{name}: {value}" for name, value in answer.fields),
-    ]
-    if answer.status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(answer.body)}")
-    if not keep:
-        lines.append("Connection: close")
-    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    wire.send(head + answer.body if with_body else head)
+def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> bool:
+    """Send an answer; whether the connection is still good for another."""
+    with answer.stream.file if answer.stream else nullcontext() as file:
+        length = answer.stream.length if answer.stream else len(answer.body)
+        lines = [
+            f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
+            f"Date: {formatdate(usegmt=True)}",
+            "Server: nightdrop",
+            *(f"{name}: {value}" for name, value in answer.fields),
+        ]
+        if answer.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {length}")
+        if not keep:
+            lines.append("Connection: close")
+        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        wire.send(head + answer.body if with_body else head)
+        if file is None or not with_body:
+            return keep
+        try:
+            while length and (octets := file.read(min(length, _PIECE))):
+                wire.send(octets)
+                length -= len(octets)
+        except OSError as error:
+            log.fault(error)
+    # A file that cannot be read to its end: the client sees a body that was cut off.
+    return keep and not length

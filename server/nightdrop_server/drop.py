@@ -7,6 +7,7 @@ A taken name is compared, never written: the same bytes are as good as stored (2
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NoReturn
@@ -33,8 +34,13 @@ class Storeroom:
     room: Room
 
 
-def drop(store: Storeroom, request: Request, place: Place, host: EnrolledHost) -> Answer:
-    """Take a body in under a name, and answer 201 when it is on disk; Refused where it may not be."""
+def drop(
+    store: Storeroom, request: Request, place: Place, host: EnrolledHost, ask_again: Callable[[], object]
+) -> Answer:
+    """Take a body in under a name, and answer 201 when it is on disk; Refused where it may not be.
+
+    `ask_again` raises Refused where the host may not drop any more by the time that its body is there.
+    """
     head, body = request.head, request.body
     for field in ("content-range", "content-encoding"):
         if field in head.fields:
@@ -53,6 +59,7 @@ def drop(store: Storeroom, request: Request, place: Place, host: EnrolledHost) -
     ):
         written = write_body(body, descriptor, lambda octets: store.room.use(upload, octets))
         _check(written, declared)
+        ask_again()
         try:
             give_name(descriptor, folder, place.name)
         except NameTaken:
