@@ -151,6 +151,11 @@ def _judge_envelope(facts: Facts, ours: frozenset[RecipientId]) -> tuple[Code, s
         return "not-encrypted", facts.no_envelope
     if found.trailing:
         return "truncated", f"{found.trailing:,} octets follow its end"
+    if found.complete is None:
+        return (
+            "could-not-look",
+            "its base64 is not in even lines, so its tail does not tell whether it is whole",
+        )
     if not found.complete:
         return "truncated", "it does not end where it should"
     strangers = [str(recipient) for recipient in found.recipients if recipient not in ours]

@@ -37,6 +37,12 @@ VERBS = {
     "backup": Verb("client", "nightdrop_client.verbs.backup", "back this host up, once"),
     "serve": Verb("server", "nightdrop_server.verbs.serve", "run a mirror's door"),
     "enroll": Verb("server", "nightdrop_server.verbs.enroll", "let a host drop, make its bundle"),
+    "revoke": Verb("server", "nightdrop_server.verbs.revoke", "let a host drop no more"),
+    "hosts": Verb("server", "nightdrop_server.verbs.hosts", "who drops here, how much, when last"),
+    "admin-password": Verb(
+        "server", "nightdrop_server.verbs.admin_password", "for the administrator's listener"
+    ),
+    "nginx-config": Verb("server", "nightdrop_server.verbs.nginx_config", "the same mirror with nginx"),
     "check": Verb("check", "nightdrop_check.verbs.check", "judge the vault, report"),
     "key new": Verb("restore", "nightdrop_restore.verbs.key_new", "make a recipient key"),
     "key show": Verb("restore", "nightdrop_restore.verbs.key_show", "describe a recipient"),

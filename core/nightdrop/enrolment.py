@@ -13,6 +13,7 @@ from nightdrop.configuration import load
 from nightdrop.errors import ConfigurationError
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
+from nightdrop.networks import Network, is_inside, load_networks
 
 BUNDLE_FORMAT: Final = "nightdrop-bundle/1"
 
@@ -23,13 +24,19 @@ HOST_KINDS: Final = ("duplicity", "shell")
 @dataclass(frozen=True)
 class EnrolledHost:
     """A host that a mirror lets in: its name, what kind of client it runs, when it was enrolled
-    (RFC 3339), and how many octets it may keep there (0: as many as there is room for).
+    (RFC 3339), how many octets it may keep there (0: as many as there is room for), and the networks it
+    may come from (none: any).
     """
 
     name: str
     kind: HostKind
     enrolled: str
     quota: int
+    networks: tuple[Network, ...] = ()
+
+    def may_come_from(self, address: str) -> bool:
+        """Whether it is let in from this address."""
+        return not self.networks or is_inside(address, self.networks)
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,13 @@ class Bundle:
 
 def load_host(path: Path) -> EnrolledHost:
     """Read one enrolment file."""
-    section = load(path, "enrolment", "`nightdrop enroll --again` writes it anew")
+    section = load(path, "enrolment", "mend it, or `nightdrop revoke` the host and enrol it anew")
     host = EnrolledHost(
         name=section.text("host"),
         kind=cast(HostKind, section.choice("kind", HOST_KINDS, "duplicity")),
         enrolled=section.text("enrolled"),
         quota=section.size("quota", "0"),
+        networks=tuple(load_networks(section, "networks")),
     )
     section.finish()
     if host.name != path.stem or not is_host_name(host.name):

@@ -9,12 +9,16 @@ from typing import BinaryIO
 
 from nightdrop.errors import NightdropError
 
+# What mkstemp makes. Asked for again, a FAT file system would refuse.
+_MADE_WITH = 0o600
+
 
 @contextmanager
-def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+def whole_file(path: Path, mode: int = 0o666, *, replace: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which appears at `path` only when the block ends well, and then for good.
 
-    Until then it is a temporary file beside it; `mode` is subject to the umask.
+    Until then it is a temporary file beside it; `mode` is subject to the umask. With `replace` False,
+    FileExistsError where there is something of that name by then.
     """
     umask = os.umask(0)
     os.umask(umask)
@@ -26,13 +30,27 @@ def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fchmod(descriptor, mode & ~umask)
+            if mode & ~umask != _MADE_WITH:
+                os.fchmod(descriptor, mode & ~umask)
             os.fsync(descriptor)
+        if not replace:
+            _reserve(path, Path(name))
         Path(name).replace(path)
         sync_folder(path.parent)
-    except BaseException:
+    finally:
+        # Renaming one link of a file to another is not doing anything (rename(2)).
         Path(name).unlink(missing_ok=True)
+
+
+def _reserve(path: Path, file: Path) -> None:
+    """Take the name `path`, for `file` to replace; FileExistsError where it is taken."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
         raise
+    except OSError:
+        # A FAT stick has no links. There the name is taken by an empty file first.
+        path.touch(0o600, exist_ok=False)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from nightdrop.configuration import Section, load
+from nightdrop.networks import Network, load_networks
 
 DEFAULT_PATH = Path("/etc/nightdrop/mirror.toml")
 
@@ -24,7 +26,9 @@ class Mirror:
 
     `vault` holds the hosts' folders, `state` everything else the mirror keeps: its ledger, its
     enrolled hosts, its certificate. `url` is what clients are told, without a slash at the end.
-    `recipients` are files with certificates (PEM). Sizes are in octets, durations in seconds.
+    `proxies` are networks of reverse proxies, whose word on a client's address is taken. `recipients`
+    are files with certificates (PEM). `administration` is where the administrator's listener is, None
+    for nowhere. Sizes are in octets, durations in seconds.
     """
 
     path: Path
@@ -34,12 +38,14 @@ class Mirror:
     listen: Listen
     url: str
     tls: bool
+    proxies: tuple[Network, ...]
     recipients: tuple[Path, ...]
     reserve: int
     max_file: int
     late_after: int
     full_late_after: int
     page: Path
+    administration: Listen | None
 
     @property
     def ledger(self) -> Path:
@@ -55,6 +61,16 @@ class Mirror:
     def passwords(self) -> Path:
         """The htpasswd file."""
         return self.state / "htpasswd"
+
+    @property
+    def administrators(self) -> Path:
+        """The htpasswd file of the administrator's listener."""
+        return self.state / "administrators"
+
+    @property
+    def administration_tls(self) -> bool:
+        """Whether the administrator's listener speaks TLS: everywhere but on loopback."""
+        return self.administration is not None and not ip_address(self.administration.address).is_loopback
 
     @property
     def certificate(self) -> Path:
@@ -73,6 +89,7 @@ def load_mirror(path: Path) -> Mirror:
     tls = section.flag("tls", True)
     check = section.table("check")
     limits = section.table("limits")
+    administration = section.table("administration")
     state = section.file("state", "/var/lib/nightdrop/mirror")
     mirror = Mirror(
         path=path,
@@ -82,14 +99,16 @@ def load_mirror(path: Path) -> Mirror:
         listen=_listen(section),
         url=_url(section, tls),
         tls=tls,
+        proxies=tuple(load_networks(section, "proxies")),
         recipients=tuple(path.parent / name for name in section.texts("recipients")),
         reserve=limits.size("reserve", "1G"),
         max_file=limits.size("max_file", "1T"),
         late_after=check.duration("late_after", "3D"),
         full_late_after=check.duration("full_late_after", "37D"),
         page=check.file("page", str(state / "page")),
+        administration=_administration(administration),
     )
-    for part in (check, limits, section):
+    for part in (check, limits, administration, section):
         part.finish()
     return mirror
 
@@ -97,9 +116,34 @@ def load_mirror(path: Path) -> Mirror:
 def _listen(section: Section) -> Listen:
     expected = 'an address and a port, such as "[::]:8443" or "127.0.0.1:8443"'
     text = section.text("listen", "[::]:8443", expected)
+    if (listen := _parse_listen(text)) is None:
+        raise section.wrong("listen", expected, text)
+    return listen
+
+
+def _administration(section: Section) -> Listen | None:
+    expected = (
+        'a loopback or private address and a port, such as "127.0.0.1:8444", or "" for no such listener'
+    )
+    text = section.text("listen", "", expected)
+    if not text:
+        return None
+    listen = _parse_listen(text)
+    try:
+        address = ip_address(listen.address) if listen else None
+    except ValueError:
+        address = None
+    # Backups are given out here. Who is on the Internet must not even be able to ask.
+    if listen is None or address is None or address.is_global or address.is_unspecified:
+        raise section.wrong("listen", expected, text)
+    return listen
+
+
+def _parse_listen(text: str) -> Listen | None:
+    """ADDRESS:PORT taken apart, an IPv6 address being in brackets; None if it is none."""
     address, colon, port = text.rpartition(":")
     if not colon or not address or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise section.wrong("listen", expected, text)
+        return None
     return Listen(address.removeprefix("[").removesuffix("]"), int(port))
 
 

@@ -49,6 +49,15 @@ _NAME = re.compile(
 )
 
 
+HOST_PATTERN = _HOST.pattern
+"""The pattern of hosts' names, for other programs: a regular expression as Perl writes them."""
+
+NAME_PATTERN = rf"(?=.{{1,{MAX_NAME_LENGTH}}}$)" + re.sub(
+    r"\s", "", re.sub(r"\?P<\w+>", "?:", _NAME.pattern)
+)
+"""The same for names of files. It goes by the form alone: `parse_name` knows more."""
+
+
 @dataclass(frozen=True, order=True)
 class SetKey:
     """What identifies a backup set within its host: `start` is the time of the set before, for

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
 
 from nightdrop.envelope.algorithms import GCM_LIMIT
 from nightdrop.envelope.ber import BerReader, Read
+from nightdrop.envelope.forms import binary
 from nightdrop.envelope.header import Header, read_header, read_tail
 from nightdrop.errors import EnvelopeError
 from nightdrop.text import count
@@ -32,7 +33,7 @@ def open_envelope(read: Read, write: Write, keys: Sequence[Key], decompress: boo
     Raises EnvelopeError if it is no envelope, is not for any of the keys, was cut off or altered. In
     all but the first two cases some output has been written by then, and is worth nothing.
     """
-    reader = BerReader(read)
+    reader = BerReader(binary(read))
     header = read_header(reader)
     context = _decryptor(header, keys)
     sink = Decompressor(write) if decompress else Direct(write)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import BinaryIO
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -9,15 +10,24 @@ ALLOW: Fields = (("Allow", "OPTIONS, PROPFIND, PUT"),)
 
 
 @dataclass(frozen=True)
+class Stream:
+    """A body of `length` octets out of a file, from where it stands. Whoever sends it closes it."""
+
+    file: BinaryIO
+    length: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """One response: `fields` are header fields beyond those of every response, `reason` is what the
-    access log adds, "" for nothing.
+    access log adds, "" for nothing. The body is in `body` or, never from the door, in `stream`.
     """
 
     status: HTTPStatus
     fields: Fields = ()
     body: bytes = b""
     reason: str = field(default="", compare=False)
+    stream: Stream | None = None
 
 
 class Refused(Exception):  # noqa: N818  it is an answer, not a fault of ours

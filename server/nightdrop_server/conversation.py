@@ -8,6 +8,7 @@ answers have to move at some rate, and the door lets each host have only so many
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -31,17 +32,22 @@ MIN_RATE: Final = 500
 
 RATE_WINDOW: Final = 60
 
+_PIECE: Final = 256 * 1024
+
 _LINGERING: Final = {trusted: threading.BoundedSemaphore(16) for trusted in (True, False)}
 
 
 class Conversation:
     """One connection's requests and answers, one after the other.
 
-    `trusted` is true once a host has proved who it is here.
+    `trusted` is true once a host has proved who it is here. Every request is told to `account`.
     """
 
-    def __init__(self, wire: Wire, address: str) -> None:
+    def __init__(
+        self, wire: Wire, address: str, account: Callable[[log.Access], None] = log.access
+    ) -> None:
         self.trusted = False
+        self._account = account
         self._wire = wire
         self._address = address
         self._head_since: float | None = None
@@ -82,7 +88,7 @@ class Conversation:
             self._head_since = None
             self._wire.may_wait(True)
             answer = refused.answer()
-            self._log(None, "-", answer)
+            self._log(None, None, answer)
             _send(self._wire, answer, keep=False, with_body=True)
             linger(self._wire)
             return False
@@ -95,10 +101,10 @@ class Conversation:
         request = Request(head, body, self._address)
         with request.turn:
             answer = respond(request)
-            self._log(head, request.host, answer)
+            self._log(head, request, answer)
             self.trusted = self.trusted or request.host != "-"
             keep = head.keep_alive and body.finished and may_keep()
-            _send(self._wire, answer, keep, with_body=head.method != "HEAD")
+            keep = _send(self._wire, answer, keep, with_body=head.method != "HEAD")
         if not body.finished:
             linger(self._wire, self.trusted)
         self._wire.may_wait(False)
@@ -109,8 +115,8 @@ class Conversation:
         since = self._head_since
         if since is not None and self._wire.received and time.monotonic() - since >= HEAD_DEADLINE:
             answer = Refused(HTTPStatus.REQUEST_TIMEOUT, "the head took too long").answer()
-            self._log(None, "-", answer)
-            self._wire.try_to_send(_octets(answer, keep=False, with_body=True))
+            self._log(None, None, answer)
+            self._wire.try_to_send(_head(answer, keep=False) + answer.body)
 
     def _gather_head(self) -> Head | None:
         """The head, if all of it is there by now; Refused if it is no good."""
@@ -131,16 +137,18 @@ class Conversation:
         # One empty line before a request is forgiven (RFC 9112, section 2.2).
         return parse_head(lines[1:] if lines[0] == b"\r\n" else lines)
 
-    def _log(self, head: Head | None, host: str, answer: Answer) -> None:
-        log.access(
-            address=self._address,
-            host=host,
-            method=head.method if head else "-",
-            target=head.target if head else "-",
-            status=answer.status,
-            octets=self._wire.received - self._received_before,
-            seconds=time.monotonic() - self._started,
-            reason=answer.reason,
+    def _log(self, head: Head | None, request: Request | None, answer: Answer) -> None:
+        self._account(
+            log.Access(
+                address=request.address if request else self._address,
+                host=request.host if request else "-",
+                method=head.method if head else "-",
+                target=head.target if head else "-",
+                status=answer.status,
+                octets=self._wire.received - self._received_before,
+                seconds=time.monotonic() - self._started,
+                reason=answer.reason,
+            )
         )
 
 
@@ -160,14 +168,29 @@ def linger(wire: Wire, trusted: bool = False) -> None:
             _LINGERING[trusted].release()
 
 
-def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> None:
-    wire.send(_octets(answer, keep, with_body))
+def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> bool:
+    """Send an answer; whether the connection is still good for another."""
+    with answer.stream.file if answer.stream else nullcontext() as file:
+        head = _head(answer, keep)
+        wire.send(head + answer.body if with_body else head)
+        if answer.stream is None or file is None or not with_body:
+            return keep
+        length = answer.stream.length
+        try:
+            while length and (octets := file.read(min(length, _PIECE))):
+                wire.send(octets)
+                length -= len(octets)
+        except OSError as error:
+            log.fault(error)
+    # A file that cannot be read to its end: the client sees a body that was cut off.
+    return keep and not length
 
 
-def _octets(answer: Answer, keep: bool, with_body: bool) -> bytes:
+def _head(answer: Answer, keep: bool) -> bytes:
     # Some clients, duplicity's among them, show their user this phrase and never the body.
     reason = harmless(answer.reason).encode("ascii", "replace").decode()
     why = f": {reason}" if reason else ""
+    length = answer.stream.length if answer.stream else len(answer.body)
     lines = [
         f"HTTP/1.1 {answer.status.value} {answer.status.phrase}{why}",
         f"Date: {formatdate(usegmt=True)}",
@@ -175,8 +198,7 @@ def _octets(answer: Answer, keep: bool, with_body: bool) -> bytes:
         *(f"{name}: {value}" for name, value in answer.fields),
     ]
     if answer.status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(answer.body)}")
+        lines.append(f"Content-Length: {length}")
     if not keep:
         lines.append("Connection: close")
-    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    return head + answer.body if with_body else head
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"

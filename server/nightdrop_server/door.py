@@ -4,30 +4,28 @@ Every question that can be answered without the body is answered without it, in 
 the password, the place, the header fields, the name, the room. Only then is a byte of it read.
 """
 
-import base64
-import binascii
-import errno
 from collections.abc import Callable
 from http import HTTPStatus
 
-from nightdrop.enrolment import EnrolledHost, load_host
-from nightdrop.errors import ConfigurationError, VaultError
+from nightdrop.enrolment import EnrolledHost
+from nightdrop.errors import ConfigurationError
 from nightdrop.ledger import Ledger
 from nightdrop.mirror import Mirror
 from nightdrop.vault import FolderVault
 from nightdrop_server import log
 from nightdrop_server.answers import ALLOW, Answer, Refused
+from nightdrop_server.credentials import known_user
 from nightdrop_server.dav import MAX_BODY, Dav
 from nightdrop_server.drop import Storeroom, drop
-from nightdrop_server.heads import Head
+from nightdrop_server.enrolled import Enrolled
+from nightdrop_server.failures import answered
+from nightdrop_server.origin import origin
 from nightdrop_server.passwords import Passwords
 from nightdrop_server.request import Request
 from nightdrop_server.room import Room
 from nightdrop_server.shares import Shares
 from nightdrop_server.targets import Place, find_place, url_prefix
 from nightdrop_server.turns import Turns
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Door:
@@ -38,10 +36,11 @@ class Door:
         self._mirror = mirror
         self._store = Storeroom(vault, Ledger(mirror.ledger), Room(mirror, vault), Shares())
         self._passwords = Passwords(mirror.passwords)
+        self._enrolled = Enrolled(mirror.hosts)
         self._turns = Turns()
         self._prefix = url_prefix(mirror)
         self._dav = Dav(vault, self._prefix)
-        self._methods: dict[str, Callable[[Request, Place], Answer]] = {
+        self._methods: dict[str, Callable[[Request, Place, EnrolledHost], Answer]] = {
             "PUT": self._put,
             "PROPFIND": self._look,
             "OPTIONS": self._look,
@@ -49,89 +48,51 @@ class Door:
 
     def __call__(self, request: Request) -> Answer:
         """The answer to a request; every failure has one."""
-        try:
-            return self._answer(request)
-        except Refused as refused:
-            return refused.answer()
-        except VaultError as error:
-            log.trouble(error.message)
-            return _unwell(HTTPStatus.SERVICE_UNAVAILABLE, "cannot reach its vault")
-        except FileNotFoundError as error:
-            # The host's folder is gone, or the disk it is on.
-            log.fault(error)
-            return _unwell(HTTPStatus.SERVICE_UNAVAILABLE, "cannot reach its vault")
-        except OSError as error:
-            log.fault(error)
-            if error.errno in _FULL:
-                return _unwell(HTTPStatus.INSUFFICIENT_STORAGE, "has a full disk; nothing kept")
-            return _unwell(HTTPStatus.INTERNAL_SERVER_ERROR, "could not store this; nothing kept")
-        except Exception as error:  # noqa: BLE001  the client gets an answer, the log the fault
-            log.fault(error)
-            return _unwell(HTTPStatus.INTERNAL_SERVER_ERROR, "has a fault; its log says which")
+        return answered(self._answer, request)
 
     def close(self) -> None:
         """Close the ledger."""
         self._store.ledger.close()
 
     def _answer(self, request: Request) -> Answer:
+        request.address = origin(request.address, request.head.fields, self._mirror.proxies)
         method = self._methods.get(request.head.method)
         if method is None:
             raise Refused(
                 HTTPStatus.METHOD_NOT_ALLOWED, "this door takes files in and gives nothing out", ALLOW
             )
-        request.host = self._who(request.head)
+        request.host = known_user(request.head, self._passwords)
+        host = self._welcome(request)
         request.turn.enter_context(self._turns.one(request.host))
         place = find_place(request.head.target, self._prefix)
         if place.host != request.host:
             raise Refused(HTTPStatus.FORBIDDEN, f"{request.host} may only drop into its own folder")
-        return method(request, place)
+        return method(request, place, host)
 
-    def _who(self, head: Head) -> str:
-        """The host that asks; Refused (401) if it cannot prove it."""
-        user, password = _credentials(head.fields.get("authorization", ""))
-        if not user or not self._passwords.right(user, password):
-            raise Refused(
-                HTTPStatus.UNAUTHORIZED,
-                "wrong user or password" if user else "this needs a user and a password",
-                (("WWW-Authenticate", 'Basic realm="nightdrop", charset="UTF-8"'),),
-            )
-        return user
-
-    def _put(self, request: Request, place: Place) -> Answer:
-        if not place.name:
-            raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
-        return drop(self._store, request, place, self._enrolled(place.host))
-
-    def _look(self, request: Request, place: Place) -> Answer:
-        return self._dav.answer(request.head, place, request.body.all(MAX_BODY))
-
-    def _enrolled(self, host: str) -> EnrolledHost:
-        path = self._mirror.hosts / f"{host}.toml"
+    def _welcome(self, request: Request) -> EnrolledHost:
+        """The host as it is enrolled; Refused (403) if it is not, or may not come from where it is."""
         try:
-            return load_host(path)
+            host = self._enrolled.host(request.host)
         except ConfigurationError as error:
             log.trouble(error.message)
-            if path.exists():
+            if self._enrolled.knows(request.host):
                 raise Refused(
                     HTTPStatus.SERVICE_UNAVAILABLE, "the mirror cannot read who is enrolled"
                 ) from error
             raise Refused(
-                HTTPStatus.FORBIDDEN, f"{host} is not enrolled on {self._mirror.name}"
+                HTTPStatus.FORBIDDEN, f"{request.host} is not enrolled on {self._mirror.name}"
             ) from error
+        if not host.may_come_from(request.address):
+            raise Refused(
+                HTTPStatus.FORBIDDEN, f"{host.name} may not drop from the address {request.address}"
+            )
+        return host
 
+    def _put(self, request: Request, place: Place, host: EnrolledHost) -> Answer:
+        if not place.name:
+            raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
+        with self._turns.one(host.name):
+            return drop(self._store, request, place, host, lambda: self._welcome(request))
 
-def _credentials(field: str) -> tuple[str, str]:
-    """User and password of an Authorization field (RFC 7617); two empty texts if it is none."""
-    scheme, _, value = field.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        text = base64.b64decode(value.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return "", ""
-    user, colon, password = text.partition(":")
-    return (user, password) if colon else ("", "")
-
-
-def _unwell(status: HTTPStatus, what: str) -> Answer:
-    return Refused(status, f"the mirror {what}", (("Retry-After", "60"),)).answer()
+    def _look(self, request: Request, place: Place, _host: EnrolledHost) -> Answer:
+        return self._dav.answer(request.head, place, request.body.all(MAX_BODY))

@@ -7,6 +7,7 @@ A taken name is compared, never written: the same bytes are as good as stored (2
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -36,8 +37,13 @@ class Storeroom:
     shares: Shares
 
 
-def drop(store: Storeroom, request: Request, place: Place, host: EnrolledHost) -> Answer:
-    """Take a body in under a name, and answer 201 when it is on disk; Refused where it may not be."""
+def drop(
+    store: Storeroom, request: Request, place: Place, host: EnrolledHost, ask_again: Callable[[], object]
+) -> Answer:
+    """Take a body in under a name, and answer 201 when it is on disk; Refused where it may not be.
+
+    `ask_again` raises Refused where the host may not drop any more by the time that its body is there.
+    """
     head, body = request.head, request.body
     for field in ("content-range", "content-encoding"):
         if field in head.fields:
@@ -61,6 +67,7 @@ def drop(store: Storeroom, request: Request, place: Place, host: EnrolledHost) -
             partial(store.shares.turn, place.host),
         )
         _check(written, declared)
+        ask_again()
         try:
             give_name(descriptor, folder, place.name)
         except NameTaken:

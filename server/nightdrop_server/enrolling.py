@@ -1,4 +1,4 @@
-"""Enrolling a host: its folder in the vault, its password, its enrolment file, and its bundle.
+"""Enrolling a host: its folder in the vault, its password, its enrolment file, its bundle; and revoking.
 
 The password exists in two places only: hashed in the htpasswd file, and in the bundle, which goes to
 the host. A bundle that another mirror began is added to, so that a host gets one file for all.
@@ -6,15 +6,27 @@ the host. A bundle that another mirror began is added to, so that a host gets on
 
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import tomli_w
 
-from nightdrop.enrolment import BUNDLE_FORMAT, Bundle, BundleMirror, EnrolledHost, load_bundle
+from nightdrop.enrolment import (
+    BUNDLE_FORMAT,
+    Bundle,
+    BundleMirror,
+    EnrolledHost,
+    HostKind,
+    load_bundle,
+    load_host,
+)
 from nightdrop.envelope.recipients import load_recipients, parse_recipients
 from nightdrop.errors import UsageError
+from nightdrop.files import sync_folder
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
+from nightdrop.networks import Network
 from nightdrop_server.files import make_folder, write_private
 from nightdrop_server.passwords import hash_password, parse_htpasswd
 from nightdrop_server.state import locked, prepare
@@ -34,37 +46,69 @@ def check_host_name(host: str) -> None:
         )
 
 
-def enrol(mirror: Mirror, host: EnrolledHost, *, again: bool) -> BundleMirror:
+class Wishes(NamedTuple):
+    """What an administrator says of a host; None where nothing is said."""
+
+    kind: HostKind | None = None
+    quota: int | None = None
+    networks: tuple[Network, ...] | None = None
+
+
+def enrol(mirror: Mirror, name: str, wishes: Wishes, *, again: bool) -> BundleMirror:
     """Let a host drop here, with a new password; what its bundle says of this mirror.
 
-    UsageError if it is enrolled already and not `again`.
+    UsageError if it is enrolled already and not `again`. Enrolled again, it keeps what is not said anew.
     """
-    check_host_name(host.name)
+    check_host_name(name)
     prepare(mirror)
     with locked(mirror):
-        enrolment = mirror.hosts / f"{host.name}.toml"
-        if not again and (enrolment.exists() or host.name in _enrolled_users(mirror)):
+        enrolment = mirror.hosts / f"{name}.toml"
+        if not again and (enrolment.exists() or name in _enrolled_users(mirror)):
             raise UsageError(
-                f"{host.name} is enrolled on {mirror.name} already",
+                f"{name} is enrolled on {mirror.name} already",
                 "with --again it gets a new password, and its old bundle stops working",
             )
-        make_folder(mirror.vault / host.name)
-        write_private(enrolment, enrolment_text(host).encode())
+        known = load_host(enrolment) if enrolment.exists() else EnrolledHost(name, "duplicity", _now(), 0)
+        said = {field: value for field, value in wishes._asdict().items() if value is not None}
+        make_folder(mirror.vault / name)
+        write_private(enrolment, enrolment_text(replace(known, **said)).encode())
         password = secrets.token_urlsafe(32)
-        _set_password(mirror, host.name, password)
+        set_password(mirror.passwords, name, password)
     certificate = mirror.certificate.read_text() if mirror.tls else ""
-    return BundleMirror(mirror.name, mirror.url, host.name, password, certificate)
+    return BundleMirror(mirror.name, mirror.url, name, password, certificate)
+
+
+def revoke(mirror: Mirror, name: str) -> None:
+    """Let a host in no more. What it dropped stays. UsageError if it is not enrolled."""
+    check_host_name(name)
+    if not mirror.state.is_dir():
+        raise _not_enrolled(mirror, name)
+    with locked(mirror):
+        enrolment = mirror.hosts / f"{name}.toml"
+        if not enrolment.exists() and name not in _enrolled_users(mirror):
+            raise _not_enrolled(mirror, name)
+        set_password(mirror.passwords, name, None)
+        enrolment.unlink(missing_ok=True)
+        sync_folder(mirror.hosts)
 
 
 def enrolment_text(host: EnrolledHost) -> str:
     """The enrolment file of a host."""
-    fields = {"host": host.name, "kind": host.kind, "enrolled": host.enrolled}
-    return tomli_w.dumps(fields | ({"quota": str(host.quota)} if host.quota else {}))
+    fields: dict[str, object] = {"host": host.name, "kind": host.kind, "enrolled": host.enrolled}
+    if host.quota:
+        fields["quota"] = str(host.quota)
+    if host.networks:
+        fields["networks"] = [str(network) for network in host.networks]
+    return tomli_w.dumps(fields)
 
 
-def now() -> str:
-    """The time, as enrolment files write it (RFC 3339)."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def set_password(path: Path, user: str, password: str | None) -> None:
+    """Give a user of an htpasswd file another password, or, with None, none any more."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    kept = [line for line in lines if line.partition(b":")[0] != user.encode()]
+    if password is not None:
+        kept.append(user.encode() + b":" + hash_password(password))
+    write_private(path, b"".join(line + b"\n" for line in kept))
 
 
 def begun_bundle(path: Path, host: str) -> Bundle | None:
@@ -112,14 +156,12 @@ def bundle_text(bundle: Bundle) -> str:
 
 
 def _enrolled_users(mirror: Mirror) -> set[str]:
-    return set(parse_htpasswd(_htpasswd(mirror)))
+    return set(parse_htpasswd(mirror.passwords.read_bytes())) if mirror.passwords.exists() else set()
 
 
-def _htpasswd(mirror: Mirror) -> bytes:
-    return mirror.passwords.read_bytes() if mirror.passwords.exists() else b""
+def _not_enrolled(mirror: Mirror, name: str) -> UsageError:
+    return UsageError(f"{name} is not enrolled on {mirror.name}", "`nightdrop hosts` lists who is")
 
 
-def _set_password(mirror: Mirror, user: str, password: str) -> None:
-    kept = [line for line in _htpasswd(mirror).splitlines() if line.partition(b":")[0] != user.encode()]
-    lines = [*kept, user.encode() + b":" + hash_password(password)]
-    write_private(mirror.passwords, b"\n".join(lines) + b"\n")
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -39,6 +39,7 @@ PATIENT: Final = 280
 """Seconds more for one that has: a client may pack its next volume for that long."""
 
 Respond = Callable[[Request], Answer]
+Account = Callable[[log.Access], None]
 
 
 class Connection(HTTPConnection):
@@ -61,7 +62,7 @@ class Connection(HTTPConnection):
         if self.conversation is None:
             # cheroot sets the address after it made the connection.
             address = str(self.remote_addr or "-").removeprefix("::ffff:")
-            self.conversation = Conversation(self.rfile, address)
+            self.conversation = Conversation(self.rfile, address, self.server.account)
         self.conversation.begin()
         self.server.busy.add(self)
         try:
@@ -145,10 +146,18 @@ class Listener(HTTPServer):
     timeout = SILENT
     shutdown_timeout = 3
 
-    def __init__(self, bound: socket.socket, respond: Respond, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        bound: socket.socket,
+        respond: Respond,
+        tls: ssl.SSLContext | None,
+        account: Account = log.access,
+        threads: int = THREADS,
+    ) -> None:
         address = bound.getsockname()[:2]
-        super().__init__(address, gateway=None, minthreads=THREADS, server_name="nightdrop")
+        super().__init__(address, gateway=None, minthreads=threads, server_name="nightdrop")
         self.respond = respond
+        self.account = account
         self.busy: set[Connection] = set()
         self.ssl_adapter = None if tls is None else _Tls(tls)
         self._bound = bound

@@ -7,27 +7,37 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 
 from nightdrop.text import harmless
 
 _lock = threading.Lock()
 
 
-def access(
-    *,
-    address: str,
-    host: str,
-    method: str,
-    target: str,
-    status: int,
-    octets: int,
-    seconds: float,
-    reason: str,
-) -> None:
-    """One request: who, what, the answer's status, octets received, seconds, and why it was refused."""
-    request = f"{harmless(method)} {harmless(target)}"
-    why = f" ({harmless(reason)})" if reason else ""
-    _write(f"{harmless(address)} {harmless(host)} {request} {status} {octets} {seconds:.3f}{why}")
+@dataclass(frozen=True)
+class Access:
+    """One request: the client's address, the host it proved to be ("-": none), the answer's status,
+    octets received, seconds it took, and why it was refused ("": it was not).
+    """
+
+    address: str
+    host: str
+    method: str
+    target: str
+    status: int
+    octets: int
+    seconds: float
+    reason: str
+
+
+def access(one: Access) -> None:
+    """Write down one request."""
+    request = f"{harmless(one.method)} {harmless(one.target)}"
+    why = f" ({harmless(one.reason)})" if one.reason else ""
+    _write(
+        f"{harmless(one.address)} {harmless(one.host)} {request} "
+        f"{one.status} {one.octets} {one.seconds:.3f}{why}"
+    )
 
 
 def trouble(sentence: str) -> None:

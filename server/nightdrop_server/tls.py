@@ -27,7 +27,7 @@ def ensure_certificate(mirror: Mirror) -> None:
     """Make the mirror's key and certificate unless they are there; ConfigurationError if the ones that
     are there are not for the host in `mirror.url`.
     """
-    if not mirror.tls:
+    if not mirror.tls and not mirror.administration_tls:
         return
     if not mirror.certificate.exists() and not mirror.key.exists():
         key_pem, certificate_pem = make_certificate(mirror)
@@ -60,8 +60,8 @@ def server_context(mirror: Mirror) -> ssl.SSLContext:
 
 
 def make_certificate(mirror: Mirror) -> tuple[bytes, bytes]:
-    """A new P-256 key and a certificate for it, for the host in `mirror.url` and the address that the
-    door listens on if it is a particular one; both PEM.
+    """A new P-256 key and a certificate for it, for the host in `mirror.url` and the addresses that we
+    listen on, if they are particular ones; both PEM.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -123,12 +123,14 @@ def _url_host(mirror: Mirror) -> str:
 
 
 def _listen_names(mirror: Mirror) -> list[x509.GeneralName]:
-    """The address that the door listens on, unless it is every address."""
-    try:
-        address = ipaddress.ip_address(mirror.listen.address)
-    except ValueError:
-        return [_general_name(mirror.listen.address)]
-    return [] if address.is_unspecified else [x509.IPAddress(address)]
+    """The addresses that the door and the administrator's listener are on, but for every address."""
+    names: list[x509.GeneralName] = []
+    for listen in (mirror.listen, mirror.administration):
+        if listen is not None:
+            name = _general_name(listen.address)
+            if isinstance(name, x509.DNSName) or not name.value.is_unspecified:
+                names.append(name)
+    return names
 
 
 def _general_name(host: str) -> x509.DNSName | x509.IPAddress:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,36 @@ def test_what_was_there_is_replaced_in_the_end(tmp_path: Path) -> None:
     with whole_file(path) as file:
         file.write(b"after")
     assert path.read_bytes() == b"after"
+
+
+def test_what_was_there_is_kept_where_nothing_may_be_replaced(tmp_path: Path) -> None:
+    """Also where it came while the block ran."""
+    path = tmp_path / "file"
+    with whole_file(path, replace=False) as file:
+        file.write(b"first")
+    with pytest.raises(FileExistsError), whole_file(path, replace=False) as file:
+        file.write(b"second")
+    assert path.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_system_without_links_and_modes(tmp_path: Path) -> None:
+    """A FAT stick, on which an administrator carries a bundle from one mirror to the other. Not every
+    kernel has FAT, so strace has the system calls answer what they answer there.
+    """
+    code = (
+        "import sys; from pathlib import Path; from nightdrop.files import whole_file\n"
+        "with whole_file(Path(sys.argv[1]), 0o600, replace=False) as file: file.write(b'first')"
+    )
+    refused = "link,linkat,chmod,fchmod,fchmodat"
+    command = ["strace", "-f", "-o", tmp_path / "trace", "-e", f"inject={refused}:error=EPERM"]
+    command += [sys.executable, "-c", code, tmp_path / "file"]
+    subprocess.run(command, check=True)
+    again = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "FileExistsError" in again.stderr
+    assert "(INJECTED)" in (tmp_path / "trace").read_text()
+    assert (tmp_path / "file").read_bytes() == b"first"
+    assert sorted(os.listdir(tmp_path)) == ["file", "trace"]
 
 
 @pytest.mark.parametrize(

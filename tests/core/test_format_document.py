@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,7 +17,7 @@ from core.keyring import CURVES, Holder, holder_on, holders, opened, seal
 from core.stock import PASSPHRASE, PKCS12_ATTEMPTS, Gpgsm, RefusedError, run
 from nightdrop import receipts
 from nightdrop.enrolment import Bundle, BundleMirror, load_bundle
-from nightdrop.envelope import ber, der, header
+from nightdrop.envelope import ber, der, forms, header
 from nightdrop.envelope.agreement import SCHEMES, Scheme
 from nightdrop.envelope.algorithms import CIPHERS, GCM_LIMIT, SEALING_CIPHERS
 from nightdrop.envelope.ber import BerReader
@@ -201,6 +202,7 @@ def test_the_tables_of_limits() -> None:
     [envelope] = tables(section("What an opener accepts and refuses"))
     assert {row[0]: number(row[1]) for row in envelope} == {
         "recipients of one envelope": header.MOST_RECIPIENTS,
+        "octets of MIME headers": forms.HEADERS_LIMIT,
         "octets of any element but the content": ber.CAPTURE_LIMIT,
         "nesting": ber._DEPTH_LIMIT,
         "octets of a length": 8,
@@ -275,8 +277,19 @@ def test_the_example_of_a_bundle(tmp_path: Path) -> None:
     assert (bundle.host, len(bundle.recipients), len(bundle.mirrors)) == ("web1", 1, 1)
 
 
+def test_the_other_forms_are_those_that_code_knows() -> None:
+    [rows] = tables(section("Other forms"))
+    assert [row[0].split(" (")[0] for row in rows] == list(get_args(forms.Form))
+    [pem] = [" | ".join(row) for row in rows if row[0].startswith("PEM")]
+    assert all(
+        f"`{label.decode()}`" in pem or f" {label.decode()}--" in pem for label in forms.PEM_LABELS
+    )
+    [mime] = [" | ".join(row) for row in rows if row[0].startswith("S/MIME")]
+    assert re.findall(r"`(application/.*?)`", mime) == list(forms.MIME_TYPES)
+
+
 def test_the_headings_that_code_and_documents_refer_to() -> None:
-    headings = re.findall(r"^## (.*)$", FORMAT, re.MULTILINE)
+    headings = re.findall(r"^###? (.*)$", FORMAT, re.MULTILINE)
     assert {"Envelopes", "Names", "Receipts", "Supplement"} <= set(headings)
     for target in re.findall(r"\]\(#([a-z-]+)\)", FORMAT):
         assert target in {re.sub(r"[^a-z]+", "-", heading.lower()) for heading in headings}

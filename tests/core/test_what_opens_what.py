@@ -1,5 +1,6 @@
 """The table "What opens what" of FORMAT.md: each of its cells is tried, with the real programs."""
 
+import io
 import random
 import shlex
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from core.keyring import CURVES, holder_on, holders, opened, seal
 from core.stock import Gpgsm, RefusedError, run
+from nightdrop.envelope.inspection import inspect_envelope
+from nightdrop.errors import EnvelopeError
 
 FORMAT = Path(__file__).parents[2] / "docs" / "FORMAT.md"
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")
@@ -20,7 +23,7 @@ PLAINS = (b"a short content\n", random.Random(3).randbytes(300_000))
 
 def table(heading: str) -> dict[str, dict[str, str]]:
     """A table: for each of its rows, for each command that opens, the word in its cell."""
-    section = FORMAT.read_text().split(f"### {heading}")[1].split("\n#")[0]
+    section = FORMAT.read_text().split(f"### {heading}\n")[1].split("\n#")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in section.splitlines()
@@ -36,6 +39,7 @@ def table(heading: str) -> dict[str, dict[str, str]]:
 
 TABLE = table("What opens what")
 KEYS = table("Which key opens where")
+FORMS = table("What others write besides BER")
 CELLS = [(sealer, opener, word) for sealer, row in TABLE.items() for opener, word in row.items()]
 
 
@@ -43,6 +47,14 @@ CELLS = [(sealer, opener, word) for sealer, row in TABLE.items() for opener, wor
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Alice's key and certificate."""
     return ALICE.write(tmp_path_factory.mktemp("alice"))
+
+
+@pytest.fixture(scope="module")
+def key_with_certificate(files: tuple[Path, Path]) -> Path:
+    """Both in one file, as `nightdrop open` likes it best."""
+    both = files[0].with_name("both.pem")
+    both.write_bytes(b"".join(file.read_bytes() for file in files))
+    return both
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +73,13 @@ class Bench:
         self.gpgsm = gpgsm
 
     @cache  # noqa: B019
-    def sealed(self, command: str, plain: bytes) -> bytes:
+    def sealed(self, command: str, plain: bytes, sealer_chooses_form: bool = False) -> bytes:
         program, *words = shlex.split(command)
         if program == "nightdrop":
             return run(NIGHTDROP, *words, "--recipient", self.certificate, stdin=plain)
         if program == "gpgsm":
             return self.gpgsm.run("--recipient", "CN=alice", *words, stdin=plain)
-        form = ["-binary", "-outform", "DER"]
+        form = ["-binary"] if sealer_chooses_form else ["-binary", "-outform", "DER"]
         if "-keyopt" not in words:
             return run(program, *words, *form, self.certificate, stdin=plain)
         # Options of a key are of the recipient that is named before them.
@@ -149,6 +161,41 @@ def test_the_table_says_all_that_it_has_to() -> None:
     assert all(row["nightdrop open"] == "yes" for row in (TABLE | KEYS).values())
     kinds = {name if name == "X25519" else f"EC {name}" for name in CURVES}
     assert set(KEYS) == kinds | {"RSA", "RSA, with `--rsa oaep`", "RSA, with `--key-id`"}
+
+
+@pytest.mark.parametrize("sealer", FORMS)
+def test_the_table_of_forms_is_true(
+    bench: Bench, sealer: str, tmp_path: Path, key_with_certificate: Path
+) -> None:
+    row = FORMS[sealer]
+    assert row == {"form": row["form"], "nightdrop open": "yes", "nightdrop inspect": "yes"}
+    for plain in PLAINS:
+        envelope = bench.sealed(sealer, plain, True)
+        assert opened(envelope, ALICE.key) == plain
+        found = inspect_envelope(io.BytesIO(envelope))
+        assert (found.form, found.complete, found.trailing) == (row["form"], True, 0)
+        assert found.recipients == (ALICE.recipient.by_issuer,)
+    cut = envelope.rstrip()[:-50]
+    assert not inspect_envelope(io.BytesIO(cut)).complete
+    with pytest.raises(EnvelopeError):
+        opened(cut, ALICE.key)
+    (tmp_path / "sealed").write_bytes(envelope)
+    assert run(NIGHTDROP, "open", "--key", key_with_certificate, stdin=envelope) == plain
+    said = run(NIGHTDROP, "inspect", tmp_path / "sealed").decode()
+    assert f", {row['form']}, " in said
+    assert "ends properly" in said
+
+
+def test_the_table_of_forms_says_all_that_it_has_to() -> None:
+    """PEM and S/MIME of each of openssl's commands, streamed or not, and both of gpgsm's."""
+    said = {(sealer.split(" -")[0], row["form"], "-stream" in sealer) for sealer, row in FORMS.items()}
+    wanted = {
+        (f"openssl {command}", form, stream)
+        for command in ("cms", "smime")
+        for form in ("PEM", "S/MIME")
+        for stream in (True, False)
+    }
+    assert said == wanted | {("gpgsm", "PEM", False), ("gpgsm", "base64", False)}
 
 
 @pytest.mark.parametrize("cipher", ["aes-256-gcm", "aes-256-cbc"])

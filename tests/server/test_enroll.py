@@ -158,6 +158,34 @@ def test_output_that_is_no_bundle(mirror: Mirror, tmp_path: Path) -> None:
     assert not mirror.state.exists()
 
 
+def test_again_leaves_what_is_not_said_as_it_is(mirror: Mirror, tmp_path: Path) -> None:
+    bundle = tmp_path / "web1.toml"
+    path = mirror.state / "hosts" / "web1.toml"
+    mirror.enroll("web1", bundle, "--quota", "5G", "--kind", "shell", "--network", "192.0.2.0/24", "::1")
+    first = load_host(path)
+    assert [str(network) for network in first.networks] == ["192.0.2.0/24", "::1/128"]
+    mirror.enroll("web1", bundle, "--again")
+    assert load_host(path) == first
+    mirror.enroll("web1", bundle, "--again", "--quota", "none", "--network", "any")
+    changed = load_host(path)
+    assert (changed.quota, changed.networks, changed.kind) == (0, (), "shell")
+    assert changed.enrolled == first.enrolled
+
+
+@pytest.mark.parametrize("network", ["192.0.2.7/24", "example.org", "any,192.0.2.0/24"])
+def test_wrong_network(mirror: Mirror, network: str) -> None:
+    assert "--network" in refused(mirror, "web1", "--network", network)
+    assert not mirror.state.exists()
+
+
+def test_enrolment_that_is_damaged_is_not_written_over(mirror: Mirror, tmp_path: Path) -> None:
+    """Its networks and its quota would be lost with it, and nobody would notice."""
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    path = mirror.state / "hosts" / "web1.toml"
+    path.write_text('networks = ["192.0.2.0/24"')
+    assert "revoke" in refused(mirror, "web1", "--again")
+
+
 @pytest.mark.parametrize("quota", ["0", "much", "-1G"])
 def test_wrong_quota(mirror: Mirror, quota: str) -> None:
     assert "--quota" in refused(mirror, "web1", f"--quota={quota}")

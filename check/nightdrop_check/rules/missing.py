@@ -35,7 +35,7 @@ def judge(view: View) -> Iterator[Finding]:
             view,
             f"no complete set has come{enrolled}{begun}",
             f"run `nightdrop backup` on {view.host} and see what it says; "
-            "for a host that is no more, delete its line in the htpasswd file and its enrolment file",
+            f"for a host that is no more: `nightdrop revoke {view.host}`",
             data,
         )
 

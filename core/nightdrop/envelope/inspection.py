@@ -7,10 +7,12 @@ from typing import BinaryIO
 from nightdrop.envelope import der
 from nightdrop.envelope.ber import BerReader
 from nightdrop.envelope.entries import Entry
+from nightdrop.envelope.extent import extent
+from nightdrop.envelope.forms import Form, recognise, unwrapped
 from nightdrop.envelope.header import ContentType, Header, read_header
 from nightdrop.envelope.recipients import RecipientId
 
-_LONGEST_TAIL = 4096
+_CHUNK = 16 * 1024
 _SEGMENTED = b"\xa0" + der.INDEFINITE
 
 
@@ -18,16 +20,19 @@ _SEGMENTED = b"\xa0" + der.INDEFINITE
 class Inspection:
     """What can be told of an envelope without a key.
 
-    `complete` says whether it ends as such a message ends: a cut-off one does not. `trailing` counts
-    octets after the message's end, where that can be known. `size` is the file's, in octets.
+    `complete` says whether it ends as such a message ends: a cut-off one does not. It is None where
+    that cannot be told from the tail: of a message that states its length, in base64 whose lines are
+    not all of one length. `trailing` counts octets after the message's end, where that can be known.
+    `size` is the file's, in octets, and `form` is how the message is written in it.
     """
 
     content_type: ContentType
     cipher: str
     entries: tuple[Entry, ...]
-    complete: bool
+    complete: bool | None
     trailing: int
     size: int
+    form: Form = "BER"
 
     @property
     def recipients(self) -> tuple[RecipientId, ...]:
@@ -37,20 +42,28 @@ class Inspection:
 
 def inspect_envelope(file: BinaryIO) -> Inspection:
     """Describe the envelope in a seekable file; EnvelopeError if it is none."""
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    reader = BerReader(lambda octets: file.read(min(octets, 16 * 1024)))
+
+    def read(octets: int) -> bytes:
+        return file.read(min(octets, _CHUNK))
+
+    wrapping, held = recognise(read)
+    reader = BerReader(unwrapped(wrapping, held, read))
     header = read_header(reader)
-    message_end = header.ends[-1]
-    trailing = 0
-    if message_end is not None:
-        complete = size >= message_end
-        trailing = max(0, size - message_end)
-    else:
-        segmented = reader.peek(2) == _SEGMENTED
-        file.seek(max(reader.position, size - _LONGEST_TAIL))
-        complete = _ends_properly(file.read(_LONGEST_TAIL), header, segmented)
+    segmented = reader.peek(2) == _SEGMENTED
+    body = extent(file, wrapping)
+    complete: bool | None = body.ended
+    trailing = body.trailing
+    if (message_end := header.ends[-1]) is None:
+        # Only what stands behind the head, where that reaches into the tail, can close it.
+        head = 0 if body.octets is None else reader.position - (body.octets - len(body.tail))
+        complete = body.ended and _ends_properly(body.tail[max(0, head) :], header, segmented)
+    elif body.octets is not None:
+        complete = body.ended and body.octets >= message_end
+        trailing += max(0, body.octets - message_end)
+    elif body.ended:
+        complete = None
     return Inspection(
         header.content_type,
         header.cipher.name,
@@ -58,6 +71,7 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
         complete,
         trailing,
         size,
+        wrapping.form,
     )
 
 

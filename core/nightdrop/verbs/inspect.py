@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from nightdrop.envelope.inspection import Inspection
 
 DESCRIPTION = """
-Describe envelopes without a key: to whom they are encrypted, with which cipher, and whether they end
-where they should. Whether the content is compressed cannot be told without a key.
+Describe envelopes (DER, PEM, base64 or S/MIME) without a key: to whom they are encrypted, with which
+cipher, and whether they end where they should. Whether the content is compressed cannot be told without
+a key.
 
 Reads the first kilobytes and the tail of each file only, so a whole envelope here can still have been
 altered in the middle; the receipt's digest tells that. Exits 1 if any file is no whole envelope.
 """
+
+ENDS = {
+    True: "ends properly",
+    False: "ENDS IN THE MIDDLE",
+    None: "WHETHER IT IS WHOLE CANNOT BE TOLD (its base64 is not in even lines)",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +51,10 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             facts |= _facts(found)
             too_many = f", {count(found.trailing, 'octet')} too many" if found.trailing else ""
             whole = found.complete and not found.trailing
+            form = "" if found.form == "BER" else f", {found.form}"
             line = (
-                f"{found.content_type}, {found.cipher}, {format_size(found.size)}, "
-                f"{'ends properly' if found.complete else 'ENDS IN THE MIDDLE'}"
+                f"{found.content_type}, {found.cipher}{form}, {format_size(found.size)}, "
+                f"{ENDS[found.complete]}"
                 f"{too_many}, "
                 f"to {'; '.join(to)}"
             )
@@ -57,6 +65,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 def _facts(found: "Inspection") -> dict[str, object]:
     return {
+        "form": found.form,
         "content_type": found.content_type,
         "cipher": found.cipher,
         "recipients": [str(entry.recipient) for entry in found.entries],

@@ -7,7 +7,8 @@ from nightdrop.errors import EnvelopeError, ExitStatus
 
 DESCRIPTION = """
 Decrypt an envelope with a private key, and undo the compression if it has one. Opens what `nightdrop
-seal`, `openssl cms`, `openssl smime` and `gpgsm` made, of any length, in constant memory.
+seal`, `openssl cms`, `openssl smime` and `gpgsm` made, as DER, PEM, base64 or S/MIME, of any length, in
+constant memory.
 
 With -o, nothing is left at OUT unless the whole message was authentic. To a pipe, what was written
 before a failure was noticed is worth nothing: look at the exit status.

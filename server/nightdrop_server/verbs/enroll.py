@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from nightdrop.enrolment import HOST_KINDS, EnrolledHost
+from nightdrop.enrolment import HOST_KINDS
 from nightdrop.errors import ExitStatus, UsageError
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
+from nightdrop.networks import Network, parse_network
 from nightdrop.text import count, parse_size
 
 DESCRIPTION = """\
@@ -23,11 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
     )
+    parser.add_argument("--kind", choices=HOST_KINDS, help="what it runs (duplicity)")
     parser.add_argument(
-        "--kind", choices=HOST_KINDS, default="duplicity", help="what it runs (%(default)s)"
+        "--quota", metavar="SIZE", help="how much it may keep here, such as 100G; none: no limit (none)"
     )
-    parser.add_argument("--quota", metavar="SIZE", help="how much it may keep here, such as 100G")
-    parser.add_argument("--again", action="store_true", help="it is enrolled; give it a new password")
+    parser.add_argument(
+        "--network",
+        metavar="CIDR",
+        nargs="+",
+        action="extend",
+        help="where it may come from, such as 192.0.2.0/24; any: from everywhere (any)",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="it is enrolled; give it a new password, and leave what is not said as it is",
+    )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="the bundle to make or add to (standard output)"
     )
@@ -40,15 +52,14 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
     # Everything that can be wrong is looked at before the first change.
     enrolling.check_host_name(arguments.host)
-    quota = _quota(arguments.quota)
+    wishes = enrolling.Wishes(arguments.kind, _quota(arguments.quota), _networks(arguments.network))
     mirror = load_mirror(arguments.config)
     recipients = enrolling.recipients_of(mirror)
     output: Path | None = arguments.output
     begun = enrolling.begun_bundle(output, arguments.host) if output else None
 
-    host = EnrolledHost(arguments.host, arguments.kind, enrolling.now(), quota)
-    entry = enrolling.enrol(mirror, host, again=arguments.again)
-    bundle = enrolling.merged_bundle(begun, host.name, entry, recipients)
+    entry = enrolling.enrol(mirror, arguments.host, wishes, again=arguments.again)
+    bundle = enrolling.merged_bundle(begun, arguments.host, entry, recipients)
     text = enrolling.bundle_text(bundle)
     if output is None:
         sys.stdout.write(text)
@@ -56,20 +67,29 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     write_private(output, text.encode(), replace=begun is not None, ours=False)
     mirrors = ", ".join(known.name for known in bundle.mirrors)
     print(
-        f"nightdrop: {host.name} may drop on {mirror.name}; its bundle is {output} "
+        f"nightdrop: {arguments.host} may drop on {mirror.name}; its bundle is {output} "
         f"({count(len(bundle.mirrors), 'mirror')}: {mirrors}; "
         f"{count(len(bundle.recipients), 'recipient')})"
     )
     return ExitStatus.DONE
 
 
-def _quota(text: str | None) -> int:
-    if text is None:
-        return 0
+def _quota(text: str | None) -> int | None:
+    if text in (None, "none"):
+        return None if text is None else 0
     try:
         quota = parse_size(text)
     except ValueError as error:
         raise UsageError(f"--quota: {error}") from error
     if quota <= 0:
-        raise UsageError("--quota: a host that may keep nothing cannot drop", "leave it out for no quota")
+        raise UsageError("--quota: a host that may keep nothing cannot drop", "`none` is for no limit")
     return quota
+
+
+def _networks(texts: list[str] | None) -> tuple[Network, ...] | None:
+    if texts in (None, ["any"]):
+        return None if texts is None else ()
+    try:
+        return tuple(dict.fromkeys(parse_network(text) for text in texts))
+    except ValueError as error:
+        raise UsageError(f"--network: {error}") from error

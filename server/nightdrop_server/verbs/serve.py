@@ -1,25 +1,19 @@
 """`nightdrop serve`: run a mirror's door until it is told to stop."""
 
 import argparse
-import errno
 import os
 import signal
 import socket
 import threading
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightdrop.errors import ConfigurationError, ExitStatus, NightdropError
-from nightdrop.mirror import DEFAULT_PATH, Listen, load_mirror
+from nightdrop.errors import ExitStatus, NightdropError
+from nightdrop.mirror import DEFAULT_PATH, load_mirror
 
 if TYPE_CHECKING:
     from nightdrop_server.listener import Listener
-
-_HINTS = {
-    errno.EADDRINUSE: "another mirror, or another program, is on this port: `ss -ltnp` says which",
-    errno.EADDRNOTAVAIL: "`ip address` lists the addresses that this machine has",
-    errno.EACCES: "ports below 1024 are root's: choose a higher one, such as 8443",
-}
 
 DESCRIPTION = """\
 Run a mirror's door: take files in from enrolled hosts, and give nothing out.
@@ -38,8 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Serve until a signal says to stop."""
+    from nightdrop_server.administration import THREADS, Administration
     from nightdrop_server.door import Door
     from nightdrop_server.listener import Listener
+    from nightdrop_server.metrics import Counters
+    from nightdrop_server.sockets import listening_sockets
     from nightdrop_server.state import prepare
     from nightdrop_server.tls import server_context
 
@@ -48,51 +45,44 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
     mirror = load_mirror(arguments.config)
     prepare(mirror)
-    context = server_context(mirror) if mirror.tls else None
-    door = Door(mirror)
-    with bound_socket(mirror.listen) as bound:
-        listener = Listener(bound, door, context)
-        listener.prepare()
-        address, port = bound.getsockname()[:2]
-        where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        print(f"nightdrop: mirror {mirror.name} serves {mirror.url} (listening on {where})", flush=True)
-        _wait(listener, stopping)
-        listener.stop()
-    door.close()
+    counters = Counters()
+    wanted = {"door": mirror.listen}
+    if mirror.administration is not None:
+        wanted["administration"] = mirror.administration
+    with ExitStack() as stack:
+        sockets = listening_sockets(wanted)
+        for bound in sockets.values():
+            stack.enter_context(bound)
+        door = stack.enter_context(closing(Door(mirror)))
+        tls = server_context(mirror) if mirror.tls else None
+        listeners = [Listener(sockets["door"], door, tls, counters.account("door"))]
+        told = [f"mirror {mirror.name} serves {mirror.url} (listening on {_where(sockets['door'])})"]
+        if mirror.administration is not None:
+            bound = sockets["administration"]
+            administration = stack.enter_context(closing(Administration(mirror, counters)))
+            tls = server_context(mirror) if mirror.administration_tls else None
+            account = counters.account("administration")
+            listeners.append(Listener(bound, administration, tls, account, THREADS))
+            told.append(f"the administrator's listener is {'https' if tls else 'http'}://{_where(bound)}")
+        for listener in listeners:
+            listener.prepare()
+        print("".join(f"nightdrop: {line}\n" for line in told), end="", flush=True)
+        _wait(listeners, stopping)
+        for listener in listeners:
+            listener.stop()
     return ExitStatus.DONE
 
 
-def bound_socket(listen: Listen) -> socket.socket:
-    """A socket listening on the address, `[::]` being IPv6 and IPv4; NightdropError if it cannot be."""
-    where = f"{listen.address}:{listen.port}"
-    try:
-        found = socket.getaddrinfo(
-            listen.address, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except socket.gaierror as error:
-        raise ConfigurationError(
-            f"key `listen`: {listen.address} is no address of this machine: {error.strerror}"
-        ) from error
-    family, kind, protocol, _, address = found[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if listen.address == "::" else 1)
-        bound.bind(address)
-        bound.listen()
-    except OSError as error:
-        bound.close()
-        hint = _HINTS.get(error.errno or 0, "")
-        raise NightdropError(f"cannot listen on {where}: {error.strerror}", hint) from error
-    return bound
+def _where(bound: socket.socket) -> str:
+    address, port = bound.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _wait(listener: "Listener", stopping: set[signal.Signals]) -> None:
-    """Serve until one of the signals comes; NightdropError if the listener ends by itself."""
+def _wait(listeners: "list[Listener]", stopping: set[signal.Signals]) -> None:
+    """Serve until one of the signals comes; NightdropError if a listener ends by itself."""
     failed = threading.Event()
 
-    def serve() -> None:
+    def serve(listener: "Listener") -> None:
         try:
             listener.serve()
         finally:
@@ -101,7 +91,8 @@ def _wait(listener: "Listener", stopping: set[signal.Signals]) -> None:
                 # To the process, not to this thread, which leaves signals alone.
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=serve, name="accept", daemon=True).start()
+    for listener in listeners:
+        threading.Thread(target=serve, args=(listener,), name="accept", daemon=True).start()
     signal.sigwait(stopping)
     if failed.is_set():
-        raise NightdropError("the listener ended by itself; the log says why")
+        raise NightdropError("a listener ended by itself; the log says why")

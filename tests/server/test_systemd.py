@@ -1,0 +1,119 @@
+"""The systemd units: sockets that come from outside, and a sandbox that systemd itself calls tight.
+
+Whether the service works inside it is for tests/lab/systemd, which boots a machine.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import nightdrop_server
+
+from house import run
+from mirrors import NIGHTDROP, Mirror, basic, free_port, new_name, wait_until
+
+UNITS = Path(nightdrop_server.__file__).parent / "systemd"
+
+
+@contextmanager
+def activated(mirror: Mirror, ports: dict[str, int], status: int = 0) -> Iterator[None]:
+    """`nightdrop serve` as systemd starts it at the first connection, its sockets being systemd's."""
+    command = ["systemd-socket-activate", f"--fdname={':'.join(ports)}"]
+    command += [f"--listen=127.0.0.1:{port}" for port in ports.values()]
+    with mirror.log.open("w") as log:
+        process = subprocess.Popen(
+            [*command, *NIGHTDROP, "serve", "--config", str(mirror.config)],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        wait_until(lambda: mirror.log.read_text().count("Listening on") == len(ports), "it listens")
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(20) == status, mirror.log.read_text()
+
+
+@pytest.fixture
+def mirror(recipient: Path, tmp_path: Path) -> Mirror:
+    mirror = Mirror(tmp_path, "one", [recipient], tls=False)
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    return mirror
+
+
+def test_sockets_from_systemd(mirror: Mirror, tmp_path: Path) -> None:
+    """In another order than ours, too: names say what they are."""
+    ports = {"administration": free_port(), "door": mirror.port}
+    with mirror.config.open("a") as file:
+        file.write(f'[administration]\nlisten = "127.0.0.1:{ports["administration"]}"\n')
+    password = run("admin-password", "--config", mirror.config).stdout.strip()
+    with activated(mirror, ports):
+        fields, name = mirror.credentials(tmp_path / "web1.toml"), new_name()
+        assert mirror.ask("PUT", f"/web1/{name}", b"x", fields).status == 201
+        mirror.port = ports["administration"]
+        assert mirror.ask("GET", f"/web1/{name}", None, basic("admin", password)).body == b"x"
+
+
+@pytest.mark.parametrize("wrong", ["port", "name", "more"])
+def test_sockets_that_do_not_fit_the_configuration(mirror: Mirror, wrong: str) -> None:
+    """It says so, instead of leaving whoever connects without an answer."""
+    other = free_port()
+    ports = {
+        "port": {"door": other},
+        "name": {"unknown": mirror.port},
+        "more": {"door": mirror.port, "administration": other},
+    }[wrong]
+    with activated(mirror, ports, status=2):
+        mirror.port = next(iter(ports.values()))
+        with pytest.raises(OSError):
+            mirror.ask("OPTIONS", "/")
+        wait_until(lambda: "nightdrop: error: systemd" in mirror.log.read_text(), "it says so")
+
+
+def test_the_units_are_right(tmp_path: Path) -> None:
+    """As far as systemd can tell without running them; the command is this one's."""
+    for unit in UNITS.glob("nightdrop-*"):
+        text = unit.read_text().replace("/opt/nightdrop/.venv/bin/nightdrop", str(_command()))
+        (tmp_path / unit.name).write_text(text)
+    units = sorted(map(str, tmp_path.iterdir()))
+    assert len(units) == 3
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
+    )
+    ours = [line for line in done.stderr.splitlines() if "nightdrop" in line]
+    assert ours == []
+
+
+def test_the_sandbox_is_tight() -> None:
+    """systemd's own measure, from 10 (none) to 0: below 1 it cannot do much more."""
+    unit = UNITS / "nightdrop-serve.service"
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=7", str(unit)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) < 1
+
+
+def test_the_units_and_the_example_configuration_agree() -> None:
+    example = (UNITS.parent / "mirror.example.toml").read_text()
+    service = (UNITS / "nightdrop-serve.service").read_text()
+    vault = re.search(r'^vault = "(.*)"', example, re.MULTILINE)
+    state = re.search(r'^state = "/var/lib/(.*)"', example, re.MULTILINE)
+    listen = re.search(r'^listen = "\[::\]:(\d+)"', example, re.MULTILINE)
+    assert vault and f"ReadWritePaths={vault[1]}\n" in service
+    assert f"RequiresMountsFor={vault[1]}\n" in service
+    assert state and f"StateDirectory={state[1]}\n" in service
+    assert listen and f"ListenStream={listen[1]}\n" in (UNITS / "nightdrop-serve.socket").read_text()
+
+
+def _command() -> Path:
+    found = shutil.which("nightdrop", path=str(Path(sys.executable).parent))
+    assert found is not None
+    return Path(found)
