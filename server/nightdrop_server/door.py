@@ -91,8 +91,7 @@ class Door:
     def _put(self, request: Request, place: Place, host: EnrolledHost) -> Answer:
         if not place.name:
             raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
-        with self._turns.one(host.name):
-            return drop(self._store, request, place, host, lambda: self._welcome(request))
+        return drop(self._store, request, place, host, lambda: self._welcome(request))
 
     def _look(self, request: Request, place: Place, _host: EnrolledHost) -> Answer:
         return self._dav.answer(request.head, place, request.body.all(MAX_BODY))
