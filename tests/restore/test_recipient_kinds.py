@@ -1,5 +1,6 @@
 """Every kind of recipient: RSA, elliptic curves, X25519; by issuer or key id; key files of all forms."""
 
+import io
 import itertools
 import random
 import re
@@ -20,7 +21,7 @@ from core.stock import RefusedError, run, unpack
 from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.ber import BerReader
-from nightdrop.envelope.entries import Addressing
+from nightdrop.envelope.entries import Addressing, Agreement
 from nightdrop.envelope.header import read_header
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import ConfigurationError, EnvelopeError, NightdropError
@@ -192,6 +193,17 @@ def test_the_wrong_key_on_the_right_curve_opens_nothing() -> None:
 def test_a_key_without_its_certificate_finds_its_entry_among_many(kind: str) -> None:
     envelope = seal(PLAIN, [holder(curve) for curve in CURVES])
     assert opened(envelope, Key(holder(kind).private, frozenset())) == PLAIN
+
+
+@pytest.mark.parametrize("kind", CURVES)
+def test_an_ephemeral_key_is_never_used_twice(kind: str) -> None:
+    points = set()
+    for _ in range(100):
+        envelope = seal(b"", [holder(kind), holder(kind)])
+        for entry in read_header(BerReader(io.BytesIO(envelope).read)).entries:
+            assert isinstance(entry, Agreement)
+            points.add(entry.originator)
+    assert len(points) == 200
 
 
 def test_the_version_says_what_is_within() -> None:

@@ -51,7 +51,7 @@ def served(recipient: Path) -> Iterator[Classic]:
     with folder_for_nginx() as folder:
         limits = {"max_file": "3M"}
         mirror = Mirror(folder, "one", [recipient], limits=limits)
-        bundles = {host: folder / f"{host}.toml" for host in ("web1", "web2", "default")}
+        bundles = {host: folder / f"{host}.toml" for host in ("web1", "web2", "default", "0")}
         for host, bundle in bundles.items():
             mirror.enroll(host, bundle, *(() if host == "web2" else ("--network", "127.0.0.1", "::1")))
         with classic(folder, mirror):
@@ -110,6 +110,14 @@ def test_policy(served: Classic, row: tuple[str, str, int, int, int, int]) -> No
 )
 def test_nowhere_else(served: Classic, path: str) -> None:
     assert served.mirror.ask("PUT", path, b"x", served.fields()).status in (403, 400)
+
+
+def test_no_name_of_a_host_is_special(served: Classic) -> None:
+    """For nginx, `0` is false, and `default` a word of its own."""
+    for host in ("0", "default"):
+        for folder, status in (("web1", 403), ("web2", 403), (host, 201)):
+            path = f"/{folder}/{new_name()}"
+            assert served.mirror.ask("PUT", path, b"x", served.fields(host)).status == status
 
 
 def test_a_cut_body_leaves_nothing(served: Classic) -> None:
