@@ -10,6 +10,7 @@ from nightdrop.enrolment import Bundle, load_bundle
 from nightdrop.envelope.algorithms import SEALING_CIPHERS, CipherName
 from nightdrop.envelope.recipients import Recipient, parse_recipients
 from nightdrop.errors import ConfigurationError
+from nightdrop_client.hooks import Hooks
 
 DEFAULT_PATH: Final = Path("/etc/nightdrop/client.toml")
 
@@ -23,7 +24,8 @@ class Client:
 
     `state` is the folder for what the client remembers. `include` are absolute folders or files
     without symbolic links on the way; `exclude` duplicity's globs. `full_every` and `patience` are
-    in seconds, `volume_size` in octets.
+    in seconds, `volume_size` in octets. A folder that holds a file called as one of
+    `exclude_if_present` is left out.
     """
 
     path: Path
@@ -33,6 +35,9 @@ class Client:
     state: Path
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    exclude_if_present: tuple[str, ...]
+    one_file_system: bool
+    hooks: Hooks
     full_every: int
     volume_size: int
     cipher: CipherName
@@ -43,7 +48,7 @@ class Client:
 def load_client(path: Path) -> Client:
     """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""
     section = load(path, "client configuration", "client.example.toml has every key, with its meaning")
-    folders = section.table("folders")
+    folders, hooks = section.table("folders"), section.table("hooks")
     bundle_path = section.file("bundle", "bundle.toml")
     bundle = load_bundle(bundle_path)
     client = Client(
@@ -54,6 +59,16 @@ def load_client(path: Path) -> Client:
         state=section.file("state", "/var/lib/nightdrop/client"),
         include=tuple(_source(folders, name) for name in folders.texts("include")),
         exclude=tuple(_pattern(folders, pattern) for pattern in folders.texts("exclude", [])),
+        exclude_if_present=tuple(
+            _file_name(folders, name) for name in folders.texts("exclude_if_present", [])
+        ),
+        one_file_system=folders.flag("one_file_system", False),
+        hooks=Hooks(
+            before=tuple(hooks.texts("before", [])),
+            after=tuple(hooks.texts("after", [])),
+            failure=tuple(hooks.texts("failure", [])),
+            patience=hooks.duration("patience", "1h"),
+        ),
         full_every=section.duration("full_every", "30D"),
         volume_size=section.size("volume_size", "200M"),
         cipher=cast(CipherName, section.choice("cipher", SEALING_CIPHERS, "aes-256-gcm")),
@@ -61,6 +76,7 @@ def load_client(path: Path) -> Client:
         patience=section.duration("patience", "10m"),
     )
     folders.finish()
+    hooks.finish()
     section.finish()
     if not client.include:
         raise folders.wrong("include", "at least one folder", [])
@@ -96,3 +112,9 @@ def _pattern(section: Section, pattern: str) -> str:
             "exclude", 'a path such as "/home/*/tmp", or one that begins with **', pattern
         )
     return pattern
+
+
+def _file_name(section: Section, name: str) -> str:
+    if "/" in name or "\0" in name:
+        raise section.wrong("exclude_if_present", 'names of files, such as ".nobackup"', name)
+    return name

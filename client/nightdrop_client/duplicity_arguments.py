@@ -1,6 +1,7 @@
 """The command line that duplicity is run with: pure functions of the configuration."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from nightdrop.names import SetType
@@ -60,8 +61,36 @@ def _selection(client: Client, state: State) -> list[str]:
         left_out += KERNEL_FOLDERS
     patterns = [_literal(folder) for folder in left_out] + list(client.exclude)
     words = [word for pattern in patterns for word in ("--exclude", pattern)]
+    words += [word for name in client.exclude_if_present for word in ("--exclude-if-present", name)]
+    if client.one_file_system:
+        words += _other_file_systems(client.include)
     words += [word for folder in client.include for word in ("--include", _literal(folder))]
     return [*words, "--exclude", "**"]
+
+
+def _other_file_systems(included: tuple[str, ...]) -> list[str]:
+    """Leave out what is mounted below the included folders, but for what is itself named there.
+
+    duplicity's own option goes by the file system of /, whatever the folders are.
+    """
+    mounts = [mount for mount in mount_points() if mount not in included and _below(mount, included)]
+    named = [folder for folder in included if _below(folder, mounts)]
+    words = [word for folder in named for word in ("--include", _literal(folder))]
+    return words + [word for mount in mounts for word in ("--exclude", _literal(mount) + "/**")]
+
+
+def mount_points() -> list[str]:
+    """Where file systems are mounted (proc(5), /proc/pid/mountinfo)."""
+    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    return sorted({_unescaped(line.split()[4]) for line in lines} - {"/"})
+
+
+def _unescaped(path: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
+
+
+def _below(path: str, folders: Sequence[str]) -> bool:
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def _literal(path: str) -> str:

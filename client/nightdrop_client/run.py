@@ -29,7 +29,8 @@ Say = Callable[[str], object]
 @dataclass
 class Outcome:
     """How a run went. `failures` are the mirrors that were lost and why; `lacking` those without this
-    set's receipt; `stored` the octets of the set on a mirror; `notes` what duplicity warned of.
+    set's receipt; `stored` the octets of the set on a mirror; `notes` what duplicity warned of, and
+    `problems` what else went wrong without costing anything of the set.
     """
 
     plan: Plan
@@ -40,20 +41,34 @@ class Outcome:
     failures: dict[str, str]
     lacking: list[str]
     notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def everywhere(self) -> bool:
-        """Whether every mirror has the set and every source file is in it."""
-        return not self.lacking and not self.failures and not self.done.unread
+        """Whether every mirror has the set, every source file is in it, and nothing else went wrong."""
+        return not (self.lacking or self.failures or self.done.unread or self.problems)
 
 
 def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
     """Make one set. Raises NightdropError if there is none in the end; then nothing older is lost."""
-    begun = time.monotonic()
     os.umask(0o077)
     state = State(client.state)
     state.prepare()
     lock = state.lock()
+    try:
+        with client.hooks.on_failure(_facts(client)):
+            return _run_locked(client, state, lock, full_wanted, say)
+    finally:
+        os.close(lock)
+
+
+def _facts(client: Client) -> dict[str, str]:
+    """What hooks are told, as environment variables."""
+    return {"NIGHTDROP_HOST": client.bundle.host, "NIGHTDROP_CONFIG": str(client.path)}
+
+
+def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say: Say) -> Outcome:
+    begun = time.monotonic()
     log = DropLog(state.drop_log)
     for key, why in clear(state, log, time.time()).items():
         say(f"nothing new will build on {key.stem}: {why}")
@@ -66,8 +81,9 @@ def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
         settle(client, state, log, mirrors)
         chosen = plan(log, names, client.full_every, time.time(), full_wanted)
         say(f"making {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
-        job = _job(client, state, chosen.type, log.take_time(), mirrors.failures)
-        stem, volumes, warnings = _run_duplicity(state, job, lock, mirrors)
+        with client.hooks.around(_facts(client) | {"NIGHTDROP_TYPE": chosen.type}) as problems:
+            job = _job(client, state, chosen.type, log.take_time(), mirrors.failures)
+            stem, volumes, warnings = _run_duplicity(state, job, lock, mirrors)
         done = next(done for done in log.sets() if done.key.stem == stem)
         lacking = settle(client, state, log, mirrors)[done.key.stem]
         return Outcome(
@@ -79,11 +95,11 @@ def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
             mirrors.failures,
             lacking,
             warnings,
+            problems,
         )
     finally:
         mirrors.close()
         log.close()
-        os.close(lock)
 
 
 def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dict[str, str]) -> Path:

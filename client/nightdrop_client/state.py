@@ -46,6 +46,11 @@ class State:
         """What duplicity said in the last run."""
         return self.root / "duplicity.log"
 
+    @property
+    def lock_file(self) -> Path:
+        """What a run holds a lock on for as long as any part of it lives."""
+        return self.root / "lock"
+
     def prepare(self) -> None:
         """Make the folders."""
         try:
@@ -63,7 +68,7 @@ class State:
         Returns the descriptor that holds it. The duplicity process inherits that, so that the lock
         is held for as long as any part of a run is alive.
         """
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

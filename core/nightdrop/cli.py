@@ -35,6 +35,9 @@ VERBS = {
     "seal": Verb("core", "nightdrop.verbs.seal", "encrypt a stream to recipients"),
     "inspect": Verb("core", "nightdrop.verbs.inspect", "describe envelopes without a key"),
     "backup": Verb("client", "nightdrop_client.verbs.backup", "back this host up, once"),
+    "status": Verb(
+        "client", "nightdrop_client.verbs.status", "what this host has backed up, and where it is"
+    ),
     "serve": Verb("server", "nightdrop_server.verbs.serve", "run a mirror's door"),
     "enroll": Verb("server", "nightdrop_server.verbs.enroll", "let a host drop, make its bundle"),
     "revoke": Verb("server", "nightdrop_server.verbs.revoke", "let a host drop no more"),

@@ -61,6 +61,7 @@ def _summary(outcome: "Outcome") -> str:
         lines.append(f"warning: and {len(outcome.notes) - _NOTES_SHOWN} more like these")
     if done.unread:
         lines.append(f"not in this backup: {count(done.unread, 'source file')} could not be read")
+    lines += [f"warning: {problem}" for problem in outcome.problems]
     for mirror in outcome.lacking:
         why = outcome.failures.get(mirror, "it missed a part of it")
         lines.append(f"the mirror {mirror} does not have this set: {why}")
@@ -80,5 +81,5 @@ def _facts(outcome: "Outcome") -> dict[str, object]:
         "seconds": round(outcome.seconds, 2),
         "mirrors_lacking": outcome.lacking,
         "mirror_failures": outcome.failures,
-        "warnings": outcome.notes,
+        "warnings": outcome.notes + outcome.problems,
     }
