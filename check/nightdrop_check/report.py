@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from nightdrop.text import count
 from nightdrop_check.findings import Finding, Severity
+from nightdrop_check.memory import Coverage
+from nightdrop_check.room import Room
 
 State = Literal["well", "waiting", "warning", "error"]
 
@@ -44,7 +46,7 @@ class HostSummary:
 @dataclass(frozen=True)
 class Report:
     """What the check of a mirror told at a time (epoch seconds). `verified_files` and `verified_size`
-    (octets) say how much was read to the last byte.
+    (octets) say how much was read to the last byte in this look, `coverage` how much in the last 30 days.
     """
 
     mirror: str
@@ -53,6 +55,8 @@ class Report:
     findings: tuple[Finding, ...]
     verified_files: int
     verified_size: int
+    coverage: Coverage | None
+    room: Room | None
 
     def number_of(self, severity: Severity) -> int:
         """How many findings there are of a severity."""

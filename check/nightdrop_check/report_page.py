@@ -68,7 +68,7 @@ def to_page(report: Report) -> str:
         date=_date,
         commands=_commands,
         size=format_size,
-        count=count,
+        footing=report_text.footing(report),
         bars=lambda host: list(_bars(host)),
         chart_width=lambda host: max(1, len(host.recent)) * (_BAR + _GAP) - _GAP,
         chart_height=_HEIGHT,

@@ -6,7 +6,7 @@ from typing import Final
 from nightdrop.text import count, format_size
 from nightdrop_check.findings import Finding
 from nightdrop_check.report import HostSummary, Report
-from nightdrop_check.words import ago
+from nightdrop_check.words import ago, span
 
 _COLOURS: Final = {"error": "31", "warning": "33", "info": "36", "well": "32", "waiting": "36"}
 _WIDTH: Final = 100
@@ -22,9 +22,28 @@ def to_text(report: Report, colour: bool = False) -> str:
         lines.append("")
         for finding in report.findings:
             lines += _finding(finding, colour)
-    read = f"{format_size(report.verified_size)} in {count(report.verified_files, 'file')}"
-    lines += ["", f"read to the last byte: {read}"]
+    lines += ["", *footing(report)]
     return "\n".join(lines) + "\n"
+
+
+def footing(report: Report) -> list[str]:
+    """How much was read, and how long the disk lasts: a sentence each."""
+    lines = []
+    if (covered := report.coverage) is not None:
+        share = covered.size_read / covered.size if covered.size else 1.0
+        now = f"{format_size(report.verified_size)} in {count(report.verified_files, 'file')}"
+        lines.append(
+            f"Read to the last byte: {now} in this look; within 30 days {share:.0%} of "
+            f"{format_size(covered.size)}."
+        )
+    if (room := report.room) is not None:
+        text = f"Disk: {format_size(max(0, room.free))} of {format_size(room.total)} left"
+        if room.full_at is not None:
+            text += f"; full in about {span(room.full_at - report.at)} if it goes on like this"
+        elif room.per_day is not None:
+            text += "; it is not filling up"
+        lines.append(f"{text}.")
+    return lines
 
 
 def age(report: Report, received: float | None) -> str:
