@@ -143,6 +143,8 @@ def _judge_head(seen: Seen, ours: frozenset[RecipientId]) -> tuple[Code, str] | 
         return "truncated", "it is empty"
     if head.no_envelope:
         return "not-encrypted", head.no_envelope
+    if head.unknown_cipher:
+        return "weak-cipher", head.unknown_cipher
     if head.trailing:
         return "truncated", f"{head.trailing:,} octets follow its end"
     if head.complete is None:

@@ -11,7 +11,7 @@ from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import AUTH_ENVELOPED_DATA, ENVELOPED_DATA
 from nightdrop.envelope.inspection import inspect_envelope
 from nightdrop.envelope.recipients import RecipientId
-from nightdrop.errors import EnvelopeError
+from nightdrop.errors import EnvelopeError, UnknownCipherError
 
 _SAMPLE_AT: Final = 6 * 1024
 _SAMPLE: Final = 4 * 1024
@@ -20,9 +20,9 @@ _NOISE: Final = 0.9
 
 @dataclass(frozen=True)
 class Head:
-    """What an envelope says of itself: its cipher, its recipients, whether it ends properly (None where its
-    tail does not tell), how many
-    octets follow its end; or, in `no_envelope`, why it is none, though it may begin as one. `noise` is
+    """What an envelope says of itself: its cipher, its recipients, whether it ends properly (None where
+    its tail does not tell), how many octets follow its end; or, in `no_envelope`, why it is none, though
+    it may begin as one; or, in `unknown_cipher`, why no more can be told of it. `noise` is
     False where what it holds does not look encrypted.
     """
 
@@ -32,6 +32,7 @@ class Head:
     trailing: int = 0
     no_envelope: str = ""
     begins_as_one: bool = False
+    unknown_cipher: str = ""
     noise: bool = True
 
 
@@ -39,6 +40,8 @@ def read_head(stream: BinaryIO) -> Head:
     """Describe a seekable file."""
     try:
         found = inspect_envelope(stream)
+    except UnknownCipherError as error:
+        return Head(unknown_cipher=error.message)
     except EnvelopeError as error:
         stream.seek(0)
         return Head(no_envelope=error.message, begins_as_one=begins_as_envelope(stream.read(64)))
