@@ -17,7 +17,7 @@ from nightdrop.mirror import Mirror
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_check.contents import judge_contents
 from nightdrop_check.findings import Finding, Severity, printable, sort
-from nightdrop_check.memory import Coverage, Memory
+from nightdrop_check.memory import Coverage, Memory, memory_path
 from nightdrop_check.report import HostSummary, Report
 from nightdrop_check.room import look_at_room
 from nightdrop_check.rules import HOST_RULES, HOUSE_RULES
@@ -149,7 +149,7 @@ class _Judge:
     def _open_memory(self) -> Memory:
         """The memory; where it cannot be written, one for this look, and a finding."""
         try:
-            return Memory(self.mirror.state / "check.sqlite")
+            return Memory(memory_path(self.mirror.state))
         except VaultError as error:
             sentence = f"what is seen now cannot be remembered: {error.message}"
             self._could_not_look("", sentence, error.hint, severity="warning")

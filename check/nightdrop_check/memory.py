@@ -85,6 +85,11 @@ class Coverage:
     waiting_since: float | None = None
 
 
+def memory_path(state: Path) -> Path:
+    """Where a mirror with this folder of state keeps its memory."""
+    return state / "check.sqlite"
+
+
 class Memory:
     """One mirror's memory. `Memory(None)` is one that lasts for this look only."""
 

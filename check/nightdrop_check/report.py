@@ -29,7 +29,8 @@ class HostSummary:
     """One enrolled host; it is "waiting" while it has dropped nothing yet and need not have.
 
     Times of receipt are epoch seconds, None where there is no finished set; `sets` are finished ones;
-    `size` is all it has in the vault, in octets; `recent` goes oldest first.
+    `size` is all it has in the vault, `newest_size` its newest set, and `usual_size` what is usual of
+    such a set, in octets; `recent` goes oldest first.
     """
 
     name: str
@@ -40,6 +41,8 @@ class HostSummary:
     sets: int
     files: int
     size: int
+    newest_size: int | None
+    usual_size: int | None
     recent: tuple[SetSize, ...]
 
 
@@ -63,14 +66,20 @@ class Report:
         return sum(finding.severity == severity for finding in self.findings)
 
     @property
+    def well(self) -> str:
+        """How many hosts are well: `7 of 8 hosts well`."""
+        if not self.hosts:
+            return "no host is enrolled"
+        well = sum(host.state in ("well", "warning") for host in self.hosts)
+        text = f"{well} of {count(len(self.hosts), 'host')} well"
+        if waiting := sum(host.state == "waiting" for host in self.hosts):
+            text += f", {waiting:,} waiting for its first backup"
+        return text
+
+    @property
     def headline(self) -> str:
         """The report in one line: `backup.example.org: 7 of 8 hosts well, 2 errors`."""
-        well = sum(host.state in ("well", "warning") for host in self.hosts)
-        parts = [f"{well} of {count(len(self.hosts), 'host')} well"]
-        if not self.hosts:
-            parts = ["no host is enrolled"]
-        if waiting := sum(host.state == "waiting" for host in self.hosts):
-            parts.append(f"{waiting:,} waiting for its first backup")
+        parts = [self.well]
         parts += [
             count(number, noun) for noun in ("error", "warning") if (number := self.number_of(noun))
         ]

@@ -21,7 +21,7 @@ def to_text(report: Report, colour: bool = False) -> str:
     if report.findings:
         lines.append("")
         for finding in report.findings:
-            lines += _finding(finding, colour)
+            lines += finding_lines(finding, colour)
     lines += ["", *footing(report)]
     return "\n".join(lines) + "\n"
 
@@ -56,14 +56,23 @@ def state(host: HostSummary) -> str:
     return ", ".join(host.codes or (host.state,))
 
 
+def against_usual(host: HostSummary) -> str:
+    """The size of the newest set, and how it compares: `12 MB (usual: 11 MB)`."""
+    if host.newest_size is None:
+        return "-"
+    usual = "" if host.usual_size is None else f" (usual: {format_size(host.usual_size)})"
+    return f"{format_size(host.newest_size)}{usual}"
+
+
 def _table(report: Report, colour: bool) -> list[str]:
-    head = ("host", "state", "newest set", "newest full", "sets", "size")
+    head = ("host", "state", "newest set", "newest full", "its size", "sets", "all")
     rows = [
         (
             host.name,
             state(host),
             age(report, host.newest_set),
             age(report, host.newest_full),
+            against_usual(host),
             f"{host.sets:,}",
             format_size(host.size),
         )
@@ -82,13 +91,14 @@ def _table(report: Report, colour: bool) -> list[str]:
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     padded = [
-        cell.rjust(width) if at >= 4 else cell.ljust(width)
+        cell.rjust(width) if at >= 5 else cell.ljust(width)
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  " + "  ".join(padded).rstrip()
 
 
-def _finding(finding: Finding, colour: bool) -> list[str]:
+def finding_lines(finding: Finding, colour: bool = False) -> list[str]:
+    """A finding, and its hint."""
     where = f"{finding.host}: " if finding.host else ""
     head = f"{finding.severity:8}"
     body = _wrap(f"{where}{finding.code}: {finding.sentence}")

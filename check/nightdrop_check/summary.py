@@ -1,11 +1,12 @@
 """Summing up one host for a report."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from nightdrop.text import harmless
 from nightdrop_check.findings import Finding
 from nightdrop_check.report import RECENT, HostSummary, SetSize, State
-from nightdrop_check.shelf import Shelf
+from nightdrop_check.shelf import Shelf, ShelfSet
 
 
 def sum_up(host: str, shelf: Shelf | None, findings: Sequence[Finding]) -> HostSummary:
@@ -28,5 +29,16 @@ def sum_up(host: str, shelf: Shelf | None, findings: Sequence[Finding]) -> HostS
         sets=len(done),
         files=shelf.files if shelf else 0,
         size=shelf.size if shelf else 0,
+        newest_size=done[-1].size if done else None,
+        usual_size=_usual(done),
         recent=tuple(SetSize(e.stem, e.key.type, e.size, e.received) for e in done[-RECENT:]),
     )
+
+
+def _usual(done: Sequence[ShelfSet]) -> int | None:
+    """The median of the sets before the newest that are of its kind and type; None if there is none."""
+    if not done:
+        return None
+    *before, newest = done
+    same = [e.size for e in before if (e.key.kind, e.key.type) == (newest.key.kind, newest.key.type)]
+    return round(median(same[-RECENT:])) if same else None

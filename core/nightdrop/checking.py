@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nightdrop.configuration import Section
+from nightdrop.mailing import MailSettings, read_mail_settings
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Special:
 @dataclass(frozen=True)
 class CheckSettings:
     """The check's settings. A run reads at most `scrub_size` octets (0: no limit) and for `scrub_time`
-    seconds; `scrub_every` is how many seconds a file may wait to be read again.
+    seconds; `scrub_every` is how many seconds a file may wait to be read again. `mail` is None
+    where nobody is to be mailed.
     """
 
     page: Path
@@ -46,6 +48,7 @@ class CheckSettings:
     scrub_size: int
     scrub_time: int
     scrub_every: int
+    mail: MailSettings | None
 
     def expected(self, host: str, kind: str) -> Expected:
         """What is expected of the sets of a kind of a host; of several the later one wins."""
@@ -71,6 +74,7 @@ def read_check_settings(check: Section, state: Path) -> CheckSettings:
         scrub_size=check.size("scrub_size", "0"),
         scrub_time=check.duration("scrub_time", "10m"),
         scrub_every=check.duration("scrub_every", "90D"),
+        mail=read_mail_settings(check.table("mail")),
     )
     check.finish()
     return settings
