@@ -30,14 +30,18 @@ def news_mail(
     report: Report, new: Sequence[Finding], over: Sequence[str], settings: MailSettings
 ) -> EmailMessage:
     """What the daily look has to say: errors that are new, and those that are over."""
+    html = _html(report, new, over=over, news=True)
+    return _mail(news_subject(report, new, over), news_text(report, new, over), html, settings)
+
+
+def news_text(report: Report, new: Sequence[Finding], over: Sequence[str]) -> str:
+    """The news as text."""
     lines = []
     if new:
         lines += ["New:", *(line for each in new for line in report_text.finding_lines(each)), ""]
     if over:
         lines += ["No more:", *(f"  {text}" for text in over), ""]
-    lines += [report.headline, *report_text.footing(report)]
-    html = _html(report, new, over=over, news=True)
-    return _mail(news_subject(report, new, over), "\n".join(lines) + "\n", html, settings)
+    return "\n".join([*lines, report.headline, *report_text.footing(report)]) + "\n"
 
 
 def subject(report: Report) -> str:

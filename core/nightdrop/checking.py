@@ -39,7 +39,8 @@ class Special:
 class CheckSettings:
     """The check's settings. A run reads at most `scrub_size` octets (0: no limit) and for `scrub_time`
     seconds; `scrub_every` is how many seconds a file may wait to be read again. `mail` is None
-    where nobody is to be mailed.
+    where nobody is to be mailed. `metrics` is a file to write, `ping` a URL to tell of each look,
+    `notify` a configuration file of Apprise; None or "" where that is not wanted.
     """
 
     page: Path
@@ -49,6 +50,9 @@ class CheckSettings:
     scrub_time: int
     scrub_every: int
     mail: MailSettings | None
+    metrics: Path | None
+    ping: str
+    notify: Path | None
 
     def expected(self, host: str, kind: str) -> Expected:
         """What is expected of the sets of a kind of a host; of several the later one wins."""
@@ -75,9 +79,20 @@ def read_check_settings(check: Section, state: Path) -> CheckSettings:
         scrub_time=check.duration("scrub_time", "10m"),
         scrub_every=check.duration("scrub_every", "90D"),
         mail=read_mail_settings(check.table("mail")),
+        metrics=check.file("metrics", "x") if check.text("metrics", "") else None,
+        ping=_ping(check),
+        notify=check.file("notify", "x") if check.text("notify", "") else None,
     )
     check.finish()
     return settings
+
+
+def _ping(check: Section) -> str:
+    expected = 'an address such as "https://hc-ping.com/…"'
+    text = check.text("ping", "", expected)
+    if text and not (text.startswith(("https://", "http://")) and text.isascii() and text.isprintable()):
+        raise check.wrong("ping", expected, text)
+    return text
 
 
 def _special(table: Section) -> Special:
