@@ -25,9 +25,10 @@ _FACTOR: Final = 2.0
 _FACTOR_OF_INCREMENTALS: Final = 4.0
 _SPREADS: Final = 5.0
 _FULLS: Final = 5
-_INCREMENTALS: Final = 30
-_FEWEST_INCREMENTALS: Final = 5
+_INCREMENTALS: Final = 90
+_FEWEST_INCREMENTALS: Final = 14
 _AS_LARGE_AS_A_FULL: Final = 0.8
+_BEYOND_ALL: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def judge_incremental(sets: Sequence[ShelfSet], full: ShelfSet | None, expected:
     if expected:
         return _compare(last, expected, _FACTOR, "expected is an incremental of")
     sizes = [each.size for each in before[-_INCREMENTALS:]]
-    if len(sizes) < _FEWEST_INCREMENTALS or last.size < 1.5 * max(sizes):
+    if len(sizes) < _FEWEST_INCREMENTALS or last.size < _BEYOND_ALL * max(sizes):
         return None
     centre, factor = _centre(sizes, _FACTOR_OF_INCREMENTALS)
     found = _compare(last, centre, factor, "usual is an incremental of")
