@@ -44,10 +44,10 @@ class Verdict:
 
 
 class _Known(NamedTuple):
-    """How somebody knows a file: its size in octets and its SHA-256 in hex."""
+    """How somebody knows a file: its size in octets, None where only its SHA-256 (hex) is known."""
 
     source: str
-    size: int
+    size: int | None
     sha256: str
 
 
@@ -126,7 +126,7 @@ def judge_file(
         if code == "truncated" and differs and all(known.size == seen.size for known in differs):
             return "corrupt", difference
         head = seen.head
-        if head and head.begins_as_one and any(known.size > seen.size for known in differs):
+        if head and head.begins_as_one and any((known.size or 0) > seen.size for known in differs):
             return "truncated", difference
         return code, f"{why}; {difference}" if differs else why
     if differs:
@@ -184,18 +184,19 @@ def _expected(each: ShelfSet, file: ShelfFile, seen: Seen) -> list[_Known]:
     if file.drop is not None:
         out.append(_Known("the ledger", file.drop.size, file.drop.sha256))
     if not out and seen.first:
-        out.append(_Known("the check's memory", seen.size, seen.first))
+        out.append(_Known("the check's memory", None, seen.first))
     return out
 
 
 def _differ(known: _Known, seen: Seen) -> bool:
-    return known.size != seen.size or bool(seen.sha256 and known.sha256 != seen.sha256)
+    other_size = known.size is not None and known.size != seen.size
+    return other_size or bool(seen.sha256 and known.sha256 != seen.sha256)
 
 
 def _difference(differs: list[_Known], seen: Seen) -> str:
     """How a file differs from what is known of it, in words."""
     for known in differs:
-        if known.size != seen.size:
+        if known.size is not None and known.size != seen.size:
             return f"{seen.size:,} octets are there, and {known.source} says {known.size:,}"
     verb = "says" if len(differs) == 1 else "say"
     return f"its bytes are not what {' and '.join(known.source for known in differs)} {verb}"
