@@ -16,6 +16,11 @@ from nightdrop.errors import EnvelopeError, UnknownCipherError
 _SAMPLE_AT: Final = 6 * 1024
 _SAMPLE: Final = 4 * 1024
 _NOISE: Final = 0.9
+_GLANCE: Final = 1024
+_MANY: Final = 236
+"""Of 1024 random octets 251 are different ones, give or take 2; of programs and texts mostly far fewer.
+A glance at them saves most of the compressing.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,4 +71,6 @@ def _is_noise(stream: BinaryIO) -> bool:
     """
     stream.seek(_SAMPLE_AT)
     sample = stream.read(_SAMPLE)
-    return len(sample) < _SAMPLE or len(zlib.compress(sample, 1)) > _NOISE * _SAMPLE
+    if len(sample) < _SAMPLE or len(set(sample[:_GLANCE])) >= _MANY:
+        return True
+    return len(zlib.compress(sample, 1)) > _NOISE * _SAMPLE
