@@ -51,7 +51,13 @@ def read_head(stream: BinaryIO) -> Head:
         stream.seek(0)
         return Head(no_envelope=error.message, begins_as_one=begins_as_envelope(stream.read(64)))
     recipients = tuple(dict.fromkeys(found.recipients))
-    return Head(found.cipher, recipients, found.complete, found.trailing, noise=_is_noise(stream) if found.form == "BER" else True)
+    return Head(
+        found.cipher,
+        recipients,
+        found.complete,
+        found.trailing,
+        noise=_is_noise(stream) if found.form == "BER" else True,
+    )
 
 
 def begins_as_envelope(head: bytes) -> bool:
