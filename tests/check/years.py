@@ -5,14 +5,15 @@ host makes them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 from nightdrop.checking import CheckSettings, Expected
 from nightdrop.enrolment import EnrolledHost
-from nightdrop.mirror import Listen, Mirror
+from nightdrop.mirror import Mirror, load_mirror
 from nightdrop.names import SetKey, format_time, parse_name
 from nightdrop.receipts import Receipt, ReceiptFile, Source
 from nightdrop_check.contents import Contents
@@ -121,17 +122,7 @@ def _set(night: Night, when: datetime, before: ShelfSet | None) -> ShelfSet:
 
 
 def _mirror(settings: CheckSettings) -> Mirror:
-    nowhere = Path("/nowhere")
-    return Mirror(
-        path=nowhere,
-        name="backup.example.org",
-        vault=nowhere,
-        state=nowhere,
-        listen=Listen("127.0.0.1", 1),
-        url="https://backup.example.org",
-        tls=True,
-        recipients=(),
-        reserve=0,
-        max_file=10**12,
-        check=settings,
-    )
+    with TemporaryDirectory() as folder:
+        config = Path(folder) / "mirror.toml"
+        config.write_text('name = "m"\nvault = "v"\nurl = "https://m:1"\nrecipients = []\n')
+        return replace(load_mirror(config), check=settings)
