@@ -1,4 +1,4 @@
-"""What is in the files: each is read once, and judged once.
+"""What is in the files: each has one verdict.
 
 A damaged file may break several promises at a time: cut off, it has neither its size nor its digest nor
 an end. It is one damage, so a file gets one verdict, the one that says most; the rules only put the
@@ -7,43 +7,30 @@ verdicts into words. Which says most, in this order:
 - `could-not-look`: nothing can be said of it;
 - `corrupt`, where the size is right and the bytes are not, unless what is there is worse than that;
 - `truncated`: it does not end where it should, or goes on after that;
-- `not-encrypted`: it is no envelope;
+- `not-encrypted`: it is no envelope, or what it holds does not look encrypted;
+- `weak-cipher`: it is one, and its cipher is not one of ours;
 - `wrong-recipient`: it is one, and somebody else can open it, or we cannot;
 - `corrupt`: whatever else differs from what arrived, or from what the receipt states.
+
+Heads are read when a file is new or has changed. Reading a file to its end is the scrub's (`scrub`);
+until then its digest is what the mirror computed when it came.
 """
 
-import hashlib
-import io
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
-from nightdrop.envelope import der
-from nightdrop.envelope.algorithms import AUTH_ENVELOPED_DATA, ENVELOPED_DATA
-from nightdrop.envelope.inspection import Inspection, inspect_envelope
+from nightdrop.envelope.algorithms import CIPHER_OIDS, CIPHERS
 from nightdrop.envelope.recipients import RecipientId
-from nightdrop.errors import EnvelopeError, VaultError
+from nightdrop.errors import VaultError
 from nightdrop.vault import Vault
+from nightdrop_check.heads import Head, read_head
+from nightdrop_check.memory import Seen
 from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet
 
-Code = Literal["could-not-look", "corrupt", "truncated", "not-encrypted", "wrong-recipient"]
-
-_PIECE = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What reading a file told: octets and SHA-256 (hex), and what the envelope says of itself, or why
-    it is none, though it may begin as one. `problem` is why it could not be read; then nothing else is
-    known.
-    """
-
-    size: int = 0
-    sha256: str = ""
-    inspection: Inspection | None = None
-    no_envelope: str = ""
-    begins_as_one: bool = False
-    problem: str = ""
+Code = Literal[
+    "could-not-look", "corrupt", "truncated", "not-encrypted", "weak-cipher", "wrong-recipient"
+]
 
 
 @dataclass(frozen=True)
@@ -57,20 +44,19 @@ class Verdict:
 
 
 class _Known(NamedTuple):
-    """How somebody knows a file: its size in octets and its SHA-256 in hex."""
+    """How somebody knows a file: its size in octets, None where only its SHA-256 (hex) is known."""
 
     source: str
-    size: int
+    size: int | None
     sha256: str
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What the files of one host hold: what is wrong, and how much was read in full."""
+    """What the files of one host hold: what is wrong, and what is seen of each file, by name."""
 
-    verdicts: tuple[Verdict, ...] = ()
-    files: int = 0
-    size: int = 0
+    verdicts: tuple[Verdict, ...]
+    seen: dict[str, Seen]
 
     def of(self, code: Code) -> Iterator[tuple[ShelfSet, list[Verdict]]]:
         """The verdicts of this code, set by set."""
@@ -81,112 +67,142 @@ class Contents:
         yield from by_set.values()
 
 
-def read_contents(vault: Vault, shelf: Shelf, ours: frozenset[RecipientId]) -> Contents:
-    """Read every file of the host's sets, and judge it. `ours` are the recipients there should be; if
-    there are none, nobody can say whose an envelope is, and nothing is said of that.
+def judge_contents(
+    vault: Vault, shelf: Shelf, known: dict[str, Seen], ours: frozenset[RecipientId]
+) -> Contents:
+    """Judge every file of the host's sets, looking into those that are new or have changed.
 
-    Left out are files that a receipt does not name: they are not part of any backup.
+    `known` is what was seen before. `ours` are the recipients there should be; if there are none, nobody
+    can say whose an envelope is, and nothing is said of that. Left out are files that a receipt does not
+    name: they are not part of any backup.
     """
-    verdicts, files, size = [], 0, 0
-    for each, file in _worth_reading(shelf):
-        facts = read_facts(vault, shelf.host, file)
-        if not facts.problem:
-            files, size = files + 1, size + facts.size
+    verdicts, seen = [], {}
+    for each, file in _worth_looking_at(shelf):
+        if file.name.part == "receipt":
+            facts = _receipt_seen(each, file)
+        else:
+            facts = look_at_file(vault, shelf.host, each, file, known.get(file.name.name))
+            seen[facts.name] = facts
         if (found := judge_file(each, file, facts, ours)) is not None:
             verdicts.append(Verdict(found[0], each, file, found[1]))
-    return Contents(tuple(verdicts), files, size)
+    return Contents(tuple(verdicts), seen)
 
 
-def read_facts(vault: Vault, host: str, file: ShelfFile) -> Facts:
-    """Read one file to its end. Errors become facts."""
+def _receipt_seen(each: ShelfSet, file: ShelfFile) -> Seen:
+    """A receipt is read whole at every look, so there is nothing to remember of it."""
+    return Seen(file.name.name, file.size, file.changed, file.received, None, sha256=each.receipt_sha256)
+
+
+def look_at_file(vault: Vault, host: str, each: ShelfSet, file: ShelfFile, before: Seen | None) -> Seen:
+    """What is to be seen of a file, without reading it to its end. Errors become facts.
+
+    One that has changed is remembered for the digest it had first, and has to be read again.
+    """
+    if before is not None and (before.size, before.changed) == (file.size, file.changed):
+        return before
+    stated = each.stated.get(file.name.name)
+    first = before.first if before else file.drop.sha256 if file.drop else stated.sha256 if stated else ""
+    seen = Seen(file.name.name, file.size, file.changed, file.received, None, first)
+    if not file.name.sealed or not file.size:
+        return seen
     try:
         with vault.open(host, file.name.name) as stream:
-            size, sha256 = _digest(stream)
-            if not file.name.sealed:
-                return Facts(size, sha256)
-            try:
-                inspection = inspect_envelope(stream)
-            except EnvelopeError as error:
-                stream.seek(0)
-                begins = begins_as_envelope(stream.read(64))
-                return Facts(size, sha256, no_envelope=error.message, begins_as_one=begins)
-            return Facts(size, sha256, inspection)
+            return replace(seen, head=read_head(stream))
     except (VaultError, OSError) as error:
-        return Facts(problem=str(error))
-
-
-def begins_as_envelope(head: bytes) -> bool:
-    """Whether a file's first octets, however few, are those of an envelope (RFC 5652, section 3)."""
-    if head[:1] != bytes((der.SEQUENCE,)):
-        return False
-    length = 1 + (head[1] & 0x7F if len(head) > 1 and head[1] > 0x80 else 0)
-    rest = head[1 + length :]
-    return any(rest[: len(oid)] == oid[: len(rest)] for oid in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA))
+        # Not remembered as it is: the next look tries again.
+        return replace(seen, changed=0, problem=str(error))
 
 
 def judge_file(
-    each: ShelfSet, file: ShelfFile, facts: Facts, ours: frozenset[RecipientId]
+    each: ShelfSet, file: ShelfFile, seen: Seen, ours: frozenset[RecipientId]
 ) -> tuple[Code, str] | None:
     """The one verdict on a file: code and reason; None if all is well."""
-    if facts.problem:
-        return "could-not-look", facts.problem
-    expected = _expected(each, file)
-    differs = [known for known in expected if (known.size, known.sha256) != (facts.size, facts.sha256)]
-    difference = _difference(differs, facts)
-    if file.name.sealed and (found := _judge_envelope(facts, ours)) is not None:
+    if seen.problem:
+        return "could-not-look", seen.problem
+    differs = [known for known in _expected(each, file, seen) if _differ(known, seen)]
+    difference = _difference(differs, seen)
+    if file.name.sealed and (found := _judge_head(seen, ours)) is not None:
         code, why = found
-        if code == "truncated" and differs and all(known.size == facts.size for known in differs):
+        if code == "truncated" and differs and all(known.size == seen.size for known in differs):
             return "corrupt", difference
-        if code == "not-encrypted" and facts.begins_as_one and any(k.size > facts.size for k in differs):
+        head = seen.head
+        if head and head.begins_as_one and any((known.size or 0) > seen.size for known in differs):
             return "truncated", difference
         return code, f"{why}; {difference}" if differs else why
-    return ("corrupt", difference) if differs else None
+    if differs:
+        return "corrupt", difference
+    stated = each.stated.get(file.name.name)
+    if stated and file.drop and file.drop.sha256 != stated.sha256 and not seen.sha256:
+        return "corrupt", "the bytes that came are not those that its receipt tells of"
+    return None
 
 
-def _judge_envelope(facts: Facts, ours: frozenset[RecipientId]) -> tuple[Code, str] | None:
-    found = facts.inspection
-    if found is None:
-        if not facts.size:
-            return "truncated", "it is empty"
-        return "not-encrypted", facts.no_envelope
-    if found.trailing:
-        return "truncated", f"{found.trailing:,} octets follow its end"
-    if found.complete is None:
+def _judge_head(seen: Seen, ours: frozenset[RecipientId]) -> tuple[Code, str] | None:
+    head = seen.head
+    if head is None:
+        return "truncated", "it is empty"
+    if head.no_envelope:
+        return "not-encrypted", head.no_envelope
+    if head.unknown_cipher:
+        return "weak-cipher", head.unknown_cipher
+    if head.trailing:
+        return "truncated", f"{head.trailing:,} octets follow its end"
+    if head.complete is None:
         return (
             "could-not-look",
             "its base64 is not in even lines, so its tail does not tell whether it is whole",
         )
-    if not found.complete:
+    if not head.complete:
         return "truncated", "it does not end where it should"
-    strangers = [str(recipient) for recipient in found.recipients if recipient not in ours]
+    if not head.noise:
+        return "not-encrypted", "it has an envelope's form, and what it holds does not look encrypted"
+    if not _is_strong(head):
+        return "weak-cipher", f"its cipher is {head.cipher}"
+    return _judge_recipients(head, ours)
+
+
+def _is_strong(head: Head) -> bool:
+    identifier = CIPHER_OIDS.get(head.cipher)
+    return identifier is not None and CIPHERS[identifier].strong
+
+
+def _judge_recipients(head: Head, ours: frozenset[RecipientId]) -> tuple[Code, str] | None:
+    strangers = [str(recipient) for recipient in head.recipients if recipient not in ours]
     if not ours or not strangers:
         return None
     whom = "; ".join(dict.fromkeys(strangers))
-    if len(strangers) < len(found.recipients):
+    if len(strangers) < len(head.recipients):
         return "wrong-recipient", f"{whom} can open it, too"
     return "wrong-recipient", f"only {whom} can open it"
 
 
-def _expected(each: ShelfSet, file: ShelfFile) -> list[_Known]:
+def _expected(each: ShelfSet, file: ShelfFile, seen: Seen) -> list[_Known]:
     """What is known of how a file should be."""
     out = []
     if (stated := each.stated.get(file.name.name)) is not None:
         out.append(_Known("its receipt", stated.size, stated.sha256))
     if file.drop is not None:
         out.append(_Known("the ledger", file.drop.size, file.drop.sha256))
+    if not out and seen.first:
+        out.append(_Known("the check's memory", None, seen.first))
     return out
 
 
-def _difference(differs: list[_Known], facts: Facts) -> str:
+def _differ(known: _Known, seen: Seen) -> bool:
+    other_size = known.size is not None and known.size != seen.size
+    return other_size or bool(seen.sha256 and known.sha256 != seen.sha256)
+
+
+def _difference(differs: list[_Known], seen: Seen) -> str:
     """How a file differs from what is known of it, in words."""
     for known in differs:
-        if known.size != facts.size:
-            return f"{facts.size:,} octets are there, and {known.source} says {known.size:,}"
+        if known.size is not None and known.size != seen.size:
+            return f"{seen.size:,} octets are there, and {known.source} says {known.size:,}"
     verb = "says" if len(differs) == 1 else "say"
     return f"its bytes are not what {' and '.join(known.source for known in differs)} {verb}"
 
 
-def _worth_reading(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:
+def _worth_looking_at(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:
     for each in shelf.sets:
         unnamed = frozenset(each.unnamed())
         for name, file in each.files.items():
@@ -194,13 +210,3 @@ def _worth_reading(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:
             unusable = name == each.key.receipt_name and each.receipt is None
             if name not in unnamed and not unusable:
                 yield each, file
-
-
-def _digest(stream: BinaryIO) -> tuple[int, str]:
-    hasher, size = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(_PIECE))
-    while octets := stream.readinto(buffer):  # type: ignore[attr-defined]
-        hasher.update(buffer[:octets])
-        size += octets
-    stream.seek(0, io.SEEK_SET)
-    return size, hasher.hexdigest()

@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from nightdrop.text import count
 from nightdrop_check.findings import Finding, Severity
+from nightdrop_check.memory import Coverage
+from nightdrop_check.room import Room
 
 State = Literal["well", "waiting", "warning", "error"]
 
@@ -27,7 +29,8 @@ class HostSummary:
     """One enrolled host; it is "waiting" while it has dropped nothing yet and need not have.
 
     Times of receipt are epoch seconds, None where there is no finished set; `sets` are finished ones;
-    `size` is all it has in the vault, in octets; `recent` goes oldest first.
+    `size` is all it has in the vault, `newest_size` its newest set, and `usual_size` what is usual of
+    such a set, in octets; `recent` goes oldest first.
     """
 
     name: str
@@ -38,13 +41,15 @@ class HostSummary:
     sets: int
     files: int
     size: int
+    newest_size: int | None
+    usual_size: int | None
     recent: tuple[SetSize, ...]
 
 
 @dataclass(frozen=True)
 class Report:
     """What the check of a mirror told at a time (epoch seconds). `verified_files` and `verified_size`
-    (octets) say how much was read to the last byte.
+    (octets) say how much was read to the last byte in this look, `coverage` how much in the last 30 days.
     """
 
     mirror: str
@@ -53,20 +58,28 @@ class Report:
     findings: tuple[Finding, ...]
     verified_files: int
     verified_size: int
+    coverage: Coverage | None
+    room: Room | None
 
     def number_of(self, severity: Severity) -> int:
         """How many findings there are of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
     @property
+    def well(self) -> str:
+        """How many hosts are well: `7 of 8 hosts well`."""
+        if not self.hosts:
+            return "no host is enrolled"
+        well = sum(host.state in ("well", "warning") for host in self.hosts)
+        text = f"{well} of {count(len(self.hosts), 'host')} well"
+        if waiting := sum(host.state == "waiting" for host in self.hosts):
+            text += f", {waiting:,} waiting for its first backup"
+        return text
+
+    @property
     def headline(self) -> str:
         """The report in one line: `backup.example.org: 7 of 8 hosts well, 2 errors`."""
-        well = sum(host.state in ("well", "warning") for host in self.hosts)
-        parts = [f"{well} of {count(len(self.hosts), 'host')} well"]
-        if not self.hosts:
-            parts = ["no host is enrolled"]
-        if waiting := sum(host.state == "waiting" for host in self.hosts):
-            parts.append(f"{waiting:,} waiting for its first backup")
+        parts = [self.well]
         parts += [
             count(number, noun) for noun in ("error", "warning") if (number := self.number_of(noun))
         ]

@@ -19,6 +19,9 @@ def to_json(report: Report) -> str:
         "headline": report.headline,
         "counts": {noun: report.number_of(noun) for noun in ("error", "warning", "info")},
         "verified": {"files": report.verified_files, "size": report.verified_size},
+        "coverage": report.coverage
+        and asdict(report.coverage) | {"waiting_since": _time(report.coverage.waiting_since)},
+        "room": report.room and asdict(report.room) | {"full_at": _time(report.room.full_at)},
         "hosts": [_host(host) for host in report.hosts],
         "findings": [asdict(finding) for finding in report.findings],
     }

@@ -1,21 +1,18 @@
 """The report as a page: one static file of HTML, without script, that looks nothing up elsewhere."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from nightdrop import __version__
 from nightdrop.errors import NightdropError
 from nightdrop.files import whole_file
 from nightdrop.text import count, format_size
 from nightdrop_check import report_text
+from nightdrop_check.rendering import environment
 from nightdrop_check.report import HostSummary, Report
 
 _BAR: Final = 5
@@ -53,26 +50,22 @@ def write_page(report: Report, folder: Path) -> Path:
 
 def to_page(report: Report) -> str:
     """The page."""
-    environment = Environment(
-        loader=PackageLoader("nightdrop_check", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.jinja").render(
-        report=report,
-        version=__version__,
-        at=_date(report.at),
-        age=lambda received: report_text.age(report, received),
-        date=_date,
-        commands=_commands,
-        size=format_size,
-        count=count,
-        bars=lambda host: list(_bars(host)),
-        chart_width=lambda host: max(1, len(host.recent)) * (_BAR + _GAP) - _GAP,
-        chart_height=_HEIGHT,
-        chart_text=_chart_text,
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            version=__version__,
+            at=_date(report.at),
+            age=lambda received: report_text.age(report, received),
+            date=_date,
+            size=format_size,
+            footing=report_text.footing(report),
+            bars=lambda host: list(_bars(host)),
+            chart_width=lambda host: max(1, len(host.recent)) * (_BAR + _GAP) - _GAP,
+            chart_height=_HEIGHT,
+            chart_text=_chart_text,
+        )
     )
 
 
@@ -95,11 +88,6 @@ def _chart_text(host: HostSummary) -> str:
         f"sizes of the last {count(len(sizes), 'set')}: {format_size(min(sizes))} to "
         f"{format_size(max(sizes))}, the last {format_size(last.size)} ({_type(last.type)})"
     )
-
-
-def _commands(hint: str) -> Markup:
-    """A hint, with what it puts between backticks set as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(hint))))  # noqa: S704
 
 
 def _type(set_type: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from nightdrop.text import count, format_size
 from nightdrop_check.findings import Finding
 from nightdrop_check.report import HostSummary, Report
-from nightdrop_check.words import ago
+from nightdrop_check.words import ago, span
 
 _COLOURS: Final = {"error": "31", "warning": "33", "info": "36", "well": "32", "waiting": "36"}
 _WIDTH: Final = 100
@@ -21,10 +21,29 @@ def to_text(report: Report, colour: bool = False) -> str:
     if report.findings:
         lines.append("")
         for finding in report.findings:
-            lines += _finding(finding, colour)
-    read = f"{format_size(report.verified_size)} in {count(report.verified_files, 'file')}"
-    lines += ["", f"read to the last byte: {read}"]
+            lines += finding_lines(finding, colour)
+    lines += ["", *footing(report)]
     return "\n".join(lines) + "\n"
+
+
+def footing(report: Report) -> list[str]:
+    """How much was read, and how long the disk lasts: a sentence each."""
+    lines = []
+    if (covered := report.coverage) is not None:
+        share = covered.size_read / covered.size if covered.size else 1.0
+        now = f"{format_size(report.verified_size)} in {count(report.verified_files, 'file')}"
+        lines.append(
+            f"Read to the last byte: {now} in this look; within 30 days {share:.0%} of "
+            f"{format_size(covered.size)}."
+        )
+    if (room := report.room) is not None:
+        text = f"Disk: {format_size(max(0, room.free))} of {format_size(room.total)} left"
+        if room.full_at is not None:
+            text += f"; full in about {span(room.full_at - report.at)} if it goes on like this"
+        elif room.per_day is not None:
+            text += "; it is not filling up"
+        lines.append(f"{text}.")
+    return lines
 
 
 def age(report: Report, received: float | None) -> str:
@@ -37,14 +56,23 @@ def state(host: HostSummary) -> str:
     return ", ".join(host.codes or (host.state,))
 
 
+def against_usual(host: HostSummary) -> str:
+    """The size of the newest set, and how it compares: `12 MB (usual: 11 MB)`."""
+    if host.newest_size is None:
+        return "-"
+    usual = "" if host.usual_size is None else f" (usual: {format_size(host.usual_size)})"
+    return f"{format_size(host.newest_size)}{usual}"
+
+
 def _table(report: Report, colour: bool) -> list[str]:
-    head = ("host", "state", "newest set", "newest full", "sets", "size")
+    head = ("host", "state", "newest set", "newest full", "its size", "sets", "all")
     rows = [
         (
             host.name,
             state(host),
             age(report, host.newest_set),
             age(report, host.newest_full),
+            against_usual(host),
             f"{host.sets:,}",
             format_size(host.size),
         )
@@ -63,13 +91,14 @@ def _table(report: Report, colour: bool) -> list[str]:
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     padded = [
-        cell.rjust(width) if at >= 4 else cell.ljust(width)
+        cell.rjust(width) if at >= 5 else cell.ljust(width)
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  " + "  ".join(padded).rstrip()
 
 
-def _finding(finding: Finding, colour: bool) -> list[str]:
+def finding_lines(finding: Finding, colour: bool = False) -> list[str]:
+    """A finding, and its hint."""
     where = f"{finding.host}: " if finding.host else ""
     head = f"{finding.severity:8}"
     body = _wrap(f"{where}{finding.code}: {finding.sentence}")

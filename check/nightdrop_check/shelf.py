@@ -21,12 +21,13 @@ ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
 
 @dataclass(frozen=True)
 class ShelfFile:
-    """A regular file of a set. `received` is the mirror's time of receipt (epoch seconds); `drop` is
-    what the ledger knows of it.
+    """A regular file of a set. `received` is the mirror's time of receipt, `changed` when the file system
+    last changed it (epoch seconds); `drop` is what the ledger knows of it.
     """
 
     name: FileName
     size: int
+    changed: float
     received: float
     drop: Drop | None
 
@@ -37,8 +38,9 @@ class ShelfSet:
 
     `files` are the regular files with its names, the receipt among them. `receipt_state` says whether
     there is a receipt to go by: "wrong" is one whose content is none, "unreadable" one that could not
-    be looked at, "irregular" one that is a link, a pipe or a folder; `receipt_problem` says more.
-    `receipt_digests` are those by which a later receipt may name this one as its `previous`.
+    be looked at, "irregular" one that is a link, a pipe or a folder; `receipt_problem` says more,
+    `receipt_sha256` what it is, in hex. `receipt_digests` are those by which a later receipt may name
+    this one as its `previous`.
     `absent` are files that the receipt names and that are not there.
     """
 
@@ -47,6 +49,7 @@ class ShelfSet:
     receipt: Receipt | None
     receipt_state: ReceiptState
     receipt_problem: str
+    receipt_sha256: str
     receipt_digests: frozenset[str]
     absent: tuple[ReceiptFile, ...]
 
@@ -153,7 +156,7 @@ def look_at_host(vault: Vault, host: str, drops: dict[str, Drop], there: bool = 
         else:
             drop = drops.get(entry.name)
             received = drop.received if drop else entry.changed
-            file = ShelfFile(parsed, entry.size, received, drop)
+            file = ShelfFile(parsed, entry.size, entry.changed, received, drop)
             by_set.setdefault(parsed.set, {})[entry.name] = file
     receipts_dropped = {
         parsed.set: drop
@@ -197,7 +200,9 @@ def _set(
         for file in (read.receipt.files if read.receipt else ())
         if file.name not in files and file.name not in irregular and vault.stat(host, file.name) is None
     )
-    return ShelfSet(key, files, read.receipt, read.state, read.problem, frozenset(digests), absent)
+    return ShelfSet(
+        key, files, read.receipt, read.state, read.problem, read.digest, frozenset(digests), absent
+    )
 
 
 def _receipt(

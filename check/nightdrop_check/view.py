@@ -3,21 +3,30 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from nightdrop.checking import Expected
 from nightdrop.enrolment import EnrolledHost
+from nightdrop.ledger import Refusals
 from nightdrop.mirror import Mirror
 from nightdrop_check.completeness import Standing, standings
 from nightdrop_check.contents import Contents
+from nightdrop_check.memory import Coverage
+from nightdrop_check.oddities import oddities
+from nightdrop_check.room import Room
 from nightdrop_check.shelf import Shelf
+from nightdrop_check.usual import Odd
 
 
 @dataclass(frozen=True)
 class View:
-    """An enrolled host, what it has on the shelf, what is in it, and the time (epoch seconds)."""
+    """An enrolled host, what it has on the shelf, what is in it, what was refused to it lately, and the
+    time (epoch seconds).
+    """
 
     mirror: Mirror
     enrolled: EnrolledHost
     shelf: Shelf
     contents: Contents
+    refused: Refusals | None
     now: float
 
     @cached_property
@@ -25,17 +34,34 @@ class View:
         """How far each of its sets got."""
         return standings(self.shelf, self.now)
 
+    @cached_property
+    def oddities(self) -> list[Odd]:
+        """Which of its latest sets are unusual."""
+        return oddities(self.shelf, self.mirror.check, self.now)
+
     @property
     def host(self) -> str:
         """The host's name."""
         return self.shelf.host
 
+    def settings(self, kind: str) -> Expected:
+        """What is expected of its sets of a kind."""
+        return self.mirror.check.expected(self.host, kind)
+
 
 @dataclass(frozen=True)
 class House:
-    """The mirror as a whole: the folders in its vault, what lies beside them, who is enrolled."""
+    """The mirror as a whole: the folders in its vault, what lies beside them, who is enrolled; the room
+    on its disk, how much was read lately; when its newest file came, and how many octets in the last
+    week. None stands for what could not be looked at.
+    """
 
     mirror: Mirror
     folders: tuple[str, ...]
     strays: tuple[str, ...]
     enrolled: frozenset[str]
+    room: Room | None
+    coverage: Coverage | None
+    newest: float
+    came_lately: int
+    now: float

@@ -54,6 +54,10 @@ class EnvelopeError(NightdropError):
     """Bytes that are not an envelope we can read, or whose content is not what was sealed."""
 
 
+class UnknownCipherError(EnvelopeError):
+    """An envelope that is encrypted with something we do not know."""
+
+
 class ReceiptError(NightdropError):
     """A file that calls itself a receipt and is none."""
 

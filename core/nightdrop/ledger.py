@@ -54,6 +54,20 @@ class Refusal:
     address: str
 
 
+@dataclass(frozen=True)
+class Refusals:
+    """A host's refused overwrites: how many, of how many names, one of the names, from how many
+    addresses, one of the addresses, and when the last was (epoch seconds).
+    """
+
+    number: int
+    names: int
+    name: str
+    addresses: int
+    address: str
+    last: float
+
+
 class Ledger:
     """One mirror's ledger; safe to share between threads."""
 
@@ -109,6 +123,15 @@ class Ledger:
             Refusal(*row)
             for row in self._run("SELECT * FROM refusals WHERE at >= ? ORDER BY at", (since,))
         ]
+
+    def refusals_by_host(self, since: float) -> dict[str, Refusals]:
+        """Every host's refused overwrites since a time (epoch seconds), however many, summed up."""
+        rows = self._run(
+            "SELECT host, COUNT(*), COUNT(DISTINCT name), MIN(name), COUNT(DISTINCT address), "
+            "MIN(address), MAX(at) FROM refusals WHERE at >= ? GROUP BY host",
+            (since,),
+        )
+        return {row[0]: Refusals(*row[1:]) for row in rows}
 
     def close(self) -> None:
         """Close the file."""

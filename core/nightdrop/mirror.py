@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nightdrop.checking import CheckSettings, read_check_settings
 from nightdrop.configuration import Section, load
 from nightdrop.networks import Network, load_networks
 
@@ -42,9 +43,7 @@ class Mirror:
     recipients: tuple[Path, ...]
     reserve: int
     max_file: int
-    late_after: int
-    full_late_after: int
-    page: Path
+    check: CheckSettings
     administration: Listen | None
 
     @property
@@ -87,7 +86,6 @@ def load_mirror(path: Path) -> Mirror:
     """Read a mirror's configuration; ConfigurationError names the file and key that is wrong."""
     section = load(path, "mirror configuration", "mirror.example.toml has every key, with its meaning")
     tls = section.flag("tls", True)
-    check = section.table("check")
     limits = section.table("limits")
     administration = section.table("administration")
     state = section.file("state", "/var/lib/nightdrop/mirror")
@@ -103,12 +101,10 @@ def load_mirror(path: Path) -> Mirror:
         recipients=tuple(path.parent / name for name in section.texts("recipients")),
         reserve=limits.size("reserve", "1G"),
         max_file=limits.size("max_file", "1T"),
-        late_after=check.duration("late_after", "3D"),
-        full_late_after=check.duration("full_late_after", "37D"),
-        page=check.file("page", str(state / "page")),
+        check=read_check_settings(section.table("check"), state),
         administration=_administration(administration),
     )
-    for part in (check, limits, administration, section):
+    for part in (limits, administration, section):
         part.finish()
     return mirror
 

@@ -113,8 +113,12 @@ class FileName:
         return self.name.endswith(".p7m")
 
 
+@lru_cache(maxsize=4096)
 def parse_name(name: str) -> FileName | None:
-    """Take a file name apart; None for a name that cannot exist in a vault."""
+    """Take a file name apart; None for a name that cannot exist in a vault.
+
+    A set's names are asked for several times in a row: in listing, in its receipt, in judging it.
+    """
     if len(name) > MAX_NAME_LENGTH or (found := _NAME.fullmatch(name)) is None:
         return None
     if found["sigs"]:

@@ -63,6 +63,8 @@ def harmless(text: str, limit: int = 300) -> str:
     Everything but printable characters becomes an escape (`\\x1b`, `\\udcff`), and what is longer
     than `limit` characters is cut.
     """
+    if len(text) <= limit and text.isprintable() and "\\" not in text:
+        return text
     out = "".join(
         c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode()
         for c in text[:limit]

@@ -36,7 +36,7 @@ def test_all_well(now_good: Shelves) -> None:
     assert (done.returncode, done.stderr) == (ExitStatus.DONE, "")
     assert done.stdout.startswith("backup.example.org: 1 of 1 host well\n")
     assert "\x1b" not in done.stdout
-    page = now_good.mirror.page / "index.html"
+    page = now_good.mirror.check.page / "index.html"
     assert done.stdout.endswith(f"page: {page}\n")
     assert "1 of 1 host well" in page.read_text()
 
@@ -48,7 +48,7 @@ def test_findings(now_good: Shelves) -> None:
     assert done.stdout.startswith("backup.example.org: 0 of 1 host well, 1 error\n")
     assert "incomplete" in done.stdout
     assert "hint: " in done.stdout
-    assert not now_good.mirror.page.exists()
+    assert not now_good.mirror.check.page.exists()
 
 
 def test_warnings_are_no_failure(now_good: Shelves) -> None:
@@ -131,4 +131,4 @@ def test_ages_are_by_the_mirrors_clock(mirror: Mirror) -> None:
     with sqlite3.connect(book) as db:
         db.execute("UPDATE drops SET received = ?", (NIGHT.timestamp(),))
     found = Shelves(mirror.config, "web", (NIGHT + timedelta(days=5)).timestamp()).check().findings
-    assert [f.code for f in found] == ["late"]
+    assert [f.code for f in found] == ["late", "clock-skew"]

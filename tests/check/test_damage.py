@@ -40,7 +40,10 @@ def test_a_good_vault_yields_nothing(shelves: Shelves) -> None:
     assert report.headline == f"{shelves.mirror.name}: 1 of 1 host well"
     assert report.hosts[0].state == "well"
     assert report.hosts[0].sets == 3
-    assert report.verified_size == report.hosts[0].size
+    receipts = sum(path.stat().st_size for path in shelves.folder.glob("*.receipt.json"))
+    assert report.verified_size == report.hosts[0].size - receipts
+    assert report.coverage is not None
+    assert report.coverage.size_read == report.coverage.size == report.verified_size
 
 
 def test_a_good_vault_without_a_ledger_yields_nothing_and_gets_none(shelves: Shelves) -> None:

@@ -4,6 +4,8 @@ For what a real run cannot make in seconds: a year of history, strange clients, 
 """
 
 import random
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,12 +22,14 @@ from nightdrop.names import SetKey, format_time, parse_name
 from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
 from nightdrop_check.judging import judge_mirror
 from nightdrop_check.report import Report
+from nightdrop_check.scrub import Budget
 
 NIGHT = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 HOUR, DAY = 3600.0, 86400.0
+SOURCE = Source(("/etc",), 10_000, 10, 0)
 
 
-def certificate(name: str) -> bytes:
+def certificate(name: str, until: datetime = NIGHT + timedelta(days=9999)) -> bytes:
     """A recipient's certificate, PEM. Nobody keeps the key: the check needs none."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -36,7 +40,7 @@ def certificate(name: str) -> bytes:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(NIGHT - timedelta(days=999))
-        .not_valid_after(NIGHT + timedelta(days=9999))
+        .not_valid_after(until)
         .sign(key, hashes.SHA256())
     )
     return built.public_bytes(serialization.Encoding.PEM)
@@ -94,6 +98,7 @@ class Mirror:
         receipt: bool = True,
         ledger: bool = True,
         previous: str | None = None,
+        source: Source = SOURCE,
     ) -> None:
         """A whole set: volumes of these sizes, or files of these names."""
         if names is None:
@@ -108,7 +113,7 @@ class Mirror:
             self.drop(host, name, octets, when, ledger)
             files.append(ReceiptFile(name, len(octets), digest(octets)))
         if receipt:
-            self.receipt(host, key, files, when, ledger=ledger, previous=previous)
+            self.receipt(host, key, files, when, ledger=ledger, previous=previous, source=source)
 
     def receipt(
         self,
@@ -119,6 +124,7 @@ class Mirror:
         *,
         ledger: bool = True,
         previous: str | None = None,
+        source: Source = SOURCE,
     ) -> None:
         """The receipt of a set."""
         if previous is None:
@@ -133,7 +139,7 @@ class Mirror:
             files=tuple(files),
             recipients=tuple(recipient.fingerprint for recipient in self.recipients),
             tool="nightdrop test",
-            source=Source(("/etc",), 10_000, 10, 0),
+            source=source,
             previous=previous,
         ).to_bytes()
         self.drop(host, key.receipt_name, octets, when, ledger)
@@ -194,12 +200,22 @@ class Shelves:
 
     def forget(self) -> None:
         """Lose the ledger."""
-        for path in self.mirror.state.glob("ledger.sqlite*"):
+        for path in self.mirror.state.glob("*.sqlite*"):
             path.unlink()
 
-    def check(self, after: float = 0) -> Report:
+    def check(self, after: float = 0, budget: Budget | None = None) -> Report:
         """Judge the mirror, so many seconds later."""
-        return judge_mirror(self.mirror, self.now + after)
+        return judge_mirror(self.mirror, self.now + after, budget=budget)
+
+    def sql(self, statement: str, *values: object, book: str = "ledger") -> None:
+        """Alter the ledger, or the check's memory."""
+        with closing(sqlite3.connect(self.mirror.state / f"{book}.sqlite")) as db, db:
+            db.execute(statement, values)
+
+    def configure(self, text: str) -> None:
+        """Add to `mirror.toml`, at its end."""
+        self.config.write_text(f"{self.config.read_text()}\n{text}\n")
+        self.mirror = load_mirror(self.config)
 
     def codes(self, after: float = 0) -> list[str]:
         """The codes of all that is found."""

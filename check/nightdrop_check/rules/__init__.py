@@ -10,15 +10,26 @@ from typing import Final
 from nightdrop_check.findings import Finding
 from nightdrop_check.rules import (
     broken_chain,
+    clock_skew,
     corrupt,
     could_not_look,
+    disk_near_full,
+    fork,
+    grown,
     incomplete,
+    key_expiring,
     late,
     missing,
     not_encrypted,
+    overwrite_refused,
+    quota_near,
+    scrub_overdue,
+    shrunk,
+    source_errors,
     truncated,
     unknown_file,
     unknown_host,
+    weak_cipher,
     wrong_recipient,
 )
 from nightdrop_check.view import House, View
@@ -28,12 +39,26 @@ HOST_RULES: Final[tuple[Callable[[View], Iterator[Finding]], ...]] = (
     late.judge,
     incomplete.judge,
     broken_chain.judge,
+    fork.judge,
     corrupt.judge,
     truncated.judge,
     not_encrypted.judge,
+    weak_cipher.judge,
     wrong_recipient.judge,
+    shrunk.judge,
+    grown.judge,
+    source_errors.judge,
+    overwrite_refused.judge,
+    quota_near.judge,
+    clock_skew.judge,
     unknown_file.judge,
     could_not_look.judge,
 )
 
-HOUSE_RULES: Final[tuple[Callable[[House], Iterator[Finding]], ...]] = (unknown_host.judge,)
+HOUSE_RULES: Final[tuple[Callable[[House], Iterator[Finding]], ...]] = (
+    unknown_host.judge,
+    disk_near_full.judge,
+    scrub_overdue.judge,
+    key_expiring.judge,
+    clock_skew.judge_house,
+)

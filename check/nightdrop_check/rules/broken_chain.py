@@ -38,7 +38,7 @@ def _base(view: View, gap: Gap, after: ShelfSet) -> tuple[Severity, str, str]:
 
 def _previous(view: View, gap: Gap, after: ShelfSet) -> tuple[Severity, str, str]:
     # Nothing mends this one, so it is not repeated for years.
-    old = view.now - after.received > view.mirror.full_late_after
+    old = view.now - after.received > view.mirror.check.usual.full_late_after
     severity: Severity = "error" if gap.gone else "info" if old else "warning"
     return severity, after.stem, f"the receipt before that of {after.stem} is not on this mirror"
 

@@ -43,7 +43,7 @@ def _elsewhere(view: View, standing: Standing) -> Finding:
     # itself, so it is not repeated for years.
     later = [o for o in view.shelf.done if o.key.kind == each.key.kind and o.key.end > each.key.end]
     severity: Severity = (
-        "info" if view.now - each.newest_file > view.mirror.full_late_after else "warning"
+        "info" if view.now - each.newest_file > view.mirror.check.usual.full_late_after else "warning"
     )
     if not any(other.key.type == "full" for other in later) and _building_on(view, each):
         severity = "error"

@@ -14,14 +14,14 @@ from nightdrop_check.words import ago
 
 def judge(view: View) -> Iterator[Finding]:
     """Compare the age of each kind's newest sets with what `mirror.toml` allows."""
-    mirror = view.mirror
     for kind in sorted(view.shelf.first):
+        expected = view.settings(kind)
         done = [each for each in view.shelf.done if each.key.kind == kind]
         if not done:
             continue
         what = "" if kind == "duplicity" else f" of {kind}"
         newest = max(done, key=lambda each: each.received)
-        if (age := view.now - newest.received) > mirror.late_after:
+        if (age := view.now - newest.received) > expected.late_after:
             yield _finding(
                 view,
                 newest,
@@ -29,12 +29,13 @@ def judge(view: View) -> Iterator[Finding]:
                 f"run `nightdrop backup` on {view.host} and see what it says"
                 if kind == "duplicity"
                 else f"see on {view.host} why its backup did not run or did not get through",
-                mirror.late_after,
+                allowed=expected.late_after,
+                severity="error",
             )
             continue
         fulls = [each for each in done if each.key.type == "full"]
         newest = max(fulls, key=lambda each: each.received, default=newest)
-        if fulls and (age := view.now - newest.received) > mirror.full_late_after:
+        if fulls and (age := view.now - newest.received) > expected.full_late_after:
             yield _finding(
                 view,
                 newest,
@@ -43,13 +44,15 @@ def judge(view: View) -> Iterator[Finding]:
                 f"run `nightdrop backup --full` on {view.host}, or see why fulls are due so rarely there"
                 if kind == "duplicity"
                 else f"see on {view.host} why no full was made",
-                mirror.full_late_after,
+                allowed=expected.full_late_after,
+                severity="warning",
             )
 
 
-def _finding(view: View, each: ShelfSet, sentence: str, hint: str, allowed: int) -> Finding:
-    # A late set means that nothing new is saved; a late full, that what is saved hangs by a long thread.
-    severity: Severity = "error" if allowed == view.mirror.late_after else "warning"
+# A late set means that nothing new is saved; a late full, that what is saved hangs by a long thread.
+def _finding(
+    view: View, each: ShelfSet, sentence: str, hint: str, *, allowed: int, severity: Severity
+) -> Finding:
     data: dict[str, Fact] = {
         "received": each.received,
         "age": view.now - each.received,

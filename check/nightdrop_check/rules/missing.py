@@ -24,7 +24,7 @@ def judge(view: View) -> Iterator[Finding]:
             "if nobody removed them on purpose, look at this mirror's disk, and who was on it",
             data | {"gone": len(gone)},
         )
-    elif age is not None and age <= view.mirror.late_after:
+    elif age is not None and age <= view.settings("duplicity").late_after:
         begun = ", but something is on its way" if standing else ""
         sentence = f"nothing yet; it was enrolled {ago(age)}{begun}"
         yield Finding("missing", "info", view.host, "", sentence, "", data)

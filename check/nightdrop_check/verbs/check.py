@@ -4,15 +4,20 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from nightdrop.errors import ExitStatus
-from nightdrop.mirror import DEFAULT_PATH, load_mirror
+from nightdrop.checking import CheckSettings
+from nightdrop.errors import ConfigurationError, ExitStatus
+from nightdrop.mirror import DEFAULT_PATH, Mirror, load_mirror
+from nightdrop_check.report import Report
+from nightdrop_check.scrub import Budget
 
 DESCRIPTION = """
-Judge what this mirror holds, without any key: is every host's backup there, new enough, whole, and sealed
-to our recipients alone? Prints a report and writes it as a page. Changes nothing in the vault. Exits 4 if
-there is a finding of severity error.
+Judge what this mirror holds, without any key: is every host's backup there, new enough, whole, of a usual
+size, and sealed to our recipients alone? Reads files to their last byte for as long as mirror.toml says
+(`scrub_time`), those that wait longest first. Prints a report and writes it as a page. Changes nothing in
+the vault. Exits 4 if there is a finding of severity error, and 3 if somebody could not be told yet.
 """
 
 
@@ -22,27 +27,99 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", type=Path, default=DEFAULT_PATH, help=f"default: {DEFAULT_PATH}"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--mail", action="store_true", help="mail the report")
+    told.add_argument(
+        "--daily",
+        action="store_true",
+        help="mail and notify only errors that are new, or over; print nothing else",
+    )
+    told.add_argument("--send", action="store_true", help="look at nothing, send mails that wait")
+    scrub = parser.add_mutually_exclusive_group()
+    scrub.add_argument("--scrub-all", action="store_true", help="read every file to its last byte")
+    scrub.add_argument("--no-scrub", action="store_true", help="read no file to its last byte")
     page = parser.add_mutually_exclusive_group()
     page.add_argument("--page", metavar="DIR", type=Path, help="write the page there (index.html)")
     page.add_argument("--no-page", action="store_true", help="write no page")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
-    """Judge, print, write the page."""
+    """Judge, print, write, tell."""
+    mirror = load_mirror(arguments.config)
+    if mirror.check.mail is None and arguments.mail:
+        raise ConfigurationError(
+            f"{mirror.path}: nobody is named to mail to",
+            'name somebody under [check.mail]: to = ["admin@example.org"]',
+        )
+    if arguments.send:
+        from nightdrop_check.telling import send_queued
+
+        return _warn(send_queued(mirror))
+    if not (arguments.mail or arguments.daily):
+        return _findings(_look(arguments, mirror), ExitStatus.DONE)
+    return _look_and_tell(arguments, mirror)
+
+
+def _look_and_tell(arguments: argparse.Namespace, mirror: Mirror) -> ExitStatus:
+    """What a timer runs."""
+    from nightdrop_check.ping import ping
+    from nightdrop_check.telling import send_queued, tell_news, tell_report
+
+    url = mirror.check.ping
+    problems = [ping(url, "start")] if url else []
+    report = _look(arguments, mirror)
+    if arguments.mail:
+        tell_report(mirror, report)
+    else:
+        problems += tell_news(mirror, report)
+    problems += send_queued(mirror)
+    if url:
+        # What matters is said: that this mirror lives, and whether it found something.
+        problems.append(ping(url, "fail" if report.number_of("error") else "success", report.headline))
+    return _findings(report, _warn(problems))
+
+
+def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
+    """Judge, print the report, write page and metrics."""
     from nightdrop_check.judging import judge_mirror
     from nightdrop_check.report_json import to_json
+    from nightdrop_check.report_metrics import write_metrics
     from nightdrop_check.report_page import write_page
     from nightdrop_check.report_text import to_text
 
-    mirror = load_mirror(arguments.config)
-    report = judge_mirror(mirror, time.time())
+    report = judge_mirror(mirror, time.time(), budget=_budget(arguments, mirror.check))
     if arguments.json:
         print(to_json(report), end="")
+    elif arguments.daily:
+        print(report.headline)
     else:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(to_text(report, colour), end="")
+    if mirror.check.metrics is not None:
+        write_metrics(report, mirror.check.metrics)
     if not arguments.no_page:
-        path = write_page(report, arguments.page or mirror.page)
+        path = write_page(report, arguments.page or mirror.check.page)
         if not arguments.json:
             print(f"page: {path}")
-    return ExitStatus.FINDINGS if report.number_of("error") else ExitStatus.DONE
+    return report
+
+
+def _findings(report: Report, otherwise: ExitStatus) -> ExitStatus:
+    return ExitStatus.FINDINGS if report.number_of("error") else otherwise
+
+
+def _warn(problems: Iterable[str]) -> ExitStatus:
+    """Say who could not be told."""
+    status = ExitStatus.DONE
+    for problem in problems:
+        if problem:
+            print(f"nightdrop: warning: {problem}", file=sys.stderr)
+            status = ExitStatus.PARTIAL
+    return status
+
+
+def _budget(arguments: argparse.Namespace, settings: CheckSettings) -> Budget:
+    """How much this look may read."""
+    if arguments.scrub_all:
+        return Budget(everything=True)
+    return Budget(settings.scrub_size, 0 if arguments.no_scrub else settings.scrub_time)

@@ -17,7 +17,7 @@ from nightdrop.envelope.algorithms import (
 )
 from nightdrop.envelope.ber import CAPTURE_LIMIT, BerReader
 from nightdrop.envelope.entries import Entry, read_entries
-from nightdrop.errors import EnvelopeError
+from nightdrop.errors import EnvelopeError, UnknownCipherError
 
 ContentType = Literal["EnvelopedData", "AuthEnvelopedData"]
 
@@ -106,7 +106,7 @@ def _cipher(algorithm: bytes, content_type: ContentType) -> tuple[Cipher, bytes,
     identifier, *parameters = der.children(der.contents(algorithm, der.SEQUENCE)) or [b""]
     cipher = CIPHERS.get(identifier)
     if cipher is None or len(parameters) != 1:
-        raise EnvelopeError(f"it is encrypted with an unknown cipher ({identifier[:32].hex()})")
+        raise UnknownCipherError(f"it is encrypted with an unknown cipher ({identifier[:32].hex()})")
     if (cipher.mode == "gcm") != (content_type == "AuthEnvelopedData"):
         raise EnvelopeError(f"{cipher.name} does not belong into {content_type}")
     if cipher.mode == "cbc":

@@ -1,0 +1,35 @@
+"""Which of a host's latest sets are unusual, one verdict a set."""
+
+from collections.abc import Iterator
+
+from nightdrop.checking import CheckSettings
+from nightdrop_check.shelf import Shelf, ShelfSet
+from nightdrop_check.usual import TOLD_FOR, Odd, judge_full, judge_incremental, judge_source
+
+
+def oddities(shelf: Shelf, settings: CheckSettings, now: float) -> list[Odd]:
+    """The unusual sets among those that came lately, oldest first."""
+    kinds = sorted({each.key.kind for each in shelf.done})
+    return [odd for kind in kinds for odd in _of_kind(shelf, kind, settings, now)]
+
+
+def _of_kind(shelf: Shelf, kind: str, settings: CheckSettings, now: float) -> Iterator[Odd]:
+    expected = settings.expected(shelf.host, kind)
+    before: ShelfSet | None = None
+    fulls: list[ShelfSet] = []
+    incrementals: list[ShelfSet] = []
+    for each in shelf.done:
+        if each.key.kind != kind:
+            continue
+        same = fulls if each.key.type == "full" else incrementals
+        same.append(each)
+        if now - each.received <= TOLD_FOR:
+            odd = judge_source(before, each) if before else None
+            if odd is None and same is fulls:
+                odd = judge_full(fulls, expected.full)
+            elif odd is None:
+                full = fulls[-1] if fulls else None
+                odd = judge_incremental(incrementals, full, expected.incremental)
+            if odd is not None:
+                yield odd
+        before = each

@@ -1,0 +1,45 @@
+"""The queue of mails: a file each in the mirror's state. A mail server that is down loses none."""
+
+import email
+import email.policy
+import time
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Final
+
+from nightdrop.errors import NightdropError
+from nightdrop.files import whole_file
+from nightdrop.mailing import MailSettings
+from nightdrop_check.sending import NotSentError, send
+
+_MOST: Final = 200
+
+
+def enqueue(mail: EmailMessage, folder: Path) -> None:
+    """Put a mail into the queue, whole and for good. Beyond 200 of them the oldest go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with whole_file(folder / f"{time.time_ns():020}.eml", 0o600) as file:
+            file.write(mail.as_bytes())
+        for path in _queued(folder)[:-_MOST]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NightdropError(f"{folder}: cannot keep a mail there: {error.strerror}") from error
+
+
+def flush(folder: Path, settings: MailSettings) -> list[NotSentError]:
+    """Send what is queued, oldest first. What could not be sent stays, and why is returned."""
+    failures = []
+    for path in _queued(folder):
+        mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.SMTP)
+        try:
+            send(mail, settings)
+        except NotSentError as error:
+            failures.append(error)
+            continue
+        path.unlink(missing_ok=True)
+    return failures
+
+
+def _queued(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.eml"))

@@ -1,0 +1,105 @@
+"""A real mail server for tests: SMTP with STARTTLS and a password, on loopback."""
+
+import datetime
+import email
+import email.policy
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mirrors import free_port
+
+USER, PASSWORD = "nightdrop", "a secret"
+
+
+class MailServer:
+    """Takes mails from whoever knows the password, over TLS only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.certificate = folder / "mail.pem"
+        self.key = folder / "mail.key"
+        self.mails: list[EmailMessage] = []
+        self.envelopes: list[Envelope] = []
+        _make_certificate(self.certificate, self.key)
+        (folder / "smtp.password").write_text(f"{PASSWORD}\n")
+        self.settings = (
+            "[check.mail]\n"
+            'to = ["admin@example.org", "second@example.org"]\nfrom = "mirror@example.org"\n'
+            f'server = "127.0.0.1:{self.port}"\nca = "{self.certificate}"\n'
+            f'user = "{USER}"\npassword_file = "{folder / "smtp.password"}"\n'
+        )
+
+    async def handle_DATA(self, server: object, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        assert session.ssl is not None and session.authenticated
+        assert isinstance(envelope.content, bytes)
+        self.envelopes.append(envelope)
+        self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return "250 taken"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve while the block runs."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=self.port,
+            tls_context=context,
+            require_starttls=True,
+            auth_required=True,
+            authenticator=_authenticate,
+        )
+        controller.start()
+        try:
+            yield
+        finally:
+            controller.stop()
+
+
+def _authenticate(
+    server: object, session: object, envelope: object, mechanism: str, login: object
+) -> AuthResult:
+    assert isinstance(login, LoginPassword)
+    known = (login.login, login.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=known, handled=False)
+
+
+def _make_certificate(path: Path, key_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail server")])
+    now = datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=9))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )

@@ -1,0 +1,205 @@
+"""The reports that are mailed: to a real mail server, with TLS and a password, up or down."""
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from check.mailserver import MailServer
+from check.vaults import DAY, Mirror, Shelves
+from nightdrop.errors import ExitStatus
+from nightdrop_check.report_mail import report_mail, subject
+from nightdrop_check.report_text import to_text
+
+from house import run
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> MailServer:
+    """A mail server that does not run yet."""
+    return MailServer(tmp_path)
+
+
+@pytest.fixture
+def now_good(mirror: Mirror, server: MailServer) -> Shelves:
+    """A mirror whose two hosts dropped a full just now, by the clock on the wall, and who is mailed."""
+    for host in ("web", "db"):
+        mirror.enroll(host)
+        mirror.full(host, datetime.now(UTC) - timedelta(hours=1))
+    shelves = Shelves(mirror.config, "web", datetime.now(UTC).timestamp())
+    shelves.configure(server.settings)
+    return shelves
+
+
+def check(shelves: Shelves, *words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    return run("check", "--config", shelves.config, "--no-page", *words, expect=expect)
+
+
+def parts(mail: EmailMessage) -> tuple[str, str]:
+    """A mail's text and its HTML."""
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None and html is not None
+    return text.get_content().replace("\r\n", "\n"), html.get_content()
+
+
+def test_report_when_all_is_well(now_good: Shelves, server: MailServer) -> None:
+    with server.running():
+        check(now_good, "--mail")
+    (mail,) = server.mails
+    assert mail["Subject"] == "[nightdrop] backup.example.org: 2 of 2 hosts well"
+    assert mail["To"] == "admin@example.org, second@example.org"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail.get_content_type() == "multipart/alternative"
+    text, html = parts(mail)
+    assert text.startswith("backup.example.org: 2 of 2 hosts well\n")
+    assert "Nothing to tell" in html and "Read to the last byte" in html
+    (envelope,) = server.envelopes
+    assert envelope.mail_from == "mirror@example.org"
+    assert envelope.rcpt_tos == ["admin@example.org", "second@example.org"]
+
+
+def test_subject_says_what_is_wrong_with_whom(now_good: Shelves, server: MailServer) -> None:
+    now_good.sql("UPDATE drops SET received = received - ? WHERE host = 'db'", 5.1 * DAY)
+    now_good.path("volume").unlink()
+    with server.running():
+        check(now_good, "--mail", expect=ExitStatus.FINDINGS)
+    (mail,) = server.mails
+    said = "[nightdrop] backup.example.org: 0 of 2 hosts well, db missing 5 days, web incomplete"
+    assert mail["Subject"] == said
+    text, html = parts(mail)
+    assert "hint: " in text
+    assert "cannot be restored from here" in html
+
+
+def test_mail_server_that_is_down_loses_nothing(now_good: Shelves, server: MailServer) -> None:
+    done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    assert done.stderr.startswith("nightdrop: warning: a mail waits to be sent: 127.0.0.1:")
+    check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    with server.running():
+        check(now_good, "--send")
+        assert len(server.mails) == 2
+        check(now_good, "--send")
+    assert len(server.mails) == 2
+
+
+def test_mail_server_that_does_not_know_us(now_good: Shelves, server: MailServer) -> None:
+    (now_good.config.parent.parent / "smtp.password").write_text("wrong")
+    with server.running():
+        done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    assert "535" in done.stderr and "hint: see `server`" in done.stderr
+
+
+def test_mail_server_with_another_certificate(now_good: Shelves, server: MailServer) -> None:
+    text = now_good.config.read_text()
+    now_good.config.write_text(text.replace(f'ca = "{server.certificate}"\n', ""))
+    with server.running():
+        done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    assert "certificate verify failed" in done.stderr
+    assert server.mails == []
+
+
+def test_sendmail(now_good: Shelves, tmp_path: Path) -> None:
+    program = tmp_path / "sendmail"
+    program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/words\ncat >{tmp_path}/mail\n')
+    program.chmod(0o755)
+    text = now_good.config.read_text()
+    head = text[: text.index("[check.mail]")]
+    mail = f'[check.mail]\nto = ["root@localhost"]\nfrom = "m@example.org"\nsendmail = "{program}"\n'
+    now_good.config.write_text(head + mail)
+    check(now_good, "--mail")
+    assert (tmp_path / "words").read_text() == "-i -f m@example.org -- root@localhost\n"
+    octets = (tmp_path / "mail").read_bytes()
+    assert b"Subject: [nightdrop] backup.example.org: 2 of 2 hosts well\n" in octets
+    assert b"\r" not in octets
+    program.write_text("#!/bin/sh\necho no such user >&2\nexit 67\n")
+    done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    assert "no such user" in done.stderr
+
+
+def test_daily_look_speaks_of_what_is_new_and_of_what_is_over(
+    now_good: Shelves, server: MailServer
+) -> None:
+    volume = now_good.path("volume")
+    with server.running():
+        check(now_good, "--daily")
+        assert server.mails == []
+        volume.rename(now_good.folder.parent.parent / "moved")
+        check(now_good, "--daily", expect=ExitStatus.FINDINGS)
+        check(now_good, "--daily", expect=ExitStatus.FINDINGS)
+        (mail,) = server.mails
+        assert mail["Subject"] == "[nightdrop] backup.example.org: 1 of 2 hosts well, web incomplete"
+        text, html = parts(mail)
+        assert text.startswith("New:\nerror   web: incomplete: ")
+        assert "New" in html and "cannot be restored from here" in html
+        (now_good.folder.parent.parent / "moved").rename(volume)
+        check(now_good, "--daily")
+        check(now_good, "--daily")
+    assert len(server.mails) == 2
+    assert ": 2 of 2 hosts well, over: web: incomplete: " in server.mails[1]["Subject"]
+    assert "No more:" in parts(server.mails[1])[0]
+
+
+def test_daily_look_does_not_repeat_the_report(now_good: Shelves, server: MailServer) -> None:
+    now_good.path("volume").unlink()
+    with server.running():
+        check(now_good, "--mail", expect=ExitStatus.FINDINGS)
+        check(now_good, "--daily", expect=ExitStatus.FINDINGS)
+    assert len(server.mails) == 1
+
+
+def test_daily_look_says_nothing_of_warnings(now_good: Shelves, server: MailServer) -> None:
+    (now_good.folder / "notes.txt").touch()
+    with server.running():
+        done = check(now_good, "--daily")
+    assert server.mails == []
+    assert done.stdout == "backup.example.org: 2 of 2 hosts well, 1 warning\n"
+
+
+def test_nobody_to_mail_to(mirror: Mirror) -> None:
+    done = run("check", "--config", mirror.config, "--mail", expect=ExitStatus.USAGE)
+    assert "nobody is named to mail to" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'to = ["a@b.org\\nBcc: c@d.org"]',
+        'to = ["no address"]',
+        'to = ["-oQ/tmp@example.org"]',
+        'to = ["a@b.org"]\nserver = "mail:none"',
+    ],
+)
+def test_settings_that_cannot_be_meant(mirror: Mirror, line: str) -> None:
+    mirror.config.write_text(f"{mirror.config.read_text()}\n[check.mail]\n{line}\n")
+    done = run("check", "--config", mirror.config, "--mail", expect=ExitStatus.USAGE)
+    assert "check.mail." in done.stderr
+
+
+ODD = [
+    b"<script>alert(1)<script>",
+    b"x\r\nBcc: eve@example.org\r\n\r\nbody",
+    b"\x1b[2J",
+    b"=?utf-8?q?x?=",
+]
+
+
+def test_nothing_a_stranger_named_gets_into_head_or_markup(now_good: Shelves, server: MailServer) -> None:
+    for name in ODD:
+        (now_good.folder / os.fsdecode(name)).write_bytes(b"")
+        (now_good.mirror.vault / os.fsdecode(name)).mkdir()
+        (now_good.mirror.hosts / os.fsdecode(name + b".toml")).write_text("host = ")
+    report = now_good.check()
+    settings = now_good.mirror.check.mail
+    assert settings is not None
+    mail = report_mail(report, settings)
+    octets = mail.as_bytes()
+    head = octets.split(b"\r\n\r\n")[0]
+    assert b"\nBcc" not in octets
+    assert b"\x1b" not in octets
+    assert subject(report).isprintable()
+    assert head.count(b"\r\nSubject:") + head.startswith(b"Subject:") == 1
+    assert "<script" not in parts(mail)[1]
+    assert all(character.isprintable() or character == "\n" for character in to_text(report))

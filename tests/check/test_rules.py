@@ -1,0 +1,310 @@
+"""What is wrong without a file being damaged: each is said once, by its name, and nothing else is."""
+
+import shutil
+import ssl
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, random_octets
+from nightdrop.ledger import Ledger
+from nightdrop_check.findings import Finding
+from nightdrop_check.memory import Memory
+from nightdrop_check.scrub import Budget
+
+from house import HOST, House
+from mirrors import NIGHTDROP
+
+
+def only(shelves: Shelves, after: float = 0, budget: Budget | None = None) -> Finding:
+    """The one finding there is."""
+    findings = shelves.check(after, budget).findings
+    assert len(findings) == 1, [(f.code, f.sentence) for f in findings]
+    assert findings[0].hint
+    return findings[0]
+
+
+def shelves_of(house: House) -> Shelves:
+    """The first mirror of a house, now."""
+    return Shelves(house.mirrors[0].config, HOST, datetime.now(UTC).timestamp())
+
+
+def test_sizes_of_a_real_host(house: House) -> None:
+    """A disk that was not mounted, its return, and a full without it."""
+    (house.source / "small").write_text("small")
+    large = house.source / "large"
+    large.write_bytes(random_octets("large", 24_000_000))
+    house.backup()
+    assert shelves_of(house).codes() == []
+    large.rename(house.root / "large")
+    house.backup()
+    found = only(shelves_of(house))
+    assert (found.code, found.severity) == ("shrunk", "error")
+    assert "in its source, and 24 MB in the set before" in found.sentence
+    (house.root / "large").rename(large)
+    house.backup()
+    both = {f.code: f for f in shelves_of(house).check().findings}
+    assert set(both) == {"shrunk", "grown"}
+    assert "as large as the full before it" in both["grown"].sentence
+    large.unlink()
+    house.backup("--full")
+    assert only_after_a_week(house) == []
+
+
+def only_after_a_week(house: House) -> list[str]:
+    """The codes that are left when what was odd has been told in a weekly report, but for `late`."""
+    return [code for code in shelves_of(house).codes(after=9 * DAY) if code != "late"]
+
+
+def test_host_that_went_back_in_time(house: House) -> None:
+    (house.source / "one").write_text("one")
+    house.backup()
+    snapshot = house.root / "snapshot"
+    shutil.copytree(house.state, snapshot)
+    (house.source / "two").write_text("two")
+    house.backup()
+    assert shelves_of(house).codes() == []
+    shutil.rmtree(house.state)
+    snapshot.rename(house.state)
+    (house.source / "three").write_text("three")
+    house.backup()
+    found = only(shelves_of(house))
+    assert (found.code, found.severity) == ("fork", "warning")
+    assert shelves_of(house).codes(after=40 * DAY) == ["late"]
+
+
+def test_refused_overwrites(shelves: Shelves) -> None:
+    ledger = Ledger(shelves.mirror.ledger)
+    for name in (shelves.name("volume"), shelves.name("manifest"), shelves.name("manifest")):
+        ledger.refuse(HOST, name, "192.0.2.7")
+    ledger.close()
+    found = only(shelves)
+    assert (found.code, found.severity) == ("overwrite-refused", "warning")
+    assert found.sentence.startswith("3 times other bytes were offered")
+    assert "192.0.2.7" in found.sentence
+    assert "overwrite-refused" not in shelves.codes(after=9 * DAY)
+
+
+def test_refused_overwrites_wait_for_the_report(shelves: Shelves) -> None:
+    ledger = Ledger(shelves.mirror.ledger)
+    ledger.refuse(HOST, shelves.name("volume"), "192.0.2.7")
+    ledger.close()
+    memory = Memory(shelves.mirror.state / "check.sqlite")
+    memory.set_mark("reported", str(shelves.now - DAY))
+    memory.close()
+    assert "overwrite-refused" in shelves.codes(after=20 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"), [(1.05, "error"), (1.0, "error"), (1.5, "warning"), (3.0, None)]
+)
+def test_quota(shelves: Shelves, share: float, severity: str | None) -> None:
+    used = sum(path.stat().st_size for path in shelves.folder.iterdir())
+    quota = int(used * share) if share != 1.05 else used + 1000
+    with (shelves.mirror.hosts / f"{HOST}.toml").open("a") as file:
+        file.write(f'quota = "{quota}"\n')
+    if severity is None:
+        assert shelves.codes() == []
+        return
+    found = only(shelves)
+    assert (found.code, found.severity) == ("quota-near", severity)
+
+
+def test_disk_that_is_full(shelves: Shelves) -> None:
+    text = shelves.config.read_text()
+    shelves.config.write_text(text.replace('reserve = "0"', 'reserve = "9000P"'))
+    shelves.configure("")
+    found = only(shelves)
+    assert (found.code, found.severity) == ("disk-near-full", "error")
+
+
+@pytest.mark.parametrize(("days", "severity"), [(3, "error"), (20, "warning"), (40, None)])
+def test_disk_that_fills(shelves: Shelves, days: int, severity: str | None) -> None:
+    room = shelves.check().room
+    assert room is not None and room.per_day is None
+    memory = Memory(shelves.mirror.state / "check.sqlite")
+    for day in range(1, 30):
+        memory.record_room(shelves.now - day * DAY, room.free + day * room.free // days)
+    memory.close()
+    if severity is None:
+        assert shelves.codes() == []
+        return
+    found = only(shelves)
+    assert (found.code, found.severity) == ("disk-near-full", severity)
+
+
+def test_clock_that_is_ahead(shelves: Shelves) -> None:
+    shelves.sql("UPDATE drops SET received = received - ?", 2.5 * HOUR)
+    found = only(shelves)
+    assert (found.code, found.severity) == ("clock-skew", "warning")
+    assert "2 h ahead of" in found.sentence
+
+
+def test_clock_that_is_behind(shelves: Shelves) -> None:
+    shelves.sql("UPDATE drops SET received = received + ?", 3 * DAY)
+    found = only(shelves, after=3 * DAY)
+    assert (found.code, found.severity) == ("clock-skew", "warning")
+    assert "3 days behind" in found.sentence
+
+
+def test_mirror_whose_clock_went_back(shelves: Shelves) -> None:
+    found = only(shelves, after=-2 * DAY)
+    assert (found.code, found.severity, found.host) == ("clock-skew", "error", "")
+
+
+@pytest.mark.parametrize(("days", "severity"), [(-1, "error"), (10, "warning")])
+def test_recipient_that_expires(shelves: Shelves, days: int, severity: str) -> None:
+    until = datetime.now(UTC) + timedelta(days=days)
+    with shelves.mirror.recipients[0].open("ab") as file:
+        file.write(certificate("second admin", until))
+    found = only(shelves)
+    assert (found.code, found.severity) == ("key-expiring", severity)
+    assert "CN=second admin" in found.sentence
+
+
+def test_tls_certificate_that_expires(shelves: Shelves) -> None:
+    until = datetime.now(UTC) + timedelta(days=10)
+    assert ssl.PEM_cert_to_DER_cert(shelves.mirror.certificate.read_text())
+    shelves.mirror.certificate.write_bytes(certificate("127.0.0.1", until))
+    found = only(shelves)
+    assert (found.code, found.severity) == ("key-expiring", "warning")
+    assert "TLS" in found.sentence
+
+
+def test_source_that_a_real_run_could_not_read(house: House) -> None:
+    (house.source / "readable").write_text("x")
+    (house.source / "secret").write_text("x")
+    (house.source / "secret").chmod(0)
+    fewer = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    done = subprocess.run(
+        [*fewer, *NIGHTDROP, "backup", "--config", str(house.config)], capture_output=True, check=False
+    )
+    assert done.returncode == 3
+    found = only(shelves_of(house))
+    assert (found.code, found.severity) == ("source-errors", "warning")
+    assert "1 file of web1 could not be read" in found.sentence
+    (house.source / "secret").chmod(0o600)
+    house.backup()
+    assert shelves_of(house).codes() == []
+
+
+def test_what_is_expected_otherwise(shelves: Shelves) -> None:
+    shelves.configure('[[check.expect]]\nhosts = ["web*"]\nlate_after = "20D"\n')
+    assert shelves.codes(after=10 * DAY) == []
+    assert shelves.codes(after=21 * DAY) == ["late"]
+
+
+def test_sizes_expected(shelves: Shelves) -> None:
+    shelves.configure('[[check.expect]]\nhosts = ["*"]\nkinds = ["duplicity"]\nfull = "200M"\n')
+    found = only(shelves)
+    assert (found.code, found.severity) == ("shrunk", "warning")
+    assert "expected is a full of 200 MB" in found.sentence
+    shelves.configure('[[check.expect]]\nhosts = ["web1"]\nfull = "2M"\n')
+    assert shelves.codes() == []
+
+
+def scrubbed_files(shelves: Shelves) -> int:
+    """How many files the scrub has to read: receipts are read at every look."""
+    return sum(not path.name.endswith(".json") for path in shelves.folder.iterdir())
+
+
+def test_scrub_reads_what_waits_longest_within_its_budget(shelves: Shelves) -> None:
+    """A damage that only reading shows is told when its turn comes, and from then on."""
+    budget = Budget(size=1)
+    path = shelves.path("manifest", "inc", 1)
+    octets = bytearray(path.read_bytes())
+    octets[-30] ^= 1
+    path.write_bytes(octets)
+    files = scrubbed_files(shelves)
+    reports = [shelves.check(hour * HOUR, budget) for hour in range(files + 1)]
+    assert [report.verified_files for report in reports] == [1] * files + [0]
+    found = [[finding.code for finding in report.findings] for report in reports]
+    assert found[0] == [] and found[-1] == ["corrupt"]
+    assert found == sorted(found)
+    covered = [report.coverage.files_read for report in reports if report.coverage]
+    assert covered == [*range(1, files + 1), files]
+
+
+def test_scrub_spends_no_more_time_than_it_may(shelves: Shelves) -> None:
+    shelves.configure('[check]\nscrub_time = "0s"')
+    report = shelves.check()
+    assert (report.verified_files, report.findings) == (0, ())
+
+
+def test_scrub_reads_again_after_a_week_or_a_change(shelves: Shelves) -> None:
+    shelves.check()
+    assert shelves.check(DAY).verified_files == 0
+    assert shelves.check(DAY, Budget(everything=True)).verified_files == scrubbed_files(shelves)
+    shelves.path("volume").touch()
+    assert shelves.check(2 * DAY).verified_files == 1
+    assert shelves.check(12 * DAY).verified_files == scrubbed_files(shelves)
+
+
+def test_bytes_that_change_without_a_trace(shelves: Shelves) -> None:
+    """A disk that alters what it holds leaves the times of the file as they were."""
+    shelves.check()
+    path = shelves.path("volume")
+    octets = bytearray(path.read_bytes())
+    octets[900_000] ^= 1
+    path.write_bytes(octets)
+    changed = path.stat().st_ctime
+    shelves.sql("UPDATE files SET changed = ? WHERE name = ?", changed, path.name, book="check")
+    assert shelves.codes(after=DAY) == []
+    shelves.configure('[[check.expect]]\nhosts = ["*"]\nlate_after = "20D"\n')
+    assert shelves.codes(after=8 * DAY) == ["corrupt"]
+
+
+def test_bytes_that_change_where_nothing_else_knows_them(mirror: Mirror) -> None:
+    """No receipts, no ledger: the digest that a file had when it was first read tells."""
+    mirror.enroll("old")
+    mirror.full("old", NIGHT, receipt=False, ledger=False)
+    shelves = Shelves(mirror.config, "old", datetime.now(UTC).timestamp())
+    assert shelves.codes() == []
+    path = shelves.path("volume")
+    octets = bytearray(path.read_bytes())
+    octets[5000] ^= 1
+    path.write_bytes(octets)
+    assert only(shelves, after=DAY).code == "corrupt"
+
+
+def test_scrub_that_is_overdue(shelves: Shelves) -> None:
+    shelves.configure('[check]\nscrub_time = "0s"\nlate_after = "200D"\nfull_late_after = "200D"')
+    assert shelves.codes() == []
+    found = only(shelves, after=100 * DAY)
+    assert (found.code, found.severity) == ("scrub-overdue", "warning")
+
+
+def test_memory_that_is_none(shelves: Shelves) -> None:
+    (shelves.mirror.state / "check.sqlite").write_bytes(b"this is no database" * 999)
+    found = only(shelves)
+    assert (found.code, found.severity) == ("could-not-look", "warning")
+    assert "cannot be remembered" in found.sentence
+
+
+def test_what_lies_there_and_does_not_look_encrypted(shelves: Shelves) -> None:
+    """An envelope's form around plain text, its digests and all, as whoever fakes backups would make."""
+    path = shelves.path("volume")
+    octets = bytearray(path.read_bytes())
+    plain = b"root:x:0:0:" * len(octets)
+    octets[5000:-4000] = plain[: len(octets) - 9000]
+    path.write_bytes(octets)
+    assert only(shelves).code == "not-encrypted"
+
+
+@pytest.mark.parametrize(
+    ("cipher", "told"), [("-des3", "its cipher is des-ede3-cbc"), ("-camellia256", "an unknown cipher")]
+)
+def test_weak_cipher(shelves: Shelves, tmp_path: Path, cipher: str, told: str) -> None:
+    (tmp_path / "in").write_bytes(random_octets("weak", 9000))
+    subprocess.run(
+        [
+            *("openssl", "cms", "-encrypt", "-binary", cipher, "-outform", "DER"),
+            *("-in", tmp_path / "in", "-out", shelves.path("volume"), shelves.mirror.recipients[0]),
+        ],
+        check=True,
+    )
+    found = only(shelves)
+    assert (found.code, found.severity) == ("weak-cipher", "error")
+    assert told in found.sentence
