@@ -22,7 +22,7 @@ exit status:
   0  done
   1  failed
   2  wrong usage or configuration
-  3  done, but not everywhere (a mirror was away; some source files could not be read)
+  3  done, but not everywhere (a mirror was away; some files could not be read or restored)
   4  the check has findings of severity error
 """
 

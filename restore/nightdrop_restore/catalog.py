@@ -1,5 +1,6 @@
 """What a vault holds of a host, and what of it can be restored: without a key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -33,40 +34,62 @@ class VaultSet:
 
     @property
     def whole(self) -> bool:
-        """Whether it can be restored, as far as can be told without reading it."""
+        """Whether all of it can be restored, as far as can be told without reading it."""
         return not self.problem
 
+    @property
+    def restorable(self) -> bool:
+        """Whether it can be restored at all: without the manifest, nothing tells what is in it."""
+        return self.key.kind == "duplicity" and self.key.manifest_name in self.files
 
-def catalogue(vault: Vault, host: str) -> list[VaultSet]:
-    """The sets of a host, oldest first; UsageError if the vault has no such host."""
-    hosts = vault.hosts()
+    @property
+    def unfinished(self) -> bool:
+        """Whether its run ended, or is, before its last files: such a set was never there to restore."""
+        return self.key.manifest_name not in self.files and self.key.receipt_name not in self.files
+
+
+def catalogue(vaults: Sequence[Vault], host: str) -> list[VaultSet]:
+    """The sets of a host in these vaults together, oldest first; UsageError if none has such a host."""
+    hosts = sorted({known for vault in vaults for known in vault.hosts()})
     if host not in hosts:
         known = ", ".join(map(harmless, hosts)) or "none"
         raise UsageError(f"the vault has no host {harmless(host)}", f"there are: {known}")
-    by_set: dict[SetKey, dict[str, int]] = {}
-    for file in vault.list(host):
-        parsed = parse_name(file.name)
-        if parsed is not None and file.regular:
-            by_set.setdefault(parsed.set, {})[file.name] = file.size
-    found = [_look(vault, host, key, files) for key, files in by_set.items()]
+    by_set: dict[SetKey, dict[str, list[tuple[Vault, int]]]] = {}
+    for vault in vaults:
+        for file in vault.list(host) if host in vault.hosts() else []:
+            parsed = parse_name(file.name)
+            if parsed is not None and file.regular:
+                copies = by_set.setdefault(parsed.set, {}).setdefault(file.name, [])
+                copies.append((vault, file.size))
+    found = [_look(host, key, files) for key, files in by_set.items()]
     return sorted(found, key=lambda one: (one.key.end, one.key))
 
 
 def chain_at(sets: list[VaultSet], moment: str) -> list[VaultSet]:
     """The chain that restores the state at `moment` (as names write it): full first.
 
-    The newest whole duplicity set up to then whose chain is whole; NightdropError if there is none.
+    The newest duplicity set up to then that can be restored with its chain, even if some of its volumes
+    are missing: that costs the files in them. NightdropError if there is none.
     """
-    whole = {one.key: one for one in sets if one.whole and one.key.kind == "duplicity"}
-    for newest in sorted(whole, key=lambda key: key.end, reverse=True):
-        if newest.end <= moment and (chain := chain_up_to(newest, whole)):
-            return [whole[key] for key in chain]
-    broken = [one for one in sets if not one.whole and one.key.end <= moment]
+    restorable = {one.key: one for one in sets if one.restorable}
+    for newest in sorted(restorable, key=lambda key: key.end, reverse=True):
+        if newest.end <= moment and (chain := chain_up_to(newest, restorable)):
+            return [restorable[key] for key in chain]
+    broken = [one for one in sets if one.key.kind == "duplicity" and one.key.end <= moment]
     raise NightdropError(
-        ("there is no whole backup" + (f" from {moment} or before" if moment != NEWEST else ""))
+        (
+            "there is no backup that can be restored"
+            + (f" from {moment} or before" if moment != NEWEST else "")
+        )
         + (f" ({count(len(broken), 'set')} from then cannot be used)" if broken else ""),
         "`nightdrop restore list` shows what there is, and what each set lacks",
     )
+
+
+def passed_over(sets: list[VaultSet], chain: list[VaultSet], moment: str) -> list[VaultSet]:
+    """The duplicity sets that are newer than what the chain restores, and would have been wanted."""
+    last = chain[-1].key.end
+    return [one for one in sets if one.key.kind == "duplicity" and last < one.key.end <= moment]
 
 
 def parse_moment(text: str, now: datetime) -> str:
@@ -104,25 +127,31 @@ def volumes(one: VaultSet) -> list[FileName]:
     return sorted((n for n in parsed if n.volume is not None), key=lambda name: name.volume or 0)
 
 
-def _look(vault: Vault, host: str, key: SetKey, files: dict[str, int]) -> VaultSet:
+def _look(host: str, key: SetKey, copies: dict[str, list[tuple[Vault, int]]]) -> VaultSet:
+    files = {name: stored[0][1] for name, stored in copies.items()}
     receipt, problem = None, ""
-    if key.receipt_name in files:
+    for vault, _size in copies.get(key.receipt_name, []):
         try:
             with vault.open(host, key.receipt_name) as file:
                 receipt = parse_receipt(file.read(MAX_SIZE + 1), key, host)
+            break
         except ReceiptError as error:
-            problem = f"its receipt is none: {error.message}"
-        else:
-            problem = _against_receipt(receipt, files)
-    elif missing := lacking(key, files):
+            problem = problem or f"its receipt is none: {error.message}"
+    if receipt is not None:
+        problem = _against_receipt(receipt, copies)
+        for told in receipt.files:
+            if any(told.size == size for _vault, size in copies.get(told.name, [])):
+                files[told.name] = told.size
+    elif not problem and (missing := lacking(key, files)):
         problem = f"it lacks {', '.join(missing)}"
     return VaultSet(key, files, receipt, problem)
 
 
-def _against_receipt(receipt: Receipt, files: dict[str, int]) -> str:
+def _against_receipt(receipt: Receipt, copies: dict[str, list[tuple[Vault, int]]]) -> str:
     for file in receipt.files:
-        if file.name not in files:
+        sizes = [size for _vault, size in copies.get(file.name, [])]
+        if not sizes:
             return f"it lacks {file.name}"
-        if files[file.name] != file.size:
+        if file.size not in sizes:
             return f"{file.name} is not as long as its receipt says"
     return ""

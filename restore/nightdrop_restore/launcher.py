@@ -19,21 +19,28 @@ from duplicity.path import Path as DuplicityPath
 from nightdrop.engine.events import Event, EventWriter
 from nightdrop.engine.inside import run_duplicity
 from nightdrop.errors import VaultError
+from nightdrop.names import SetKey, SetType
 from nightdrop.vault import FolderVault
+from nightdrop_restore.copies import Copies, Place
 from nightdrop_restore.link_times import restore_link_times
+from nightdrop_restore.losing import Losses
 
 URL: Final = "nightdrop:///vault"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to restore from: the vault's folder, the host, the names of the chain's files; and
+    """What to restore from: the vaults' folders, the host, the sets of the chain, the names of their
+    files, the SHA-256 of those that have one, and the paths of those that are here already; and
     duplicity's arguments.
     """
 
-    vault: str
+    vaults: list[str]
     host: str
+    chain: list[tuple[str, str, SetType, str]]
     names: list[str]
+    digests: dict[str, str]
+    here: dict[str, str]
     arguments: list[str]
 
     def write(self, path: Path) -> None:
@@ -45,27 +52,38 @@ def main() -> None:
     """Run duplicity as the order says; leaves with duplicity's exit status."""
     order = Order(**json.loads(Path(sys.argv[1]).read_text()))
     events = EventWriter(int(sys.argv[2]))
+    copies = Copies(
+        [Place(folder, FolderVault(Path(folder))) for folder in order.vaults],
+        order.host,
+        order.digests,
+        lambda text: events.tell(Event("elsewhere", text)),
+    )
+    losses = Losses(
+        [SetKey(*fields) for fields in order.chain],
+        copies,
+        lambda name, octets: events.tell(Event("fetched", name, octets=octets)),
+        lambda path, reason: events.tell(Event("unrestored", path, reason)),
+    )
+    losses.install()
     restore_link_times()
-    run_duplicity(order.arguments, events, lambda: _register(order, events))
+    run_duplicity(order.arguments, events, lambda: _register(order, copies, events))
+    losses.remove_spoiled()
     events.tell(Event("finished"))
 
 
-def _register(order: Order, events: EventWriter) -> None:
-    vault = FolderVault(Path(order.vault))
-
+def _register(order: Order, copies: Copies, events: EventWriter) -> None:
     class VaultBackend(Backend):  # type: ignore[misc]
         def _list(self) -> list[str]:
             return order.names
 
         def _get(self, remote_filename: bytes, local_path: DuplicityPath) -> None:
             name = os.fsdecode(remote_filename)
+            into = Path(os.fsdecode(local_path.name))
             try:
-                with (
-                    vault.open(order.host, name) as source,
-                    Path(os.fsdecode(local_path.name)).open("wb") as out,
-                ):
-                    shutil.copyfileobj(source, out, 1024 * 1024)
-                    octets = out.tell()
+                if name in order.here:
+                    octets = shutil.copyfile(order.here[name], into).stat().st_size
+                else:
+                    octets = copies.fetch(name, into)
             except (VaultError, OSError) as error:
                 raise FatalBackendException(str(error)) from error
             events.tell(Event("fetched", name, octets=octets))

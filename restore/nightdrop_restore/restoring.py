@@ -6,16 +6,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
-from nightdrop.errors import EnvelopeError, NightdropError, UsageError
+from nightdrop.errors import EnvelopeError, NightdropError, UsageError, VaultError
 from nightdrop.supplement import parse_supplement
-from nightdrop.vault import FolderVault
 from nightdrop_restore.catalog import VaultSet
+from nightdrop_restore.copies import Copies, Place
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
 from nightdrop_restore.launcher import URL, Order
 from nightdrop_restore.opening import open_envelope
@@ -25,77 +26,90 @@ from nightdrop_restore.unwrapping import Key
 OnFetch = Callable[[int], object]
 """Told of each file taken from the vault: its size in octets."""
 
-_SUPPLEMENT_LIMIT = 64 * 1024 * 1024
+_VOLUME = re.compile(rb"^Volume (\d{1,7}):", re.MULTILINE)
+_LONGEST = 256 * 1024 * 1024
 _LISTED = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Restored:
-    """How a restore went: seconds it took, what duplicity warned of, and the paths of hard links or
-    sparse files that could not be made what they were.
+    """How a restore went: seconds it took, what duplicity warned of, the paths of hard links or sparse
+    files that could not be made what they were; the paths that could not be restored, with the
+    reasons; and what was taken from another vault than the first, in words.
     """
 
-    seconds: float
-    warnings: list[str]
-    unlike: list[bytes]
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    unlike: list[bytes] = field(default_factory=list)
+    unrestored: dict[str, str] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where to restore from: a vault, a host in it, and the chain, full first."""
+    """Where to restore from: the vaults, a host in them, the chain, full first, the key; and the sets
+    newer than the chain that cannot be restored.
+    """
 
-    vault: FolderVault
+    places: Sequence[Place]
     host: str
     chain: Sequence[VaultSet]
     key: Key
+    passed_over: Sequence[VaultSet] = ()
+
+    def copies(self, on_other: Callable[[str], object]) -> Copies:
+        """The files of the chain."""
+        return Copies(self.places, self.host, self.digests(), on_other)
+
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of the chain's files, as far as there are receipts."""
+        receipts = [one.receipt for one in self.chain if one.receipt is not None]
+        return {file.name: file.sha256 for receipt in receipts for file in receipt.files}
 
 
 def restore(origin: Origin, folder: Path, path: str, numeric_owner: bool, on_fetch: OnFetch) -> Restored:
     """Restore into `folder`, which has to be empty or absent: everything, or the one `path`.
 
-    Raises NightdropError if duplicity gave up; what it had written by then is left.
+    What cannot be restored costs nothing else. Raises NightdropError if duplicity gave up; what it had
+    written by then is left.
     """
     begun = time.monotonic()
     below = path.strip("/")
     _require_empty(folder)
-    _require_key(origin)
     options = ["--numeric-owner"] if numeric_owner else []
     if below:
         options += ["--path-to-restore", below]
-    names = [name for one in origin.chain for name in one.files if "-signatures." not in name]
+    done = Restored()
     with _workplace(folder) as work:
-        engine = Engine(work / "duplicity.log")
-        _run(engine, origin, names, ["restore", *options, URL, str(folder)], on_fetch)
+        engine = _run(work, origin, ["restore", *options, URL, str(folder)], done, on_fetch)
         if engine.status != 0:
             raise NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
                 f"what was restored up to then is in {folder}",
             )
-    unlike = _apply_supplement(origin, folder, os.fsencode(below))
-    return Restored(time.monotonic() - begun, engine.warnings, unlike)
+        done.warnings += engine.warnings
+        _apply_supplement(work, origin, folder, os.fsencode(below), done)
+    done.seconds = time.monotonic() - begun
+    return done
 
 
 def list_files(origin: Origin, on_fetch: OnFetch) -> list[str]:
     """The files in the chain's last set, as duplicity lists them: a line each, with a time and a path."""
-    names = [name for one in origin.chain for name in one.files]
     with _workplace(Path(tempfile.gettempdir()) / "x") as work:
-        engine = Engine(work / "duplicity.log")
-        _run(engine, origin, names, ["list-current-files", URL], on_fetch)
+        engine = _run(work, origin, ["list-current-files", URL], Restored(), on_fetch)
         if engine.status != 0:
             raise engine.failure(f"listing the files of {origin.host} failed")
         text = engine.log.read_bytes().decode("utf-8", "surrogateescape")
     return [line for line in text.split("\n") if _LISTED.match(line)]
 
 
-def _run(
-    engine: Engine,
-    origin: Origin,
-    names: list[str],
-    action: list[str],
-    on_fetch: OnFetch,
-) -> None:
-    """Run duplicity's `action` on the files of these names, in the workplace that its log lies in."""
-    work = engine.log.parent
+def _run(work: Path, origin: Origin, action: list[str], done: Restored, on_fetch: OnFetch) -> Engine:
+    """Run duplicity's `action` in the workplace; to list files, on the signatures, too."""
+    engine = Engine(work / "duplicity.log")
+    here = _manifests(work, origin, done)
+    names = [*here, *_volumes(here)]
+    if action[0] != "restore":
+        names += [one.key.signatures_name for one in origin.chain]
     descriptor = share_key(origin.key)
     try:
         stand_in = work / "gpgsm"
@@ -121,48 +135,104 @@ def _run(
             "1",
         ]
         order = work / "order.json"
-        Order(str(origin.vault.root.absolute()), origin.host, names, arguments).write(order)
+        Order(
+            vaults=[place.name for place in origin.places],
+            host=origin.host,
+            chain=[(k.kind, k.end, k.type, k.start) for k in (one.key for one in origin.chain)],
+            names=names,
+            digests=origin.digests(),
+            here={name: str(paths.sealed) for name, paths in here.items()},
+            arguments=arguments,
+        ).write(order)
 
         def hear(event: Event) -> None:
             if event.kind == "fetched":
                 on_fetch(event.octets)
+            elif event.kind == "elsewhere":
+                done.elsewhere.append(event.text)
+            elif event.kind == "unrestored":
+                done.unrestored[event.text] = event.reason
 
         engine.run("nightdrop_restore.launcher", [str(order)], hear, keep_open=[descriptor])
     finally:
         os.close(descriptor)
+    return engine
 
 
-def _apply_supplement(origin: Origin, folder: Path, below: bytes) -> list[bytes]:
-    last = origin.chain[-1]
-    if last.key.supplement_name not in last.files or not folder.is_dir():
-        return []
+@dataclass(frozen=True)
+class _Manifest:
+    """A manifest that was fetched and opens: where its envelope is, and what is in it."""
+
+    sealed: Path
+    plain: bytes
+
+
+def _manifests(work: Path, origin: Origin, done: Restored) -> dict[str, _Manifest]:
+    """Fetch and open the manifest of each set, so that a wrong key, and a chain that cannot be restored,
+    is told before anything is written.
+    """
+    copies = origin.copies(done.elsewhere.append)
+    found = {}
+    # The last first: if the key is wrong, there is no need to fetch them all.
+    for one in reversed(origin.chain):
+        name = one.key.manifest_name
+        sealed = work / name
+        accept = partial(_unusable, origin, copies, name) if len(origin.places) > 1 else None
+        try:
+            copies.fetch(name, sealed, accept)
+            found[name] = _Manifest(sealed, _opened(origin.key, sealed))
+        except VaultError as error:
+            hint = "another vault may have it whole; or restore an older state with --time"
+            raise VaultError(error.message, hint) from error
+        except EnvelopeError as error:
+            raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
+    return found
+
+
+def _unusable(origin: Origin, copies: Copies, name: str, path: Path) -> str:
+    try:
+        _opened(origin.key, path)
+    except EnvelopeError as error:
+        return error.message
+    return copies.unlike_receipt(name, path)
+
+
+def _volumes(manifests: dict[str, _Manifest]) -> list[str]:
+    """The names of all volumes that there should be, whether they are there or not."""
+    return [
+        f"{name.removesuffix('.manifest.p7m')}.vol{int(number)}.difftar.p7m"
+        for name, manifest in manifests.items()
+        for number in _VOLUME.findall(manifest.plain)
+    ]
+
+
+def _opened(key: Key, path: Path) -> bytes:
+    """What is in an envelope that is kept in memory."""
     plain = BytesIO()
 
     def write(octets: bytes) -> None:
-        if plain.tell() + len(octets) > _SUPPLEMENT_LIMIT:
-            raise EnvelopeError("it is longer than any supplement could be")
+        if plain.tell() + len(octets) > _LONGEST:
+            raise EnvelopeError("it is longer than it could be")
         plain.write(octets)
 
+    with path.open("rb") as file:
+        open_envelope(file.read, write, [key])
+    return plain.getvalue()
+
+
+def _apply_supplement(work: Path, origin: Origin, folder: Path, below: bytes, done: Restored) -> None:
+    last = origin.chain[-1]
+    name = last.key.supplement_name
+    if name not in last.files or not folder.is_dir():
+        return
+    copies = origin.copies(done.elsewhere.append)
     try:
-        with origin.vault.open(origin.host, last.key.supplement_name) as file:
-            open_envelope(file.read, write, [origin.key])
-        supplement = parse_supplement(plain.getvalue())
+        copies.fetch(name, work / name, partial(_unusable, origin, copies, name))
+        supplement = parse_supplement(_opened(origin.key, work / name))
     except NightdropError as error:
-        raise NightdropError(
-            f"the files are restored, but not their hard links and holes: {last.key.supplement_name}: "
-            f"{error.message}"
-        ) from error
-    return apply_supplement(supplement, folder, below)
-
-
-def _require_key(origin: Origin) -> None:
-    """Open the smallest envelope of the chain, so that a wrong key is told before anything is written."""
-    name = origin.chain[-1].key.manifest_name
-    try:
-        with origin.vault.open(origin.host, name) as file:
-            open_envelope(file.read, lambda _octets: None, [origin.key])
-    except EnvelopeError as error:
-        raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
+        done.warnings.append(f"hard links and holes are not what they were: {error.message}")
+        return
+    done.unlike += apply_supplement(supplement, folder, below)
 
 
 def _require_empty(folder: Path) -> None:

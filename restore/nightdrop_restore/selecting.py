@@ -5,14 +5,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightdrop.vault import FolderVault
-from nightdrop_restore.catalog import catalogue, chain_at, parse_moment
+from nightdrop_restore.catalog import catalogue, chain_at, parse_moment, passed_over
+from nightdrop_restore.copies import Place
 from nightdrop_restore.keys import ask_passphrase, load_key
 from nightdrop_restore.restoring import Origin
 
 
 def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
-    parser.add_argument("vault", metavar="VAULT", type=Path, help="a vault's folder, or a copy of it")
+    parser.add_argument(
+        "vaults",
+        metavar="VAULT",
+        nargs="+",
+        help="a vault's folder, or a copy of it; with a second one, what the first lacks or has damaged "
+        "is taken from there",
+    )
     parser.add_argument("--host", metavar="HOST", required=True)
     parser.add_argument(
         "--time",
@@ -28,8 +35,9 @@ def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
 
 def origin_of(arguments: argparse.Namespace) -> Origin:
     """What the arguments choose; the key is asked for last, when all the rest is known to be there."""
-    vault = FolderVault(arguments.vault)
+    places = [Place(name, FolderVault(Path(name).absolute())) for name in arguments.vaults]
     moment = parse_moment(arguments.time, datetime.now(UTC))
-    chain = chain_at(catalogue(vault, arguments.host), moment)
+    sets = catalogue([place.vault for place in places], arguments.host)
+    chain = chain_at(sets, moment)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments.passphrase_file))
-    return Origin(vault, arguments.host, chain, key)
+    return Origin(places, arguments.host, chain, key, passed_over(sets, chain, moment))

@@ -6,18 +6,22 @@ import pytest
 
 from nightdrop.errors import NightdropError, UsageError
 from nightdrop.names import SetKey
-from nightdrop_restore.catalog import VaultSet, chain_at, parse_moment
+from nightdrop_restore.catalog import NEWEST, VaultSet, chain_at, parse_moment, passed_over
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
+def made(key: SetKey, problem: str) -> VaultSet:
+    return VaultSet(key, {} if "manifest" in problem else {key.manifest_name: 1}, None, problem)
+
+
 def full(end: str, problem: str = "") -> VaultSet:
-    return VaultSet(SetKey("duplicity", f"202603{end}T000000Z", "full"), {}, None, problem)
+    return made(SetKey("duplicity", f"202603{end}T000000Z", "full"), problem)
 
 
 def inc(start: str, end: str, problem: str = "") -> VaultSet:
     key = SetKey("duplicity", f"202603{end}T000000Z", "inc", f"202603{start}T000000Z")
-    return VaultSet(key, {}, None, problem)
+    return made(key, problem)
 
 
 def days(sets: list[VaultSet], moment: str) -> list[str]:
@@ -39,13 +43,18 @@ def test_of_two_on_one_set_the_one_asked_for() -> None:
     assert days(sets, "2026-03-02") == ["01", "02"]
 
 
-def test_what_is_not_whole_is_passed_over() -> None:
-    sets = [full("01"), inc("01", "02"), inc("02", "03", "it lacks something"), inc("03", "04")]
+def test_what_cannot_be_restored_is_passed_over() -> None:
+    sets = [full("01"), inc("01", "02"), inc("02", "03", "it lacks its manifest"), inc("03", "04")]
     assert days(sets, "now") == ["01", "02"]
-    with pytest.raises(NightdropError, match="there is no whole backup from 20260228T235959Z or before"):
+    assert [one.key.end[6:8] for one in passed_over(sets, sets[:2], NEWEST)] == ["03", "04"]
+    with pytest.raises(NightdropError, match="that can be restored from 20260228T235959Z or before"):
         days(sets, "2026-02-28")
-    with pytest.raises(NightdropError, match=r"no whole backup \(1 set from then cannot"):
-        days([full("01", "it lacks something")], "now")
+    with pytest.raises(NightdropError, match=r"no backup that can be restored \(1 set from then cannot"):
+        days([full("01", "it lacks its manifest")], "now")
+
+
+def test_what_lacks_a_volume_is_not_passed_over() -> None:
+    assert days([full("01"), inc("01", "02", "it lacks volume 1"), inc("02", "03")], "now")[-1] == "03"
 
 
 def test_a_set_from_a_clock_that_was_ahead_is_the_newest() -> None:

@@ -13,12 +13,26 @@ class Event:
 
     `scanned`: so many `files` and `octets` of the source were looked at so far; `sent`: `octets` more
     went to `mirror`; `dropped`: the file `text` was taken; `lost`: `mirror` died of `text`;
-    `fetched`: the file `text` of so many `octets` was read from the vault; `finished`: the set `text`;
+    `fetched`: the file `text` of so many `octets` was read from the vault; `elsewhere`: `text` says
+    which file came from another vault than the first; `unrestored`: the path `text` was not restored,
+    because of `reason`; `finished`: the set `text`;
     `warning`, `error`: duplicity said `text`, with its message `code`.
     """
 
-    kind: Literal["scanned", "sent", "dropped", "lost", "fetched", "finished", "warning", "error"]
+    kind: Literal[
+        "scanned",
+        "sent",
+        "dropped",
+        "lost",
+        "fetched",
+        "elsewhere",
+        "unrestored",
+        "finished",
+        "warning",
+        "error",
+    ]
     text: str = ""
+    reason: str = ""
     mirror: str = ""
     files: int = 0
     octets: int = 0

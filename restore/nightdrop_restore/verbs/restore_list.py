@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 List the hosts in a vault and the backup sets of each: when, full or incremental, how large, and whether
-it is whole. Needs no key. VAULT is a mirror's vault folder, or a copy of it.
+it is whole. Needs no key. VAULT is a mirror's vault folder, or a copy of it; of several, what they hold
+together is listed.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("vault", metavar="VAULT", type=Path)
+    parser.add_argument("vaults", metavar="VAULT", nargs="+", type=Path)
     parser.add_argument("--host", metavar="HOST", help="only this host")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -30,9 +31,9 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.vault import FolderVault
     from nightdrop_restore.catalog import catalogue
 
-    vault = FolderVault(arguments.vault)
-    hosts = [arguments.host] if arguments.host else vault.hosts()
-    found = {host: catalogue(vault, host) for host in hosts}
+    vaults = [FolderVault(path) for path in arguments.vaults]
+    hosts = {arguments.host} if arguments.host else {host for vault in vaults for host in vault.hosts()}
+    found = {host: catalogue(vaults, host) for host in sorted(hosts)}
     if arguments.json:
         print(json.dumps({host: [_facts(one) for one in sets] for host, sets in found.items()}))
         return ExitStatus.DONE

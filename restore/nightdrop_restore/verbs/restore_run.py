@@ -9,9 +9,10 @@ from nightdrop.text import count, format_duration, format_size, harmless
 DESCRIPTION = """
 Restore a host's files as of a time into a new folder: contents, types, modes, owners (as root), times,
 symbolic and hard links. Nothing that exists is ever overwritten.
-"""
 
-_SHOWN = 20
+A damaged or missing volume costs the files in it; they are listed at the end, and the exit status is 3.
+With several VAULTs, what one lacks or has damaged is taken from the next, file by file.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,22 +36,35 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.selecting import origin_of
 
     origin = origin_of(arguments)
-    whole = sum(one.size for one in origin.chain)
+    expected = sum(one.size for one in origin.chain)
     fetched = 0
+    for one in origin.passed_over:
+        if one.unfinished:
+            print(f"note: the set of {one.key.end} was not finished")
+        else:
+            why = one.problem or "a set before it is not there"
+            print(f"warning: the set of {one.key.end} cannot be restored: {harmless(why)}")
     print(f"restoring {arguments.host} as of {origin.chain[-1].key.end} into {arguments.to}", flush=True)
     with ProgressLine() as line:
 
         def on_fetch(octets: int) -> None:
             nonlocal fetched
             fetched += octets
-            line.show(f"read {format_size(fetched)} of {format_size(whole)} from the vault")
+            line.show(f"read {format_size(fetched)} of {format_size(expected)} from the vault")
 
         done = restore(origin, arguments.to, arguments.path, arguments.numeric_owner, on_fetch)
     sets = count(len(origin.chain), "set")
     print(f"done: {format_size(fetched)} from {sets} in {format_duration(done.seconds)}")
-    troubles = [*done.warnings, *(f"no hard link or hole: {path!r}" for path in done.unlike)]
-    for trouble in troubles[:_SHOWN]:
-        print(f"warning: {harmless(trouble)}")
-    if len(troubles) > _SHOWN:
-        print(f"warning: and {len(troubles) - _SHOWN} more")
-    return ExitStatus.PARTIAL if troubles else ExitStatus.DONE
+    for text in done.elsewhere:
+        print(f"note: {harmless(text, 1000)}")
+    for trouble in [*done.warnings, *(f"no hard link or hole: {path!r}" for path in done.unlike)]:
+        print(f"warning: {harmless(trouble, 1000)}")
+    if done.unrestored:
+        print(f"not restored: {count(len(done.unrestored), 'file')}")
+        for reason in dict.fromkeys(done.unrestored.values()):
+            print(f"  because of {harmless(reason, 1000)}:")
+            for path in sorted(path for path, why in done.unrestored.items() if why == reason):
+                print(f"    {harmless(path, 5000)}")
+    older = not all(one.unfinished for one in origin.passed_over)
+    partial = done.warnings or done.unlike or done.unrestored or older
+    return ExitStatus.PARTIAL if partial else ExitStatus.DONE

@@ -1,0 +1,182 @@
+"""A volume that no vault has whole costs the regular files in it, and nothing else.
+
+duplicity gives up at such a volume, or, told to ignore it, restores files with a piece missing or as
+they were a set before, and says nothing. Here, the signatures of the set tell which files were in the
+volume. Whatever they keep in full (folders, links, special files, deletions) is taken from them; of
+each regular file, a mark stands where its change was, and a file whose newest state builds on a mark
+is not restored at all, and named.
+"""
+
+import heapq
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from tarfile import TarError
+from typing import Any
+
+from duplicity import config, diffdir, dup_main, dup_temp, file_naming, patchdir
+from duplicity.gpg import GPGError
+from duplicity.path import ROPath
+
+from nightdrop.errors import VaultError
+from nightdrop.names import SetKey, parse_name
+from nightdrop_restore.copies import Copies
+
+Index = tuple[bytes, ...]
+OnLost = Callable[[str, str], object]
+"""Told of a path that is not restored, and why."""
+
+
+class Losses:
+    """What is lost of the sets of one chain, found out while they are read."""
+
+    def __init__(
+        self,
+        chain: Sequence[SetKey],
+        copies: Copies,
+        on_fetch: Callable[[str, int], object],
+        on_lost: OnLost,
+    ) -> None:
+        self._copies = copies
+        self._on_fetch = on_fetch
+        self._on_lost = on_lost
+        self._sets = {key: _SetLosses(partial(self._signatures, key)) for key in chain}
+        self._in_use: set[tuple[int, Index]] = set()
+
+    def install(self) -> None:
+        """Have duplicity restore with this in force."""
+        dup_main.restore_get_enc_fileobj = self._fetch_volume
+        read_tar = patchdir.difftar2path_iter
+        normalize = patchdir.normalize_ps
+        # duplicity asks for the sets of the chain in their order, and for each of them once.
+        in_order = enumerate(self._sets.values())
+
+        def paths(tarfile: object) -> Iterator[ROPath]:
+            number, losses = next(in_order)
+            return losses.marked(read_tar(tarfile), number)
+
+        def normalized(patches: list[ROPath]) -> list[ROPath]:
+            used: list[ROPath] = normalize(patches)
+            first = used[0]
+            if getattr(first, "lost", ""):
+                self._on_lost(shown(first.index), first.lost)
+                return [first]
+            for one in used:
+                if isinstance(getattr(one, "fileobj", None), patchdir.Multivol_Filelike):
+                    self._in_use.add((one.set_number, one.index))
+            return used
+
+        patchdir.difftar2path_iter = paths
+        patchdir.normalize_ps = normalized
+
+    def remove_spoiled(self) -> None:
+        """Remove the files that were being written when the next piece of them turned out to be lost."""
+        for number, losses in enumerate(self._sets.values()):
+            for index, reason in losses.spoiled.items():
+                if (number, index) in self._in_use:
+                    path = config.local_path.new_index(index)
+                    _remove(Path(os.fsdecode(path.name)))
+                    self._on_lost(shown(index), reason)
+
+    def _fetch_volume(self, _backend: object, filename: bytes, volume: Any) -> Any:
+        """Stands for duplicity's own: the volume, open to be read in the clear, or None if it is lost."""
+        name = os.fsdecode(filename)
+        path = dup_temp.new_tempduppath(file_naming.parse(filename))
+
+        def accept(_path: Path) -> str:
+            good, expected, _found = dup_main.restore_check_hash(volume, path)
+            return "" if good else f"it is altered: its {expected[0]} is not what the manifest says"
+
+        try:
+            octets = self._copies.fetch(name, Path(os.fsdecode(path.name)), accept)
+        except VaultError as error:
+            parsed = parse_name(name)
+            assert parsed is not None
+            self._sets[parsed.set].lose(volume, str(error))
+            return None
+        self._on_fetch(name, octets)
+        return path.filtered_open_with_delete("rb")
+
+    def _signatures(self, key: SetKey) -> Iterator[ROPath]:
+        name = key.signatures_name
+        path = dup_temp.new_tempduppath(file_naming.parse(os.fsencode(name)))
+        self._on_fetch(name, self._copies.fetch(name, Path(os.fsdecode(path.name))))
+        return diffdir.sigtar2path_iter(path.filtered_open_with_delete("rb"))  # type: ignore[no-any-return]
+
+
+class _SetLosses:
+    """What is lost of one set: marks to be merged into what is read of it, in the order of paths."""
+
+    def __init__(self, read_signatures: Callable[[], Iterator[ROPath]]) -> None:
+        self._read_signatures = read_signatures
+        self.spoiled: dict[Index, str] = {}
+        self._partial: dict[Index, str] = {}
+        self._marks: list[tuple[Index, ROPath]] = []
+        self._marked: set[Index] = set()
+        self._last: Index | None = None
+
+    def lose(self, volume: Any, reason: str) -> None:
+        """Note that a volume is lost: what of it can still be had, and what cannot."""
+        first, last = volume.start_index, volume.end_index
+        if volume.start_block is not None:
+            self.spoiled.setdefault(first, reason)
+        if volume.end_block is not None:
+            self._partial[last] = reason
+        for entry in self._entries(first, last, reason):
+            index = entry.index
+            if index == self._last or index in self._marked:
+                continue
+            self._marked.add(index)
+            kept = mark(index, reason) if entry.difftype == "signature" else entry
+            heapq.heappush(self._marks, (index, kept))
+
+    def marked(self, paths: Iterator[ROPath], number: int) -> Iterator[ROPath]:
+        """What is read of the set, with marks in place of what is lost."""
+        for path in paths:
+            # Reading on may have lost volumes; what was in them comes before this.
+            while self._marks and self._marks[0][0] < path.index:
+                yield self._numbered(heapq.heappop(self._marks)[1], number)
+            if self._marks and self._marks[0][0] == path.index:
+                yield self._numbered(heapq.heappop(self._marks)[1], number)
+            elif path.index in self._partial:
+                yield self._numbered(mark(path.index, self._partial[path.index]), number)
+            else:
+                self._last = path.index
+                yield self._numbered(path, number)
+        while self._marks:
+            yield self._numbered(heapq.heappop(self._marks)[1], number)
+
+    def _entries(self, first: Index, last: Index, reason: str) -> list[ROPath]:
+        """What the set's signatures say was between these paths; if they are lost too, only these two."""
+        try:
+            return [e for e in self._read_signatures() if first <= e.index <= last]
+        except (VaultError, OSError, EOFError, ValueError, TarError, GPGError):
+            unknown = f"{reason}; and all between {shown(first)} and {shown(last)} may be lost or old"
+            return [mark(first, unknown), mark(last, unknown)]
+
+    @staticmethod
+    def _numbered(path: ROPath, number: int) -> ROPath:
+        path.set_number = number
+        return path
+
+
+def _remove(path: Path) -> None:
+    before = path.parent.stat()
+    with suppress(FileNotFoundError):
+        path.unlink()
+        os.utime(path.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def mark(index: Index, reason: str) -> ROPath:
+    """A mark: duplicity takes it for a file that was deleted."""
+    path = ROPath(index)
+    path.difftype = "deleted"
+    path.lost = reason
+    return path
+
+
+def shown(index: Index) -> str:
+    """A path as text."""
+    return os.fsdecode(b"/".join(index)) or "."

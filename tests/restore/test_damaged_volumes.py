@@ -1,0 +1,155 @@
+"""What a damaged vault costs: the files in what is damaged, by name; never more, never silently.
+
+NIGHTDROP_VOLUMES=all damages every volume in its turn; else, every third.
+"""
+
+import os
+import random
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from house import HOST, House, complaint, run
+from trees import describe, differences
+
+SEED = 7
+STEP = 1 if os.environ.get("NIGHTDROP_VOLUMES") == "all" else 3
+
+
+@pytest.fixture
+def chain(house: House) -> House:
+    """A full and an incremental, several volumes each, with files that go on from volume to volume."""
+    octets = random.Random(SEED).randbytes
+    source = house.source
+    for name in ("a", "m", "z"):
+        (source / name).mkdir()
+        for number in range(30):
+            (source / name / f"{number:02}").write_bytes(octets(20_000))
+        (source / name / "link").symlink_to("00")
+        (source / name / "deep" / "er").mkdir(parents=True)
+        (source / name / "deep" / "er" / "file").write_bytes(octets(1000))
+    (source / "b large").write_bytes(octets(2_500_000))
+    (source / "n large").write_bytes(octets(1_200_000))
+    house.backup()
+    with (source / "n large").open("r+b") as file:
+        file.seek(600_000)
+        file.write(octets(300_000))
+    for number in range(20):
+        (source / "a" / f"{number:02}").write_bytes(octets(40_000))
+    (source / "c new").write_bytes(octets(1_500_000))
+    (source / "m" / "05").unlink()
+    (source / "z" / "link").unlink()
+    (source / "z" / "07").write_bytes(octets(30_000))
+    house.backup()
+    return house
+
+
+def volumes(house: House) -> list[Path]:
+    folder = house.mirrors[0].vault / HOST
+    return [folder / name for name in house.names() if ".difftar." in name]
+
+
+def alter(path: Path) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    path.write_bytes(octets)
+
+
+def restore(house: House, to: Path, *vaults: Path, expect: int = 0) -> str:
+    words = ["--host", HOST, "--to", to, *house.key.arguments]
+    return run("restore", "run", *vaults, *words, expect=expect).stdout
+
+
+def listed(said: str) -> set[str]:
+    return set(re.findall(r"^    (.*)$", said, re.MULTILINE))
+
+
+def test_each_volume_in_turn(chain: House, tmp_path: Path) -> None:
+    """Lost, altered or cut off: what is listed is not there, and all else is as it was."""
+    there = describe(chain.source)
+    found = volumes(chain)
+    assert len(found) >= 6
+    for number, volume in list(enumerate(found))[1::STEP]:
+        whole = volume.read_bytes()
+        [volume.unlink, lambda v=volume: alter(v), lambda v=volume: os.truncate(v, 1000)][
+            number // STEP % 3
+        ]()
+        to = tmp_path / f"restored-{number}"
+        said = restore(chain, to, chain.mirrors[0].vault, expect=3)
+        back = describe(to / chain.source.relative_to("/"))
+        below = f"{chain.source.relative_to('/')}/"
+        lost = {name.removeprefix(below).encode() for name in listed(said)}
+        assert volume.name in said
+        assert lost, volume
+        assert set(differences(there, back)) == lost, volume
+        assert lost.isdisjoint(back), volume
+        assert len(lost) < len(there) / 2, volume
+        volume.write_bytes(whole)
+        shutil.rmtree(to)
+
+
+def test_volume_and_signatures(chain: House, tmp_path: Path) -> None:
+    """Then nothing tells what was in the volume: the range is said."""
+    [first, *_] = volumes(chain)
+    first.unlink()
+    [signatures] = [name for name in chain.names() if "full-signatures" in name]
+    alter(first.with_name(signatures))
+    said = restore(chain, tmp_path / "to", chain.mirrors[0].vault, expect=3)
+    assert re.search(r"and all between \S+ and .* may be lost or old", said)
+    assert (tmp_path / "to" / chain.source.relative_to("/") / "c new").is_file()
+
+
+def test_two_vaults_make_one_whole(chain: House, tmp_path: Path) -> None:
+    """Every file of the chain is damaged in one of two vaults."""
+    one, other = (mirror.vault for mirror in chain.mirrors)
+    names = chain.names()
+    assert names == chain.names(1)
+    for number, name in enumerate(names):
+        if name.endswith(".receipt.json"):
+            continue
+        path = (one if number % 2 else other) / HOST / name
+        if number % 3:
+            alter(path)
+        else:
+            path.unlink()
+    said = restore(chain, tmp_path / "to", one, other)
+    back = describe(tmp_path / "to" / chain.source.relative_to("/"))
+    assert differences(describe(chain.source), back) == {}
+    taken = re.findall(rf"^note: (\S+) taken from {other}; {one}: (.*)$", said, re.MULTILINE)
+    damaged = {name for n, name in enumerate(names) if n % 2 and not name.endswith(".receipt.json")}
+    read = {name for name in damaged if "-signatures." not in name and ".jsonstat." not in name}
+    assert {name for name, _why in taken} == read
+    assert any("No such file" in why for _name, why in taken)
+    assert any("altered" in why for _name, why in taken)
+    listing = run("restore", "list", one, other).stdout
+    assert "NOT WHOLE" not in listing
+    assert "NOT WHOLE" in run("restore", "list", one).stdout
+
+
+def test_a_vault_without_the_host(chain: House, tmp_path: Path) -> None:
+    shutil.rmtree(chain.mirrors[0].vault / HOST)
+    said = restore(chain, tmp_path / "to", *(mirror.vault for mirror in chain.mirrors))
+    assert "taken from" in said
+    back = describe(tmp_path / "to" / chain.source.relative_to("/"))
+    assert differences(describe(chain.source), back) == {}
+
+
+def test_altered_manifest(chain: House, tmp_path: Path) -> None:
+    """Without it, nothing can be restored: said before anything is written."""
+    [manifest] = [name for name in chain.names() if "-full." in name and ".manifest." in name]
+    alter(chain.mirrors[0].vault / HOST / manifest)
+    words = ["--host", HOST, "--to", tmp_path / "to", *chain.key.arguments]
+    error, hint = complaint(run("restore", "run", chain.mirrors[0].vault, *words, expect=1))
+    assert manifest in error
+    assert "another vault" in hint
+    assert not (tmp_path / "to").exists()
+
+
+def test_missing_manifest_of_a_finished_set(chain: House, tmp_path: Path) -> None:
+    """An older state is restored, and that it is older is not kept quiet."""
+    [manifest] = [name for name in chain.names() if "-inc." in name and ".manifest." in name]
+    (chain.mirrors[0].vault / HOST / manifest).unlink()
+    said = restore(chain, tmp_path / "to", chain.mirrors[0].vault, expect=3)
+    assert f"cannot be restored: it lacks {manifest}" in said
