@@ -1,5 +1,6 @@
 """Reading private keys, with their passphrases."""
 
+import argparse
 import getpass
 import re
 import sys
@@ -48,21 +49,39 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     return Key(private, _ids(private, certificates, path))
 
 
-def ask_passphrase(path: Path, file: Path | None) -> Callable[[], bytes]:
-    """How to get the passphrase of the key at `path`: from the first line of `file`, or a prompt."""
+def add_passphrase_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where a passphrase may come from; never the command line, which everybody can read."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
+    )
+    where.add_argument(
+        "--passphrase-fd", metavar="N", type=int, help="read it from this open file descriptor"
+    )
+
+
+def ask_passphrase(path: Path, arguments: argparse.Namespace) -> Callable[[], bytes]:
+    """How to get the passphrase of the key at `path`: from a file, a descriptor or a prompt."""
+    file: Path | int | None = arguments.passphrase_file
+    if arguments.passphrase_fd is not None:
+        file = arguments.passphrase_fd
 
     def ask() -> bytes:
         if file is not None:
             try:
-                return file.read_bytes().split(b"\n")[0].rstrip(b"\r")
-            except OSError as error:
+                with open(file, "rb") as source:  # noqa: PTH123 - Path.open knows no descriptors
+                    return source.readline().rstrip(b"\r\n")
+            except (OSError, ValueError, OverflowError) as error:
+                where = f"descriptor {file}" if isinstance(file, int) else str(file)
+                why = getattr(error, "strerror", "") or "there is no such descriptor"
                 raise ConfigurationError(
-                    f"{file}: cannot read the passphrase: {error.strerror}"
+                    f"{where}: cannot read the passphrase: {why}",
+                    "name one that can be read, or none to be asked",
                 ) from error
         if not sys.stdin.isatty():
             raise UsageError(
                 f"the key {path} needs its passphrase, and there is no terminal to ask for it",
-                "give it with --passphrase-file FILE",
+                "give it with --passphrase-file FILE or --passphrase-fd N",
             )
         return getpass.getpass(f"passphrase of {path}: ").encode()
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -21,9 +22,11 @@ from nightdrop.engine.inside import run_duplicity
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, SetType
 from nightdrop.vault import FolderVault
+from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Copies, Place
 from nightdrop_restore.link_times import restore_link_times
 from nightdrop_restore.losing import Losses
+from nightdrop_restore.placing import restore_only
 
 URL: Final = "nightdrop:///vault"
 
@@ -31,8 +34,8 @@ URL: Final = "nightdrop:///vault"
 @dataclass(frozen=True)
 class Order:
     """What to restore from: the vaults' folders, the host, the sets of the chain, the names of their
-    files, the SHA-256 of those that have one, and the paths of those that are here already; and
-    duplicity's arguments.
+    files, the SHA-256 of those that have one, the paths of those that are here already, and what is
+    wanted of it (the fields of a Choice); and duplicity's arguments.
     """
 
     vaults: list[str]
@@ -41,6 +44,9 @@ class Order:
     names: list[str]
     digests: dict[str, str]
     here: dict[str, str]
+    paths: Sequence[str]
+    find: Sequence[str]
+    strip: int
     arguments: list[str]
 
     def write(self, path: Path) -> None:
@@ -58,13 +64,20 @@ def main() -> None:
         order.digests,
         lambda text: events.tell(Event("elsewhere", text)),
     )
+    choice = Choice(order.paths, order.find, order.strip)
+
+    def unrestored(path: str, reason: str) -> None:
+        events.tell(Event("unrestored", path, reason))
+
     losses = Losses(
         [SetKey(*fields) for fields in order.chain],
         copies,
         lambda name, octets: events.tell(Event("fetched", name, octets=octets)),
-        lambda path, reason: events.tell(Event("unrestored", path, reason)),
+        unrestored,
+        choice,
     )
     losses.install()
+    restore_only(choice, unrestored)
     restore_link_times()
     run_duplicity(order.arguments, events, lambda: _register(order, copies, events))
     losses.remove_spoiled()

@@ -22,9 +22,9 @@ from duplicity.path import ROPath
 
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, parse_name
+from nightdrop_restore.choosing import Choice, Index
 from nightdrop_restore.copies import Copies
 
-Index = tuple[bytes, ...]
 OnLost = Callable[[str, str], object]
 """Told of a path that is not restored, and why."""
 
@@ -38,10 +38,12 @@ class Losses:
         copies: Copies,
         on_fetch: Callable[[str, int], object],
         on_lost: OnLost,
+        choice: Choice,
     ) -> None:
         self._copies = copies
         self._on_fetch = on_fetch
         self._on_lost = on_lost
+        self._choice = choice
         self._sets = {key: _SetLosses(partial(self._signatures, key)) for key in chain}
         self._in_use: set[tuple[int, Index]] = set()
 
@@ -61,7 +63,7 @@ class Losses:
             used: list[ROPath] = normalize(patches)
             first = used[0]
             if getattr(first, "lost", ""):
-                self._on_lost(shown(first.index), first.lost)
+                self._tell(first.index, first.lost)
                 return [first]
             for one in used:
                 if isinstance(getattr(one, "fileobj", None), patchdir.Multivol_Filelike):
@@ -75,10 +77,10 @@ class Losses:
         """Remove the files that were being written when the next piece of them turned out to be lost."""
         for number, losses in enumerate(self._sets.values()):
             for index, reason in losses.spoiled.items():
-                if (number, index) in self._in_use:
-                    path = config.local_path.new_index(index)
+                if (number, index) in self._in_use and self._choice.wants(index):
+                    path = config.local_path.new_index(index[self._choice.strip :])
                     _remove(Path(os.fsdecode(path.name)))
-                    self._on_lost(shown(index), reason)
+                    self._tell(index, reason)
 
     def _fetch_volume(self, _backend: object, filename: bytes, volume: Any) -> Any:
         """Stands for duplicity's own: the volume, open to be read in the clear, or None if it is lost."""
@@ -98,6 +100,10 @@ class Losses:
             return None
         self._on_fetch(name, octets)
         return path.filtered_open_with_delete("rb")
+
+    def _tell(self, index: Index, reason: str) -> None:
+        if self._choice.wants(index):
+            self._on_lost(shown(index), reason)
 
     def _signatures(self, key: SetKey) -> Iterator[ROPath]:
         name = key.signatures_name

@@ -16,6 +16,7 @@ from nightdrop.engine.process import Engine
 from nightdrop.errors import EnvelopeError, NightdropError, UsageError, VaultError
 from nightdrop.supplement import parse_supplement
 from nightdrop_restore.catalog import VaultSet
+from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Copies, Place
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
 from nightdrop_restore.launcher import URL, Order
@@ -67,43 +68,53 @@ class Origin:
         return {file.name: file.sha256 for receipt in receipts for file in receipt.files}
 
 
-def restore(origin: Origin, folder: Path, path: str, numeric_owner: bool, on_fetch: OnFetch) -> Restored:
-    """Restore into `folder`, which has to be empty or absent: everything, or the one `path`.
+def restore(
+    origin: Origin, folder: Path, choice: Choice, numeric_owner: bool, on_fetch: OnFetch
+) -> Restored:
+    """Restore what is chosen into `folder`, which has to be empty or absent.
 
     What cannot be restored costs nothing else. Raises NightdropError if duplicity gave up; what it had
     written by then is left.
     """
     begun = time.monotonic()
-    below = path.strip("/")
     _require_empty(folder)
     options = ["--numeric-owner"] if numeric_owner else []
-    if below:
-        options += ["--path-to-restore", below]
     done = Restored()
     with _workplace(folder) as work:
-        engine = _run(work, origin, ["restore", *options, URL, str(folder)], done, on_fetch)
+        engine = _run(
+            work, origin, ["restore", *options, URL, str(folder)], choice, done=done, on_fetch=on_fetch
+        )
         if engine.status != 0:
             raise NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
                 f"what was restored up to then is in {folder}",
             )
         done.warnings += engine.warnings
-        _apply_supplement(work, origin, folder, os.fsencode(below), done)
+        _apply_supplement(work, origin, folder, choice.below, done)
     done.seconds = time.monotonic() - begun
     return done
 
 
-def list_files(origin: Origin, on_fetch: OnFetch) -> list[str]:
-    """The files in the chain's last set, as duplicity lists them: a line each, with a time and a path."""
+def list_files(origin: Origin, choice: Choice, on_fetch: OnFetch) -> list[str]:
+    """What is chosen of the chain's last set, as duplicity lists it: lines with a time and a path."""
     with _workplace(Path(tempfile.gettempdir()) / "x") as work:
-        engine = _run(work, origin, ["list-current-files", URL], Restored(), on_fetch)
+        engine = _run(
+            work, origin, ["list-current-files", URL], Choice(), done=Restored(), on_fetch=on_fetch
+        )
         if engine.status != 0:
             raise engine.failure(f"listing the files of {origin.host} failed")
         text = engine.log.read_bytes().decode("utf-8", "surrogateescape")
-    return [line for line in text.split("\n") if _LISTED.match(line)]
+    listed = ((line, _LISTED.match(line)) for line in text.split("\n"))
+    return [
+        line
+        for line, found in listed
+        if found and choice.wants(tuple(os.fsencode(line[found.end() :]).split(b"/")))
+    ]
 
 
-def _run(work: Path, origin: Origin, action: list[str], done: Restored, on_fetch: OnFetch) -> Engine:
+def _run(
+    work: Path, origin: Origin, action: list[str], choice: Choice, *, done: Restored, on_fetch: OnFetch
+) -> Engine:
     """Run duplicity's `action` in the workplace; to list files, on the signatures, too."""
     engine = Engine(work / "duplicity.log")
     here = _manifests(work, origin, done)
@@ -142,6 +153,9 @@ def _run(work: Path, origin: Origin, action: list[str], done: Restored, on_fetch
             names=names,
             digests=origin.digests(),
             here={name: str(paths.sealed) for name, paths in here.items()},
+            paths=choice.paths,
+            find=choice.find,
+            strip=choice.strip,
             arguments=arguments,
         ).write(order)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from nightdrop.vault import FolderVault
 from nightdrop_restore.catalog import catalogue, chain_at, parse_moment, passed_over
 from nightdrop_restore.copies import Place
-from nightdrop_restore.keys import ask_passphrase, load_key
+from nightdrop_restore.keys import add_passphrase_arguments, ask_passphrase, load_key
 from nightdrop_restore.restoring import Origin
 
 
@@ -27,10 +27,23 @@ def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
         default="now",
         help="restore the state then: now (default), an age such as 3D or 12h, or 2026-01-31T18:00 (UTC)",
     )
-    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
     parser.add_argument(
-        "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
+        "--path",
+        metavar="PATH",
+        dest="paths",
+        action="append",
+        default=[],
+        help="only this file or folder, as it was on the host; may be given several times",
     )
+    parser.add_argument(
+        "--find",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="only files and folders of such a name, or, with a slash in it, of such a path",
+    )
+    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
+    add_passphrase_arguments(parser)
 
 
 def origin_of(arguments: argparse.Namespace) -> Origin:
@@ -39,5 +52,5 @@ def origin_of(arguments: argparse.Namespace) -> Origin:
     moment = parse_moment(arguments.time, datetime.now(UTC))
     sets = catalogue([place.vault for place in places], arguments.host)
     chain = chain_at(sets, moment)
-    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments.passphrase_file))
+    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     return Origin(places, arguments.host, chain, key, passed_over(sets, chain, moment))

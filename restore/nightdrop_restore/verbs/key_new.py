@@ -16,6 +16,8 @@ any backup made for it, and nobody can help; keep copies in two places.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    from nightdrop_restore.keys import add_passphrase_arguments
+
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--name", required=True, help='whom the key belongs to, such as "backup admin"')
     parser.add_argument(
@@ -24,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="rsa-4096",
         help="rsa-4096 is for openssl and gpgsm, too (default), ec-p384 for openssl; x25519 for neither",
     )
-    parser.add_argument(
-        "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
-    )
+    add_passphrase_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
@@ -34,8 +34,9 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.key_making import new_key
     from nightdrop_restore.keys import ask_passphrase
 
-    if arguments.passphrase_file or not sys.stdin.isatty():
-        passphrase = ask_passphrase(arguments.folder, arguments.passphrase_file)()
+    given = arguments.passphrase_file is not None or arguments.passphrase_fd is not None
+    if given or not sys.stdin.isatty():
+        passphrase = ask_passphrase(arguments.folder, arguments)()
     else:
         passphrase = getpass.getpass("new passphrase: ").encode()
         if getpass.getpass("the same again: ").encode() != passphrase:

@@ -17,10 +17,10 @@ before a failure was noticed is worth nothing: look at the exit status.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    from nightdrop_restore.keys import add_passphrase_arguments
+
     parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
-    parser.add_argument(
-        "--passphrase-file", metavar="FILE", type=Path, help="read the passphrase from its first line"
-    )
+    add_passphrase_arguments(parser)
     parser.add_argument("--raw", action="store_true", help="do not undo any compression")
     parser.add_argument("-o", metavar="OUT", dest="output", default="-", help="default: standard output")
     parser.add_argument("input", metavar="IN", nargs="?", default="-", help="default: standard input")
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.opening import open_envelope
 
-    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments.passphrase_file))
+    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     with (
         input_stream(arguments.input) as source,
         output_stream(arguments.output, 0o600) as out,

@@ -20,9 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """List the files."""
+    from nightdrop_restore.choosing import choice_of
     from nightdrop_restore.restoring import list_files
     from nightdrop_restore.selecting import origin_of
 
-    for line in list_files(origin_of(arguments), lambda _octets: None):
+    choice = choice_of(arguments.paths, arguments.find, None)
+    for line in list_files(origin_of(arguments), choice, lambda _octets: None):
         print(harmless(line, 5000))
     return ExitStatus.DONE

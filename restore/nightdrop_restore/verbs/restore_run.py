@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="where to; must be empty or not there"
     )
-    parser.add_argument("--path", metavar="PATH", default="", help="only this file or folder")
+    parser.add_argument(
+        "--strip",
+        metavar="N",
+        type=int,
+        help="leave off the first N parts of each path; with a single --path all of it is, unless said",
+    )
     parser.add_argument(
         "--numeric-owner", action="store_true", help="owners by number, not by the names they had"
     )
@@ -32,9 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Restore."""
     from nightdrop.progress import ProgressLine
+    from nightdrop_restore.choosing import choice_of
     from nightdrop_restore.restoring import restore
     from nightdrop_restore.selecting import origin_of
 
+    choice = choice_of(arguments.paths, arguments.find, arguments.strip)
     origin = origin_of(arguments)
     expected = sum(one.size for one in origin.chain)
     fetched = 0
@@ -52,7 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             fetched += octets
             line.show(f"read {format_size(fetched)} of {format_size(expected)} from the vault")
 
-        done = restore(origin, arguments.to, arguments.path, arguments.numeric_owner, on_fetch)
+        done = restore(origin, arguments.to, choice, arguments.numeric_owner, on_fetch)
     sets = count(len(origin.chain), "set")
     print(f"done: {format_size(fetched)} from {sets} in {format_duration(done.seconds)}")
     for text in done.elsewhere:
