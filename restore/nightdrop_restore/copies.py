@@ -4,10 +4,11 @@ What a vault lacks, cannot read or has damaged is taken from the next, file by f
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from nightdrop.errors import VaultError
 from nightdrop.vault import Vault
@@ -44,15 +45,17 @@ class Copies:
 
         Good is what `accept` says, or without it, what has the digest of its receipt, if it has one.
         """
+        accept = accept or partial(self.unlike_receipt, name)
         wrong = []
         for place in self.places:
             try:
-                with place.vault.open(self.host, name) as source:
-                    octets, digest = _copy(source, into)
+                with place.vault.open(self.host, name) as source, into.open("wb") as out:
+                    shutil.copyfileobj(source, out, _CHUNK)
+                    octets = out.tell()
             except (VaultError, OSError) as error:
                 wrong.append(f"{place.name}: {error}")
                 continue
-            reason = accept(into) if accept else self._unlike_receipt(name, digest)
+            reason = accept(into)
             if not reason:
                 if wrong:
                     self.on_other(f"{name} taken from {place.name}; {'; '.join(wrong)}")
@@ -62,19 +65,8 @@ class Copies:
 
     def unlike_receipt(self, name: str, path: Path) -> str:
         """What is wrong with a copy, as far as the receipt tells; "" if nothing."""
+        if name not in self.digests:
+            return ""
         with path.open("rb") as file:
-            return self._unlike_receipt(name, hashlib.file_digest(file, "sha256").hexdigest())
-
-    def _unlike_receipt(self, name: str, digest: str) -> str:
-        return "" if self.digests.get(name, digest) == digest else "it is not what its receipt says"
-
-
-def _copy(source: BinaryIO, into: Path) -> tuple[int, str]:
-    digest = hashlib.sha256()
-    octets = 0
-    with into.open("wb") as out:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-            octets += len(chunk)
-    return octets, digest.hexdigest()
+            same = hashlib.file_digest(file, "sha256").hexdigest() == self.digests[name]
+        return "" if same else "it is not what its receipt says"
