@@ -110,10 +110,14 @@ class Conversation:
         self._wire.may_wait(False)
         return keep
 
+    def head_is_late(self) -> bool:
+        """Whether a head has been under way for longer than it may."""
+        since = self._head_since
+        return since is not None and time.monotonic() - since >= HEAD_DEADLINE
+
     def give_up(self) -> None:
         """Say that the head took too long, if it did; the connection is about to be closed."""
-        since = self._head_since
-        if since is not None and self._wire.received and time.monotonic() - since >= HEAD_DEADLINE:
+        if self._wire.received and self.head_is_late():
             answer = Refused(HTTPStatus.REQUEST_TIMEOUT, "the head took too long").answer()
             self._log(None, None, answer)
             self._wire.try_to_send(_head(answer, keep=False) + answer.body)

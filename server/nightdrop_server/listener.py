@@ -64,6 +64,10 @@ class Connection(HTTPConnection):
             address = str(self.remote_addr or "-").removeprefix("::ffff:")
             self.conversation = Conversation(self.rfile, address, self.server.account)
         self.conversation.begin()
+        if self.conversation.head_is_late():
+            # cheroot looks for idle connections just after it handed over those that have said something,
+            # so it never finds one that dribbles faster than it looks. Closing says why.
+            return False
         self.server.busy.add(self)
         try:
             if not self._shaken and not self._handshake():
