@@ -137,8 +137,9 @@ def test_an_altered_or_forged_file_is_not_restored(house: House, tmp_path: Path)
         volume.write_bytes(octets)
         to = tmp_path / f"restored-{number}"
         words = ["--host", HOST, "--to", to, *house.key.arguments]
-        run("restore", "run", house.mirrors[0].vault, *words, expect=1)
-        assert not (to / house.source.relative_to("/") / "file").exists()
+        done = run("restore", "run", house.mirrors[0].vault, *words, expect=3)
+        assert "its SHA1 is not what the manifest says" in done.stderr + done.stdout
+        assert [path for path in to.rglob("*") if not path.is_dir()] == []
         run("check", "--config", house.mirrors[0].config, "--json", "--no-page", expect=4)
 
 
