@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from nightdrop.envelope.entries import EC_SCHEMES
 from nightdrop.envelope.recipients import RecipientId, parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
-from nightdrop_restore.unwrapping import CURVES, Key, PrivateKey
+from nightdrop_restore.unwrapping import Key, PrivateKey
 
 _CERTIFICATES: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL
@@ -40,7 +41,7 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     except ValueError:
         private, certificates = _from_pkcs12(path, octets, passphrase)
     if not isinstance(private, PrivateKey) or (
-        isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name not in CURVES
+        isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name not in EC_SCHEMES
     ):
         raise ConfigurationError(
             f"{path}: this is no key that opens envelopes",

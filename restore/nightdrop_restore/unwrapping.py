@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -21,8 +20,6 @@ from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | X25519PrivateKey
-
-CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 
 
 @dataclass(frozen=True)

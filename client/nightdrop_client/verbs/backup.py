@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nightdrop.errors import ExitStatus
 from nightdrop.text import count, format_duration, format_size, harmless
+from nightdrop_client.configuration import DEFAULT_PATH, load_client
 
 if TYPE_CHECKING:
     from nightdrop_client.run import Outcome
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         metavar="FILE",
         type=Path,
-        default=Path("/etc/nightdrop/client.toml"),
+        default=DEFAULT_PATH,
         help="default: %(default)s",
     )
     parser.add_argument("--full", action="store_true", help="make a full, though none may be due")
@@ -35,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make one backup set."""
-    from nightdrop_client.configuration import load_client
     from nightdrop_client.run import run_backup
 
     client = load_client(arguments.config)

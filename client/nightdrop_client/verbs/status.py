@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nightdrop.errors import ExitStatus
 from nightdrop.text import format_duration, format_size
+from nightdrop_client.configuration import DEFAULT_PATH, load_client
 
 if TYPE_CHECKING:
     from nightdrop_client.configuration import Client
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         metavar="FILE",
         type=Path,
-        default=Path("/etc/nightdrop/client.toml"),
+        default=DEFAULT_PATH,
         help="default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print all that is known as one JSON object")
@@ -56,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Say what there is."""
-    from nightdrop_client.configuration import load_client
     from nightdrop_client.droplog import DropLog
     from nightdrop_client.planning import plan
     from nightdrop_client.state import State

@@ -27,11 +27,13 @@ RSA_BITS: Final = (2048, 8192)
 CURVES: Final = {65: "EC P-256", 97: "EC P-384", 133: "EC P-521", 32: "X25519"}
 """Which curve it is, by the octets of a public key on it: an uncompressed point, or X25519's."""
 
-_SCHEMES: Final = {
+EC_SCHEMES: Final = {
     "secp256r1": der.oid("1.3.132.1.11.1"),
     "secp384r1": der.oid("1.3.132.1.11.2"),
     "secp521r1": der.oid("1.3.132.1.11.3"),
 }
+"""The elliptic curves that are sealed to, as SEC 2 names them, and the key agreement scheme of each."""
+
 _X25519_SCHEME: Final = der.oid("1.2.840.113549.1.9.16.3.19")
 
 _OTHER_KINDS: Final = {0xA2: "a shared key", 0xA3: "a password", 0xA4: "something else"}
@@ -153,11 +155,11 @@ def _agreement(recipient: Recipient, public: object, key: bytes, addressing: Add
         secret = ephemeral.exchange(public)
         point = ephemeral.public_key().public_bytes_raw()
         algorithm, scheme = X25519, _X25519_SCHEME
-    elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in _SCHEMES:
+    elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in EC_SCHEMES:
         one_time = ec.generate_private_key(public.curve)
         secret = one_time.exchange(ec.ECDH(), public)
         point = one_time.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        algorithm, scheme = EC_PUBLIC_KEY, _SCHEMES[public.curve.name]
+        algorithm, scheme = EC_PUBLIC_KEY, EC_SCHEMES[public.curve.name]
     else:
         raise ValueError
     wrap = der.element(der.SEQUENCE, AES256_WRAP)
