@@ -58,7 +58,8 @@ class Gpgsm:
         trace: TracebackType | None,
     ) -> None:
         run("gpgconf", "--kill", "all", environment=self.environment)
-        shutil.rmtree(self.home)
+        # The agent takes its sockets away in its own time; rm does not mind who was first.
+        run("rm", "-rf", self.home)
 
     def know(self, certificate: bytes) -> None:
         """Import a certificate (PEM)."""
