@@ -54,7 +54,7 @@ class Mirror:
         tls: bool = True,
         *,
         address: str = "127.0.0.1",
-        limits: Mapping[str, str] | None = None,
+        limits: Mapping[str, str | int] | None = None,
         vault: Path | None = None,
         url_path: str = "",
     ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nightdrop.errors import VaultError
 
@@ -30,7 +30,11 @@ CREATE TABLE IF NOT EXISTS refusals (
     at REAL NOT NULL,
     address TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS refusals_by_host ON refusals (host);
 """
+
+MOST_REFUSALS: Final = 10_000
+"""How many refused overwrites are remembered of a host, the newest: a bad one may try without end."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Refusals:
-    """A host's refused overwrites: how many, of how many names, one of the names, from how many
-    addresses, one of the addresses, and when the last was (epoch seconds).
+    """A host's refused overwrites: how many (MOST_REFUSALS may be more), of how many names, one of the
+    names, from how many addresses, one of the addresses, and when the last was (epoch seconds).
     """
 
     number: int
@@ -106,6 +110,11 @@ class Ledger:
     def refuse(self, host: str, name: str, address: str) -> None:
         """Write down that other bytes were offered for a taken name, now."""
         self._run("INSERT INTO refusals VALUES (?, ?, ?, ?)", (host, name, time.time(), address))
+        self._run(
+            "DELETE FROM refusals WHERE host = ? AND rowid <= "
+            "(SELECT rowid FROM refusals WHERE host = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+            (host, host, MOST_REFUSALS),
+        )
 
     def drop(self, host: str, name: str) -> Drop | None:
         """What is known of one file."""

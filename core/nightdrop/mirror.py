@@ -29,7 +29,7 @@ class Mirror:
     enrolled hosts, its certificate. `url` is what clients are told, without a slash at the end.
     `proxies` are networks of reverse proxies, whose word on a client's address is taken. `recipients`
     are files with certificates (PEM). `administration` is where the administrator's listener is, None
-    for nowhere. Sizes are in octets, durations in seconds.
+    for nowhere. A host may have `requests` under way at once. Sizes are in octets, durations in seconds.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Mirror:
     recipients: tuple[Path, ...]
     reserve: int
     max_file: int
+    requests: int
     check: CheckSettings
     administration: Listen | None
 
@@ -101,6 +102,7 @@ def load_mirror(path: Path) -> Mirror:
         recipients=tuple(path.parent / name for name in section.texts("recipients")),
         reserve=limits.size("reserve", "1G"),
         max_file=limits.size("max_file", "1T"),
+        requests=limits.integer("requests", 32, 1, 200),
         check=read_check_settings(section.table("check"), state),
         administration=_administration(administration),
     )

@@ -37,7 +37,7 @@ class Door:
         self._store = Storeroom(vault, Ledger(mirror.ledger), Room(mirror, vault), Shares())
         self._passwords = Passwords(mirror.passwords)
         self._enrolled = Enrolled(mirror.hosts)
-        self._turns = Turns()
+        self._turns = Turns(mirror.requests)
         self._prefix = url_prefix(mirror)
         self._dav = Dav(vault, self._prefix)
         self._methods: dict[str, Callable[[Request, Place, EnrolledHost], Answer]] = {
@@ -91,7 +91,12 @@ class Door:
     def _put(self, request: Request, place: Place, host: EnrolledHost) -> Answer:
         if not place.name:
             raise Refused(HTTPStatus.FORBIDDEN, "a file needs a name after the host's folder")
-        return drop(self._store, request, place, host, lambda: self._welcome(request))
+        return drop(self._store, request, place, host, lambda: self._ask_again(request))
+
+    def _ask_again(self, request: Request) -> None:
+        """Refused if the host, or who has its old password, would not be let in now."""
+        known_user(request.head, self._passwords)
+        self._welcome(request)
 
     def _look(self, request: Request, place: Place, _host: EnrolledHost) -> Answer:
         return self._dav.answer(request.head, place, request.body.all(MAX_BODY))

@@ -5,18 +5,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Final
 
 from nightdrop_server.answers import Refused
 
-AT_ONCE: Final = 32
-"""A sixth of the door's threads. Our client sends two or three files at a time."""
-
 
 class Turns:
-    """Counts each host's requests; safe to share between threads."""
+    """Counts each host's requests, of which it may have `at_once`; safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
         self._lock = threading.Lock()
         self._taken: Counter[str] = Counter()
 
@@ -24,10 +21,10 @@ class Turns:
     def one(self, host: str) -> Iterator[None]:
         """One request of a host; Refused (503) if it has too many already."""
         with self._lock:
-            if self._taken[host] >= AT_ONCE:
+            if self._taken[host] >= self._at_once:
                 raise Refused(
                     HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"{host} has {AT_ONCE} requests under way already",
+                    f"{host} has {self._at_once} requests under way already",
                     (("Retry-After", "10"),),
                 )
             self._taken[host] += 1

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_server.turns import AT_ONCE
 from nightdrop_server.wire import IDLE
 
 from mirrors import Mirror, Reply, Served, new_name
@@ -73,12 +72,15 @@ def test_reserve(recipient: Path, tmp_path: Path) -> None:
 
 def test_uploads_at_once(recipient: Path, tmp_path: Path) -> None:
     """A host that has too many uploads under way is told so; another host is not concerned."""
-    with Mirror(tmp_path, "busy", [recipient], tls=False).start() as mirror, ExitStack() as stack:
+    with (
+        Mirror(tmp_path, "busy", [recipient], tls=False, limits={"requests": 3}).start() as mirror,
+        ExitStack() as stack,
+    ):
         bundles = [tmp_path / "web1.toml", tmp_path / "web2.toml"]
         for bundle in bundles:
             mirror.enroll(bundle.stem, bundle)
         [credentials] = mirror.credentials(bundles[0]).values()
-        for _ in range(AT_ONCE):
+        for _ in range(3):
             sock = stack.enter_context(mirror.connect())
             head = f"Host: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\nAuthorization: {credentials}"
             sock.sendall(f"PUT /web1/{new_name()} HTTP/1.1\r\n{head}\r\n\r\n".encode())
@@ -89,7 +91,7 @@ def test_uploads_at_once(recipient: Path, tmp_path: Path) -> None:
         ]
         assert [answer.status for answer in answers] == [503, 201]
         assert answers[0].fields["retry-after"] == "10"
-        assert answers[0].body.startswith(b"web1 has 32 ")
+        assert answers[0].body.startswith(b"web1 has 3 ")
         assert answers[0].body.endswith(b" under way already\n")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from nightdrop.ledger import MOST_REFUSALS
 from nightdrop.text import count, harmless
 from nightdrop_check.findings import Finding
 from nightdrop_check.view import View
@@ -21,6 +22,8 @@ def judge(view: View) -> Iterator[Finding]:
     if refused.addresses > 1:
         whence += f" and {count(refused.addresses - 1, 'other place')}"
     times = "once" if refused.number == 1 else f"{refused.number:,} times"
+    if refused.number >= MOST_REFUSALS:
+        times = f"at least {times}"
     yield Finding(
         "overwrite-refused",
         "warning",
