@@ -72,9 +72,11 @@ class House:
         )
 
     def start(self) -> None:
-        """Start both mirrors."""
+        """Start both mirrors, at once."""
         for mirror in self.mirrors:
-            mirror.start()
+            mirror.spawn()
+        for mirror in self.mirrors:
+            mirror.wait_until_ready()
 
     def close(self) -> None:
         """Stop what still runs."""

@@ -4,6 +4,7 @@ import base64
 import datetime
 import hashlib
 import http.client
+import io
 import itertools
 import os
 import select
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from nightdrop import cli
 from nightdrop.enrolment import load_bundle
 
 NIGHTDROP = [sys.executable, "-m", "nightdrop"]
@@ -91,6 +94,12 @@ class Mirror:
 
     def start(self) -> Self:
         """Start `nightdrop serve` and wait until it is ready."""
+        self.spawn()
+        self.wait_until_ready()
+        return self
+
+    def spawn(self) -> None:
+        """Start `nightdrop serve`."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*NIGHTDROP, "serve", "--config", str(self.config)],
@@ -99,13 +108,16 @@ class Mirror:
                 stderr=log,
                 text=True,
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until a mirror that was started says that it is ready."""
+        assert self.process is not None
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
         self.ready_line = self.process.stdout.readline() if readable else ""
         if not self.ready_line:
             self.kill()
             raise AssertionError(f"mirror {self.name} did not start: {self.log.read_text()}")
-        return self
 
     def stop(self) -> None:
         """Ask it to stop, and see that it does so cleanly."""
@@ -117,9 +129,13 @@ class Mirror:
         self._end(signal.SIGKILL)
 
     def enroll(self, host: str, bundle: Path, *arguments: str) -> None:
-        """Enrol a host here; its bundle is made, or added to."""
-        command = [*NIGHTDROP, "enroll", host, "--config", str(self.config), "-o", str(bundle)]
-        subprocess.run([*command, *arguments], check=True, stdout=subprocess.DEVNULL)
+        """Enrol a host here; its bundle is made, or added to.
+
+        The real command, but within this process: almost every test begins with it.
+        """
+        words = ["enroll", host, "--config", str(self.config), "-o", str(bundle), *arguments]
+        with redirect_stdout(io.StringIO()):
+            assert cli.run(words) == 0
 
     def password(self, bundle: Path) -> str:
         """The password for this mirror in a bundle."""

@@ -31,9 +31,9 @@ def test_no_configuration(tmp_path: Path) -> None:
         ("what is this", "this client configuration is not TOML"),
     ],
 )
-def test_wrong_configuration(tmp_path: Path, house: House, lines: str, error: str) -> None:
-    house.config.write_text(f'{lines}\n[folders]\ninclude = ["/etc"]\n')
-    assert error in complaint(run("backup", "--config", house.config, expect=2))[0]
+def test_wrong_configuration(tmp_path: Path, still_house: House, lines: str, error: str) -> None:
+    still_house.config.write_text(f'{lines}\n[folders]\ninclude = ["/etc"]\n')
+    assert error in complaint(run("backup", "--config", still_house.config, expect=2))[0]
 
 
 @pytest.mark.parametrize(
@@ -46,31 +46,31 @@ def test_wrong_configuration(tmp_path: Path, house: House, lines: str, error: st
         ('include = ["/etc"]\nexclude = ["cache"]', "key `folders.exclude`: expected a path"),
     ],
 )
-def test_wrong_folders(house: House, folders: str, error: str) -> None:
-    house.configure(folders=folders or "exclude = []")
-    assert error in complaint(run("backup", "--config", house.config, expect=2))[0]
-    assert house.names() == []
+def test_wrong_folders(still_house: House, folders: str, error: str) -> None:
+    still_house.configure(folders=folders or "exclude = []")
+    assert error in complaint(run("backup", "--config", still_house.config, expect=2))[0]
+    assert still_house.names() == []
 
 
-def test_source_behind_a_link_is_refused_because_the_backup_would_be_empty(house: House) -> None:
-    link = house.root / "link"
-    link.symlink_to(house.source)
-    house.configure(folders=f'include = ["{link}"]')
-    error, hint = complaint(run("backup", "--config", house.config, expect=2))
+def test_source_behind_a_link_is_refused_because_the_backup_would_be_empty(still_house: House) -> None:
+    link = still_house.root / "link"
+    link.symlink_to(still_house.source)
+    still_house.configure(folders=f'include = ["{link}"]')
+    error, hint = complaint(run("backup", "--config", still_house.config, expect=2))
     assert "symbolic link" in error
-    assert hint == f"hint: name the place it leads to: {house.source}"
+    assert hint == f"hint: name the place it leads to: {still_house.source}"
 
 
-def test_private_key_in_a_bundle_is_refused(house: House) -> None:
-    text = house.bundle.read_text()
-    house.bundle.write_text(
+def test_private_key_in_a_bundle_is_refused(still_house: House) -> None:
+    text = still_house.bundle.read_text()
+    still_house.bundle.write_text(
         text.replace(
             "-----BEGIN CERTIFICATE-----",
-            f"{house.key.private.read_text()}\n-----BEGIN CERTIFICATE-----",
+            f"{still_house.key.private.read_text()}\n-----BEGIN CERTIFICATE-----",
             1,
         )
     )
-    error, hint = complaint(run("backup", "--config", house.config, expect=2))
+    error, hint = complaint(run("backup", "--config", still_house.config, expect=2))
     assert "private key" in error
     assert "only the certificate" in hint
 
@@ -112,7 +112,7 @@ def test_full_disk_under_the_state(house: House, tmp_path: Path) -> None:
     assert house.backup()["type"] == "inc"
 
 
-def test_example_configuration_is_the_default(tmp_path: Path, house: House) -> None:
+def test_example_configuration_is_the_default(tmp_path: Path, still_house: House) -> None:
     """The commented example loads, and says of each key what it is without the example."""
     import nightdrop_client
 
@@ -121,7 +121,7 @@ def test_example_configuration_is_the_default(tmp_path: Path, house: House) -> N
     example, plain = tmp_path / "example.toml", tmp_path / "plain.toml"
     example.write_text(text)
     plain.write_text('[folders]\ninclude = ["/etc"]\nexclude = ["/home/*/.cache", "**/node_modules"]\n')
-    (tmp_path / "bundle.toml").write_text(house.bundle.read_text())
+    (tmp_path / "bundle.toml").write_text(still_house.bundle.read_text())
     one, other = load_client(example), load_client(plain)
     assert [getattr(one, f) for f in one.__dataclass_fields__ if f != "path"] == [
         getattr(other, f) for f in other.__dataclass_fields__ if f != "path"

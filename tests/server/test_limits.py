@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_server.wire import IDLE
-
-from mirrors import Mirror, Reply, Served, new_name
+from mirrors import Mirror, Reply, new_name
 
 
 @pytest.fixture(scope="module")
@@ -93,24 +91,6 @@ def test_uploads_at_once(recipient: Path, tmp_path: Path) -> None:
         assert answers[0].fields["retry-after"] == "10"
         assert answers[0].body.startswith(b"web1 has 3 ")
         assert answers[0].body.endswith(b" under way already\n")
-
-
-@pytest.mark.slow
-def test_a_body_that_stalls(https: Served, http: Served) -> None:
-    """Both at once, because it takes as long as a client may be silent."""
-    with ExitStack() as stack:
-        waiting = []
-        for served in (https, http):
-            sock = stack.enter_context(served.mirror.connect(timeout=IDLE + 10))
-            head = "".join(f"{name}: {value}\r\n" for name, value in served.fields().items())
-            request = f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n{head}\r\n"
-            sock.sendall(request.encode() + b"x" * 5000)
-            waiting.append((served, sock, served.mirror.stored("web1")))
-        for served, sock, before in waiting:
-            answer = sock.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 408 ")
-            assert answer.endswith(b"\r\n\r\nthe body stalled after 5000 of 9999 bytes; nothing kept\n")
-            assert served.mirror.stored("web1") == before
 
 
 def test_folder_that_went_away(recipient: Path, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""What is begun and does not get on is ended: heads that dribble, bodies that stall."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from nightdrop_server.conversation import HEAD_DEADLINE
+from nightdrop_server.wire import IDLE
+
+from mirrors import Served, new_name
+
+
+@pytest.mark.slow
+def test_what_does_not_get_on_is_ended(https: Served, http: Served) -> None:
+    """All of it at once, because each takes as long as a client may take."""
+    cases: list[Callable[[], None]] = [
+        lambda: dribble_a_head(http, 0.05),
+        lambda: dribble_a_head(http, 0.5),
+        lambda: stall_in_a_body(http),
+        lambda: stall_in_a_body(https),
+    ]
+    with ThreadPoolExecutor(len(cases)) as pool:
+        for ended in [pool.submit(case) for case in cases]:
+            ended.result()
+
+
+def dribble_a_head(served: Served, period: float) -> None:
+    """A head is ended at its deadline, however regularly its bytes come, and how fast."""
+    with served.mirror.connect(timeout=HEAD_DEADLINE + 10) as sock:
+        started = time.monotonic()
+        sock.sendall(b"PUT /web1/x HTTP/1.1\r\n")
+        with pytest.raises(OSError):
+            while time.monotonic() - started < HEAD_DEADLINE + 10:
+                sock.sendall(b"X")
+                time.sleep(period)
+        assert HEAD_DEADLINE - 1 < time.monotonic() - started < HEAD_DEADLINE + 5
+
+
+def stall_in_a_body(served: Served) -> None:
+    """It is answered, and nothing is kept."""
+    name = new_name()
+    with served.mirror.connect(timeout=IDLE + 10) as sock:
+        head = "".join(f"{field}: {value}\r\n" for field, value in served.fields().items())
+        request = f"PUT /web1/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n{head}\r\n"
+        sock.sendall(request.encode() + b"x" * 5000)
+        answer = sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert answer.endswith(b"\r\n\r\nthe body stalled after 5000 of 9999 bytes; nothing kept\n")
+    assert name not in served.mirror.stored("web1")
