@@ -11,6 +11,7 @@ from nightdrop.envelope.algorithms import SEALING_CIPHERS, CipherName
 from nightdrop.envelope.recipients import Recipient, parse_recipients
 from nightdrop.errors import ConfigurationError
 from nightdrop_client.hooks import Hooks
+from nightdrop_client.limits import Limits, load_limits
 
 DEFAULT_PATH: Final = Path("/etc/nightdrop/client.toml")
 
@@ -43,6 +44,7 @@ class Client:
     cipher: CipherName
     compress: bool
     patience: int
+    limits: Limits
 
 
 def load_client(path: Path) -> Client:
@@ -73,7 +75,8 @@ def load_client(path: Path) -> Client:
         volume_size=section.size("volume_size", "200M"),
         cipher=cast(CipherName, section.choice("cipher", SEALING_CIPHERS, "aes-256-gcm")),
         compress=section.choice("compress", ("zstd", "none"), "zstd") == "zstd",
-        patience=section.duration("patience", "10m"),
+        patience=section.duration("patience", "30m"),
+        limits=load_limits(section.table("limits")),
     )
     folders.finish()
     hooks.finish()

@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Job:
     """`arguments` are duplicity's; `bundle` is the path of the bundle, which holds the passwords;
     `started` is in epoch seconds, `patience` in seconds; `dead` says which mirrors have failed in
-    this run already, and of what.
+    this run already, and of what; `limits` are a `Limits` as JSON.
     """
 
     arguments: list[str]
@@ -18,6 +19,7 @@ class Job:
     started: float
     patience: float
     dead: dict[str, str]
+    limits: dict[str, Any]
 
     def write(self, path: Path) -> None:
         """Write the job to a file."""

@@ -16,6 +16,7 @@ from nightdrop.enrolment import load_bundle
 from nightdrop_client import backend
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.job import Job, read_job
+from nightdrop_client.limits import read_limits
 from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.observer import Observer
 from nightdrop_client.state import State
@@ -30,9 +31,10 @@ def main() -> None:
     mirrors = Mirrors(
         bundle.host,
         bundle.mirrors,
-        state.scratch,
+        read_limits(job.limits),
         job.patience,
         on_bytes=lambda mirror, octets: events.tell(Event("sent", mirror=mirror, octets=octets)),
+        on_state=lambda mirror, why: events.tell(Event("waiting", why, mirror=mirror)),
     )
     mirrors.bury(job.dead)
     dropper = backend.Dropper(mirrors, drop_log, lambda name: events.tell(Event("dropped", name)))
@@ -46,7 +48,7 @@ def main() -> None:
         events.tell(Event("finished", done.key.stem))
     finally:
         for mirror, failure in mirrors.failures.items():
-            events.tell(Event("lost", failure, mirror))
+            events.tell(Event("lost", failure, mirror=mirror))
 
 
 def _finished(job: Job, dropper: backend.Dropper, observer: Observer, unread: int) -> FinishedSet:

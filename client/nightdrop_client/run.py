@@ -73,7 +73,7 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
     for key, why in clear(state, log, time.time()).items():
         say(f"nothing new will build on {key.stem}: {why}")
     names = [mirror.name for mirror in client.bundle.mirrors]
-    mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, state.scratch, client.patience)
+    mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, client.limits, client.patience)
     try:
         mirrors.greet()
         for name, why in mirrors.failures.items():
@@ -116,6 +116,7 @@ def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dic
         started=moment,
         patience=client.patience,
         dead=dead,
+        limits=client.limits.as_json(),
     ).write(path)
     return path
 

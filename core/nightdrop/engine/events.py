@@ -12,7 +12,8 @@ class Event:
     """One thing that happened. Which fields mean something depends on `kind`:
 
     `scanned`: so many `files` and `octets` of the source were looked at so far; `sent`: `octets` more
-    went to `mirror`; `dropped`: the file `text` was taken; `lost`: `mirror` died of `text`;
+    went to `mirror`; `dropped`: the file `text` was taken; `waiting`: `mirror` fails because of
+    `text` and is tried again, or is back (""); `lost`: `mirror` died of `text`;
     `fetched`: the file `text` of so many `octets` was read from the vault; `elsewhere`: `text` says
     which file came from another vault than the first; `unrestored`: the path `text` was not restored,
     because of `reason`; `finished`: the set `text`;
@@ -23,6 +24,7 @@ class Event:
         "scanned",
         "sent",
         "dropped",
+        "waiting",
         "lost",
         "fetched",
         "elsewhere",
