@@ -40,8 +40,8 @@ class Dropper:
         self._on_drop(file.name)
 
 
-def register(dropper: Dropper, log: DropLog) -> None:
-    """Make `nightdrop:` a scheme that duplicity knows, behind which this dropper stands."""
+def register(dropper: Dropper | None, log: DropLog) -> None:
+    """Make `nightdrop:` a scheme that duplicity knows, behind which this dropper stands, if one does."""
 
     class MirrorsBackend(Backend):  # type: ignore[misc]
         def __init__(self, parsed_url: ParsedUrl) -> None:
@@ -49,8 +49,8 @@ def register(dropper: Dropper, log: DropLog) -> None:
 
         def _put(self, source_path: DuplicityPath, remote_filename: bytes) -> None:
             file = parse_name(os.fsdecode(remote_filename))
-            if file is None:
-                raise FatalBackendException(f"duplicity made up a name: {remote_filename!r}")
+            if file is None or dropper is None:
+                raise FatalBackendException(f"duplicity may not drop this: {remote_filename!r}")
             try:
                 dropper.drop(Path(os.fsdecode(source_path.name)), file)
             except NoMirrorLeftError as error:

@@ -5,9 +5,11 @@ talk duplicity into throwing local metadata away or into building on what is not
 by the run and by its duplicity process; a row is there only after the mirror said 201 or 204.
 """
 
+import json
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import ReceiptFile
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS owner (
+    host TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS drops (
     mirror TEXT NOT NULL,
     stem TEXT NOT NULL,
@@ -35,6 +40,9 @@ CREATE TABLE IF NOT EXISTS sets (
     files INTEGER NOT NULL,
     unread INTEGER NOT NULL,
     supplement BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS retired (
+    stem TEXT PRIMARY KEY
 );
 CREATE TABLE IF NOT EXISTS times (
     time INTEGER PRIMARY KEY
@@ -130,10 +138,13 @@ class DropLog:
             done.supplement,
         )
 
-    def sets(self) -> list[FinishedSet]:
-        """Every finished set, oldest first."""
+    def sets(self, retired_too: bool = False) -> list[FinishedSet]:
+        """Every finished set, oldest first; those that were retired only if they are asked for."""
         found = []
+        retired = {row[0] for row in self._run("SELECT stem FROM retired")}
         for stem, *values in self._run("SELECT * FROM sets"):
+            if stem in retired and not retired_too:
+                continue
             # A stem is the beginning of a name, so any name of the set gives its key.
             if (name := parse_name(f"{stem}.receipt.json")) is not None:
                 found.append(FinishedSet(name.set, *values))
@@ -142,6 +153,29 @@ class DropLog:
     def forget(self, key: SetKey) -> None:
         """No longer count a set as finished: nothing may build on it. Its names stay taken."""
         self._run("DELETE FROM sets WHERE stem = ?", key.stem)
+
+    def retire(self, keys: Sequence[SetKey]) -> None:
+        """No longer count these sets among those to build on, because there are newer ones.
+
+        What was known of those retired before goes, and of sets that never were finished. Their names are
+        not taken again: `take_time` sees to that.
+        """
+        stems = json.dumps([key.stem for key in keys])
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("DELETE FROM sets WHERE stem IN (SELECT stem FROM retired)")
+                self._db.execute("DELETE FROM retired")
+                self._db.execute("INSERT INTO retired SELECT value FROM json_each(?)", (stems,))
+                self._db.execute("DELETE FROM drops WHERE stem NOT IN (SELECT stem FROM sets)")
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise NightdropError(f"the drop log does not answer: {error}") from error
+
+    def owner(self, host: str) -> str:
+        """The host that this log is of: the one that first asked."""
+        self._run("INSERT INTO owner SELECT ? WHERE NOT EXISTS (SELECT 1 FROM owner)", host)
+        return str(self._run("SELECT host FROM owner")[0][0])
 
     def receipt_of(self, key: SetKey) -> str | None:
         """The SHA-256 of the receipt issued for a set, or None."""

@@ -59,12 +59,12 @@ def _selection(client: Client, state: State) -> list[str]:
     left_out = [str(state.root)]
     if "/" in client.include:
         left_out += KERNEL_FOLDERS
-    patterns = [_literal(folder) for folder in left_out] + list(client.exclude)
+    patterns = [literal(folder) for folder in left_out] + list(client.exclude)
     words = [word for pattern in patterns for word in ("--exclude", pattern)]
     words += [word for name in client.exclude_if_present for word in ("--exclude-if-present", name)]
     if client.one_file_system:
         words += _other_file_systems(client.include)
-    words += [word for folder in client.include for word in ("--include", _literal(folder))]
+    words += [word for folder in client.include for word in ("--include", literal(folder))]
     return [*words, "--exclude", "**"]
 
 
@@ -75,8 +75,8 @@ def _other_file_systems(included: tuple[str, ...]) -> list[str]:
     """
     mounts = [mount for mount in mount_points() if mount not in included and _below(mount, included)]
     named = [folder for folder in included if _below(folder, mounts)]
-    words = [word for folder in named for word in ("--include", _literal(folder))]
-    return words + [word for mount in mounts for word in ("--exclude", _literal(mount) + "/**")]
+    words = [word for folder in named for word in ("--include", literal(folder))]
+    return words + [word for mount in mounts for word in ("--exclude", literal(mount) + "/**")]
 
 
 def mount_points() -> list[str]:
@@ -93,6 +93,6 @@ def _below(path: str, folders: Sequence[str]) -> bool:
     return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def _literal(path: str) -> str:
+def literal(path: str) -> str:
     """A glob that matches this one path. (duplicity's literal mode does not work below /.)"""
     return re.sub(r"[*?\[]", r"[\g<0>]", path)

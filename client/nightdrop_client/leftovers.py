@@ -29,20 +29,20 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
     for key in forgotten:
         log.forget(key)
     _empty(state.scratch)
-    finished = {name for done in log.sets() for name in _metadata(done.key)}
+    finished = {name for done in log.sets() for name in metadata(done.key)}
     for entry in state.archive.iterdir():
         if entry.name not in finished:
             _remove(entry)
     return forgotten
 
 
-def _metadata(key: SetKey) -> tuple[str, str]:
+def metadata(key: SetKey) -> tuple[str, str]:
     """The local names of a set's manifest and signatures."""
     return key.manifest_name.removesuffix(".p7m"), f"{key.signatures_name.removesuffix('.p7m')}.gz"
 
 
 def _metadata_is_whole(archive: Path, key: SetKey) -> bool:
-    return all((archive / name).is_file() for name in _metadata(key))
+    return all((archive / name).is_file() for name in metadata(key))
 
 
 def _empty(folder: Path) -> None:

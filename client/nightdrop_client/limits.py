@@ -131,16 +131,19 @@ def yield_to_others(limits: Limits) -> list[str]:
         problems.append(f"cannot take the niceness {limits.nice}: {error.strerror}")
     if limits.idle_io:
         assert threading.active_count() == 1, "threads that are there already would keep theirs"
-        # util-linux is on every Debian; Python itself has no ioprio_set(2).
-        command = ["ionice", "-c", "3", "-p", str(os.getpid())]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError as error:
-            problems.append(f"cannot leave the disk to others: ionice: {error.strerror}")
-        else:
-            if done.returncode:
-                problems.append(f"cannot leave the disk to others: {done.stderr.strip()}")
+            # A service may be idle already, and not allowed to ask for it.
+            if _ionice() != "idle":
+                _ionice("-c", "3")
+        except (OSError, subprocess.SubprocessError) as error:
+            problems.append(f"cannot leave the disk to others: {error}")
     return problems
+
+
+def _ionice(*words: str) -> str:
+    """util-linux is on every Debian; Python itself has no ioprio_set(2)."""
+    command = ["ionice", *words, "-p", str(os.getpid())]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _minute(now: float) -> int:

@@ -8,20 +8,24 @@ from pathlib import Path
 
 from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
-from nightdrop.errors import NightdropError
+from nightdrop.errors import ConfigurationError, NightdropError
 from nightdrop.names import SetType
 from nightdrop.progress import ProgressLine
+from nightdrop.text import count
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.duplicity_arguments import backup_arguments
 from nightdrop_client.gpgsm import write_gpgsm
 from nightdrop_client.job import Job
+from nightdrop_client.lastrun import recorded
 from nightdrop_client.leftovers import clear
+from nightdrop_client.limits import yield_to_others
 from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.planning import Plan, plan
-from nightdrop_client.progress import RunProgress
+from nightdrop_client.progress import Expected, RunProgress
+from nightdrop_client.retiring import retire_old_chains
 from nightdrop_client.settling import settle
-from nightdrop_client.state import State
+from nightdrop_client.state import SkippedError, State
 
 Say = Callable[[str], object]
 
@@ -48,18 +52,55 @@ class Outcome:
         """Whether every mirror has the set, every source file is in it, and nothing else went wrong."""
         return not (self.lacking or self.failures or self.done.unread or self.problems)
 
+    def complaints(self) -> list[str]:
+        """What is missing where, and what else went wrong: a line each."""
+        lines = []
+        if self.done.unread:
+            lines.append(
+                f"not in this backup: {count(self.done.unread, 'source file')} could not be read"
+            )
+        lines += [f"warning: {problem}" for problem in self.problems]
+        for mirror in self.lacking:
+            why = self.failures.get(mirror, "it missed a part of it")
+            lines.append(f"the mirror {mirror} does not have this set: {why}")
+        return lines
 
-def run_backup(client: Client, full_wanted: bool, say: Say) -> Outcome:
-    """Make one set. Raises NightdropError if there is none in the end; then nothing older is lost."""
+
+def run_backup(client: Client, full_wanted: bool, say: Say, *, any_time: bool = False) -> Outcome:
+    """Make one set, outside the configured window, too, if `any_time` is true.
+
+    Raises NightdropError if there is none in the end; then nothing older is lost. Raises SkippedError
+    if a run of this job is under way, or this is not the time for one.
+    """
+    if not any_time and not client.limits.may_begin(time.time()):
+        raise SkippedError(
+            f"backups begin only in {client.limits.window}, says {client.path}",
+            "`--any-time` begins all the same",
+        )
     os.umask(0o077)
     state = State(client.state)
     state.prepare()
     lock = state.lock()
     try:
-        with client.hooks.on_failure(_facts(client)):
-            return _run_locked(client, state, lock, full_wanted, say)
+        with recorded(state.last_run) as record, client.hooks.on_failure(_facts(client)):
+            problems = yield_to_others(client.limits)
+            outcome = _run_locked(client, state, lock, full_wanted, say)
+            outcome.notes += problems
+            record.everywhere, record.lines = outcome.everywhere, tuple(outcome.complaints())
+            return outcome
     finally:
         os.close(lock)
+
+
+def _require_own_log(client: Client, log: DropLog, state: State) -> None:
+    """Refuse the state of another host: what is dropped in its folder cannot be built on in ours."""
+    if (owner := log.owner(client.bundle.host)) != client.bundle.host:
+        raise ConfigurationError(
+            f"{client.path}: the state {state.root} is that of the host {owner}, and the bundle's is "
+            f"{client.bundle.host}",
+            "give each job a `state` of its own; if the host was renamed, move the old state away: the "
+            "next run is a full then",
+        )
 
 
 def _facts(client: Client) -> dict[str, str]:
@@ -70,10 +111,12 @@ def _facts(client: Client) -> dict[str, str]:
 def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say: Say) -> Outcome:
     begun = time.monotonic()
     log = DropLog(state.drop_log)
+    _require_own_log(client, log, state)
     for key, why in clear(state, log, time.time()).items():
         say(f"nothing new will build on {key.stem}: {why}")
     names = [mirror.name for mirror in client.bundle.mirrors]
-    mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, client.limits, client.patience)
+    patience = client.limits.patience(client.patience, time.time())
+    mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, client.limits, patience)
     try:
         mirrors.greet()
         for name, why in mirrors.failures.items():
@@ -82,10 +125,14 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
         chosen = plan(log, names, client.full_every, time.time(), full_wanted)
         say(f"making {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
         with client.hooks.around(_facts(client) | {"NIGHTDROP_TYPE": chosen.type}) as problems:
-            job = _job(client, state, chosen.type, log.take_time(), mirrors.failures)
-            stem, volumes, warnings = _run_duplicity(state, job, lock, mirrors)
+            job = prepare_job(client, state, chosen.type, log.take_time(), mirrors.failures)
+            expected = _expected(log, chosen.type)
+            stem, volumes, warnings = _run_duplicity(
+                state, job, lock, mirrors, expected=expected, say=say
+            )
         done = next(done for done in log.sets() if done.key.stem == stem)
         lacking = settle(client, state, log, mirrors)[done.key.stem]
+        retire_old_chains(state, log, mirrors.living)
         return Outcome(
             chosen,
             done,
@@ -102,7 +149,9 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
         log.close()
 
 
-def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dict[str, str]) -> Path:
+def prepare_job(
+    client: Client, state: State, set_type: SetType, moment: int, dead: dict[str, str]
+) -> Path:
     """Lay out what the duplicity process needs; the path of its job."""
     recipients = state.scratch / "recipients.pem"
     recipients.write_text("".join(recipient.pem for recipient in client.recipients))
@@ -114,14 +163,24 @@ def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dic
         bundle=str(client.bundle_path),
         state=str(state.root),
         started=moment,
-        patience=client.patience,
+        patience=client.limits.patience(client.patience, time.time()),
         dead=dead,
         limits=client.limits.as_json(),
     ).write(path)
     return path
 
 
-def _run_duplicity(state: State, job: Path, lock: int, mirrors: Mirrors) -> tuple[str, int, list[str]]:
+def _expected(log: DropLog, set_type: SetType) -> Expected:
+    """A full is as far as what it has stored; an incremental stores little, but looks at everything."""
+    before = [done for done in log.sets(retired_too=True) if done.key.type == set_type]
+    if set_type == "full" and before:
+        return Expected(stored=sum(file.size for file in log.files(before[-1].key).values()))
+    return Expected(looked_at=max((done.size for done in log.sets()[-1:]), default=0))
+
+
+def _run_duplicity(
+    state: State, job: Path, lock: int, mirrors: Mirrors, *, expected: Expected, say: Say
+) -> tuple[str, int, list[str]]:
     """Let duplicity make its set: the set's stem, how many volumes it has, and what it warned of.
 
     Raises NightdropError if there is no finished set in the end.
@@ -130,7 +189,7 @@ def _run_duplicity(state: State, job: Path, lock: int, mirrors: Mirrors) -> tupl
     lost: dict[str, str] = {}
     finished = ""
     with ProgressLine() as line:
-        progress = RunProgress(line, mirrors.living)
+        progress = RunProgress(line, mirrors.living, expected, say)
 
         def hear(event: Event) -> None:
             nonlocal finished

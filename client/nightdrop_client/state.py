@@ -5,9 +5,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightdrop.errors import NightdropError
+from nightdrop.errors import ExitStatus, NightdropError
 
 DUPLICITY_NAME = "backup"
+
+
+class SkippedError(NightdropError):
+    """A run that is not made, because there is no need or it is not the time; nothing is wrong."""
+
+    exit_status = ExitStatus.DONE
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,11 @@ class State:
         return self.root / "duplicity.log"
 
     @property
+    def last_run(self) -> Path:
+        """How the last run went."""
+        return self.root / "last-run.json"
+
+    @property
     def lock_file(self) -> Path:
         """What a run holds a lock on for as long as any part of it lives."""
         return self.root / "lock"
@@ -63,7 +74,7 @@ class State:
             ) from error
 
     def lock(self) -> int:
-        """Take the lock of this state, or raise NightdropError because a run is under way.
+        """Take the lock of this state, or raise SkippedError because a run is under way.
 
         Returns the descriptor that holds it. The duplicity process inherits that, so that the lock
         is held for as long as any part of a run is alive.
@@ -73,8 +84,8 @@ class State:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise NightdropError(
+            raise SkippedError(
                 f"a backup with the state {self.root} is already under way",
-                "this run was skipped; let the other one finish",
+                "nothing is wrong: that one makes the set",
             ) from error
         return descriptor

@@ -9,10 +9,10 @@ _INTERVAL = 0.1
 
 
 class ProgressLine:
-    """The line; used as a context, which leaves a clean terminal behind."""
+    """The line; used as a context, which leaves a clean terminal behind. `shown`: is there a terminal?"""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
+        self.shown = sys.stderr.isatty()
         self._drawn = 0.0
 
     def __enter__(self) -> "ProgressLine":
@@ -29,7 +29,7 @@ class ProgressLine:
     def show(self, text: str) -> None:
         """Draw the line anew, at most a few times a second."""
         now = time.monotonic()
-        if not self._shown or now - self._drawn < _INTERVAL:
+        if not self.shown or now - self._drawn < _INTERVAL:
             return
         self._drawn = now
         width = shutil.get_terminal_size().columns
@@ -38,7 +38,7 @@ class ProgressLine:
 
     def clear(self) -> None:
         """Take the line away, so that something else can be printed."""
-        if self._shown and self._drawn:
+        if self.shown and self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = 0.0

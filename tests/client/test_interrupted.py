@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from house import HOST, House, complaint, run
+from house import HOST, House
 from mirrors import NIGHTDROP
 from trees import describe, differences
 
@@ -88,19 +88,6 @@ def test_killed_as_a_file_arrives(house: House, tmp_path: Path, moment: str, kin
     assert_mirrors_are_honest(house)
 
 
-def test_runs_do_not_overlap(house: House) -> None:
-    (house.source / "large").write_bytes(os.urandom(20_000_000))
-    process = subprocess.Popen(
-        [*NIGHTDROP, "backup", "--config", str(house.config), "--json"], stdout=subprocess.PIPE
-    )
-    wait_for_a_drop(house, process)
-    error, hint = complaint(run("backup", "--config", house.config, "--json", expect=1))
-    assert "already under way" in error
-    assert "skipped" in hint
-    process.communicate()
-    assert process.returncode == 0
-
-
 def test_lock_is_held_while_duplicity_outlives_its_run(house: House) -> None:
     """Only the parent is killed: what it started must not meet a second run."""
     (house.source / "large").write_bytes(os.urandom(30_000_000))
@@ -111,14 +98,7 @@ def test_lock_is_held_while_duplicity_outlives_its_run(house: House) -> None:
     process.kill()
     process.wait()
     deadline = time.monotonic() + 60
-    while (
-        subprocess.run(
-            [*NIGHTDROP, "backup", "--config", str(house.config), "--json"],
-            capture_output=True,
-            check=False,
-        ).returncode
-        != 0
-    ):
+    while "skipped" in house.backup():
         assert time.monotonic() < deadline
     assert_mirrors_are_honest(house)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,17 @@ from nightdrop.text import count, format_duration, format_size, harmless
 from nightdrop_client.configuration import DEFAULT_PATH, load_client
 
 if TYPE_CHECKING:
+    from nightdrop_client.configuration import Client
+    from nightdrop_client.dryrun import Rehearsal
     from nightdrop_client.run import Outcome
 
 DESCRIPTION = """
 Back this host up, once: a full when one is due, an incremental otherwise, encrypted to the bundle's
 recipients and dropped on every mirror. One mirror is enough for the run to go on; what was missing
 where is said at the end.
+
+A run that is not made, because one of the same configuration is under way or because this is outside of
+`limits.window`, says so and exits with 0.
 """
 
 _NOTES_SHOWN = 10
@@ -31,12 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: %(default)s",
     )
     parser.add_argument("--full", action="store_true", help="make a full, though none may be due")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--any-time", action="store_true", help="begin outside of the window, too")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make one backup set."""
+    from nightdrop_client.dryrun import rehearse
     from nightdrop_client.run import run_backup
+    from nightdrop_client.state import SkippedError
 
     client = load_client(arguments.config)
 
@@ -44,7 +54,19 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         if not arguments.json:
             print(line, flush=True)
 
-    outcome = run_backup(client, arguments.full, say)
+    if arguments.dry_run:
+        rehearsal = rehearse(client, arguments.full)
+        print(json.dumps(asdict(rehearsal)) if arguments.json else _dry_summary(client, rehearsal))
+        return ExitStatus.DONE
+    try:
+        outcome = run_backup(client, arguments.full, say, any_time=arguments.any_time)
+    except SkippedError as skipped:
+        print(
+            json.dumps({"skipped": skipped.message})
+            if arguments.json
+            else f"skipped: {skipped.message} ({skipped.hint})"
+        )
+        return skipped.exit_status
     print(json.dumps(_facts(outcome)) if arguments.json else _summary(outcome))
     return ExitStatus.DONE if outcome.everywhere else ExitStatus.PARTIAL
 
@@ -59,13 +81,21 @@ def _summary(outcome: "Outcome") -> str:
     lines += [f"warning: {harmless(note)}" for note in outcome.notes[:_NOTES_SHOWN]]
     if len(outcome.notes) > _NOTES_SHOWN:
         lines.append(f"warning: and {len(outcome.notes) - _NOTES_SHOWN} more like these")
-    if done.unread:
-        lines.append(f"not in this backup: {count(done.unread, 'source file')} could not be read")
-    lines += [f"warning: {problem}" for problem in outcome.problems]
-    for mirror in outcome.lacking:
-        why = outcome.failures.get(mirror, "it missed a part of it")
-        lines.append(f"the mirror {mirror} does not have this set: {why}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *outcome.complaints()])
+
+
+def _dry_summary(client: "Client", rehearsal: "Rehearsal") -> str:
+    chosen = rehearsal.plan
+    lines = [f"nothing new would build on {stem}: {why}" for stem, why in rehearsal.forgotten.items()]
+    lines.append(f"would make {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
+    lines.append(
+        f"would look at {count(rehearsal.files, 'file')}, {format_size(rehearsal.size)}; new, changed or "
+        f"gone: {count(rehearsal.changed, 'file')}, {format_size(rehearsal.changed_size)}"
+    )
+    if rehearsal.stored is not None:
+        lines.append(f"would store {format_size(rehearsal.stored)} at most, going by the last full")
+    lines.append(f"would drop it on {', '.join(mirror.name for mirror in client.bundle.mirrors)}")
+    return "\n".join([*lines, "nothing was sent, and nothing written down"])
 
 
 def _facts(outcome: "Outcome") -> dict[str, object]:

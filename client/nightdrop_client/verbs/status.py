@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightdrop.errors import ExitStatus
-from nightdrop.text import format_duration, format_size
+from nightdrop.text import format_duration, format_size, harmless
 from nightdrop_client.configuration import DEFAULT_PATH, load_client
 
 if TYPE_CHECKING:
     from nightdrop_client.configuration import Client
     from nightdrop_client.droplog import DropLog
+    from nightdrop_client.lastrun import LastRun
     from nightdrop_client.state import State
 
 DESCRIPTION = """
 What this host has backed up: the last sets, which mirrors have them, and when the next full is due. Asks
 nobody but this host's own records; what a mirror really has, its `nightdrop check` says.
 
-Exits 0 if the newest set is on every mirror, 3 if it is not, 1 if there is no set yet.
+Exits 0 if the newest set is on every mirror and the last run went well, 3 if not, 1 if there is no set
+yet.
 """
 
 _SETS_SHOWN = 5
@@ -58,8 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Say what there is."""
     from nightdrop_client.droplog import DropLog
+    from nightdrop_client.lastrun import read_last_run
     from nightdrop_client.planning import plan
     from nightdrop_client.state import State
+    from nightdrop_client.timers import next_start
 
     client = load_client(arguments.config)
     state = State(client.state)
@@ -72,24 +76,35 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         next_set = plan(log, mirrors, client.full_every, time.time(), full_wanted=False).type
         log.close()
     running = _is_running(state)
+    last, due = read_last_run(state.last_run), next_start(client.path)
     if arguments.json:
         facts = {
             "host": client.bundle.host,
             "running": running,
             "next": next_set,
+            "next_start": due,
+            "last_run": None if last is None else asdict(last),
             "sets": [asdict(one) for one in sets],
         }
         print(json.dumps(facts))
     else:
-        print(_text(client, sets, next_set, running))
+        lines = [
+            f"{client.bundle.host}{', a backup is under way' if running else ''}",
+            *_sets_text(sets),
+            *_mirrors_text(client, sets),
+            *_last_text(last, running),
+            *_next_text(client, sets, next_set, due),
+        ]
+        print("\n".join(lines))
     if not sets:
         return ExitStatus.FAILED
-    return ExitStatus.DONE if all(sets[-1].mirrors.values()) else ExitStatus.PARTIAL
+    well = all(sets[-1].mirrors.values()) and (last is None or running or last.outcome == "done")
+    return ExitStatus.DONE if well else ExitStatus.PARTIAL
 
 
 def _sets(client: "Client", log: "DropLog") -> list[_Set]:
     found = []
-    for done in log.sets():
+    for done in log.sets(retired_too=True):
         files = log.files(done.key)
         having = {
             mirror.name: done.key.receipt_name in log.files(done.key, mirror.name)
@@ -114,24 +129,56 @@ def _is_running(state: "State") -> bool:
     return False
 
 
-def _text(client: "Client", sets: list[_Set], next_set: str, running: bool) -> str:
-    lines = [f"{client.bundle.host}{', a backup is under way' if running else ''}"]
+def _sets_text(sets: list[_Set]) -> list[str]:
+    lines = []
     for one in sets[-_SETS_SHOWN:]:
-        age = format_duration(max(0, time.time() - one.finished))
-        at = datetime.fromtimestamp(one.finished, UTC)
         lines.append(
-            f"  {one.name}  {at:%Y-%m-%d %H:%M} UTC, {age} ago, "
+            f"  {one.name}  {_moment(one.finished)}, "
             f"{format_size(one.size)} read, {format_size(one.stored)} stored"
         )
         lines += [f"    not on {mirror}" for mirror, has_it in one.mirrors.items() if not has_it]
         if one.unread:
             lines.append(f"    source files that could not be read: {one.unread}")
-    if not sets:
-        lines.append("  no backup yet")
+    return lines or ["  no backup yet"]
+
+
+def _mirrors_text(client: "Client", sets: list[_Set]) -> list[str]:
+    """For each mirror, the newest set that it has, where that is not the newest of all."""
+    lines = []
+    for mirror in client.bundle.mirrors:
+        having = [one for one in sets if one.mirrors[mirror.name]]
+        if sets and (not having or having[-1] is not sets[-1]):
+            newest = f"newest set is of {_moment(having[-1].finished)}" if having else "has no set"
+            lines.append(f"  the mirror {mirror.name}: {newest}")
+    return lines
+
+
+def _last_text(last: "LastRun | None", running: bool) -> list[str]:
+    if last is None or running:
+        return []
+    how = {
+        "done": "went well",
+        "partial": "did not get everything everywhere",
+        "failed": "FAILED",
+        "under way": "was killed, or the machine went down",
+    }
+    lines = [f"  the last run, {_moment(last.ended or last.begun)}, {how[last.outcome]}"]
+    return lines + [f"    {harmless(line)}" for line in last.lines]
+
+
+def _next_text(client: "Client", sets: list[_Set], next_set: str, due: float | None) -> list[str]:
     fulls = [one for one in sets if "-full." in one.name]
     if next_set == "full" or not fulls:
-        lines.append("  the next one will be a full")
+        lines = ["  the next one will be a full"]
     else:
-        due = format_duration(max(0, fulls[-1].finished + client.full_every - time.time()))
-        lines.append(f"  the next one will be an incremental; a full is due in {due}")
-    return "\n".join(lines)
+        left = format_duration(max(0, fulls[-1].finished + client.full_every - time.time()))
+        lines = [f"  the next one will be an incremental; a full is due in {left}"]
+    if due is not None:
+        at = datetime.fromtimestamp(due, UTC)
+        lines.append(f"  systemd starts it at {at:%Y-%m-%d %H:%M} UTC")
+    return lines
+
+
+def _moment(at: float) -> str:
+    age = format_duration(max(0, time.time() - at))
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC, {age} ago"

@@ -14,6 +14,7 @@ class Event:
     `scanned`: so many `files` and `octets` of the source were looked at so far; `sent`: `octets` more
     went to `mirror`; `dropped`: the file `text` was taken; `waiting`: `mirror` fails because of
     `text` and is tried again, or is back (""); `lost`: `mirror` died of `text`;
+    `changed`: so many `files` with so many `octets` in them are new, changed or gone (a dry run);
     `fetched`: the file `text` of so many `octets` was read from the vault; `elsewhere`: `text` says
     which file came from another vault than the first; `unrestored`: the path `text` was not restored,
     because of `reason`; `finished`: the set `text`;
@@ -25,6 +26,7 @@ class Event:
         "sent",
         "dropped",
         "waiting",
+        "changed",
         "lost",
         "fetched",
         "elsewhere",
