@@ -8,12 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """`arguments` are duplicity's; `bundle` is the path of the bundle, which holds the passwords;
-    `started` is in epoch seconds, `patience` in seconds; `dead` says which mirrors have failed in
-    this run already, and of what; `limits` are a `Limits` as JSON.
+    """`arguments` are duplicity's, `sealing` the settings of its stand-in for gpgsm; `bundle` is the path
+    of the bundle, which holds the passwords; `started` is in epoch seconds, `patience` in seconds; `dead`
+    says which mirrors have failed in this run already, and of what; `limits` are a `Limits` as JSON.
     """
 
     arguments: list[str]
+    sealing: list[str]
     bundle: str
     state: str
     started: float
