@@ -4,8 +4,7 @@ No run is ever continued under the same names, so what a dead run leaves lies th
 no reason to worry anybody, as long as nothing builds on it and a later run went through.
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from nightdrop.sets import lacking
 from nightdrop_check import chains
@@ -18,8 +17,7 @@ UNDERWAY: Final = 24 * 3600
 State = Literal["whole", "damaged", "elsewhere", "underway", "leftover", "told"]
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How far a set got, and, where it matters, what of it is missing, as the end of a sentence.
 
     "elsewhere" is a set that the host finished, as its later sets show, and that has no receipt here:
@@ -39,6 +37,9 @@ def standings(shelf: Shelf, now: float) -> list[Standing]:
     claimed, bases = chains.claimed(shelf), chains.bases(shelf)
     out = []
     for each in shelf.sets:
+        if each.settled and each.key in done:
+            out.append(Standing(each, "whole"))
+            continue
         recent = newest[each.key.kind] == each.key and now - each.newest_file < UNDERWAY
         # Only duplicity's names say what an incremental builds on; later receipts say it of every kind.
         needed = each.key in claimed or (each.key.kind, each.key.end) in bases

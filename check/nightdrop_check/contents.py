@@ -17,14 +17,13 @@ until then its digest is what the mirror computed when it came.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nightdrop.envelope.algorithms import CIPHER_OIDS, CIPHERS
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import VaultError
-from nightdrop.vault import Vault
-from nightdrop_check.heads import Head, read_head
+from nightdrop_check.heads import Head, HeadReader
 from nightdrop_check.memory import Seen
 from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet
 
@@ -68,9 +67,10 @@ class Contents:
 
 
 def judge_contents(
-    vault: Vault, shelf: Shelf, known: dict[str, Seen], ours: frozenset[RecipientId]
+    heads: HeadReader, shelf: Shelf, known: dict[str, Seen], ours: frozenset[RecipientId], now: float
 ) -> Contents:
-    """Judge every file of the host's sets, looking into those that are new or have changed.
+    """Judge every file of the host's sets that are not settled, looking into those that are new or have
+    changed.
 
     `known` is what was seen before. `ours` are the recipients there should be; if there are none, nobody
     can say whose an envelope is, and nothing is said of that. Left out are files that a receipt does not
@@ -78,22 +78,30 @@ def judge_contents(
     """
     verdicts, seen = [], {}
     for each, file in _worth_looking_at(shelf):
+        name = file.name.name
         if file.name.part == "receipt":
-            facts = _receipt_seen(each, file)
+            facts = _receipt_seen(each, file, known.get(name), now)
         else:
-            facts = look_at_file(vault, shelf.host, each, file, known.get(file.name.name))
-            seen[facts.name] = facts
+            facts = look_at_file(heads, shelf.host, each, file, known.get(name))
+        seen[name] = facts
         if (found := judge_file(each, file, facts, ours)) is not None:
             verdicts.append(Verdict(found[0], each, file, found[1]))
     return Contents(tuple(verdicts), seen)
 
 
-def _receipt_seen(each: ShelfSet, file: ShelfFile) -> Seen:
-    """A receipt is read whole at every look, so there is nothing to remember of it."""
-    return Seen(file.name.name, file.size, file.changed, file.received, None, sha256=each.receipt_sha256)
+def _receipt_seen(each: ShelfSet, file: ShelfFile, before: Seen | None, now: float) -> Seen:
+    """A receipt was just read whole. What differs from what it was, the receipt after it tells."""
+    sha256 = each.receipt_sha256
+    first = file.drop.sha256 if file.drop else sha256
+    facts = (file.size, file.changed, first, sha256, "")
+    if before and (before.size, before.changed, before.first, before.sha256, before.problem) == facts:
+        return before
+    return Seen(file.name.name, file.size, file.changed, file.received, None, first, sha256, now)
 
 
-def look_at_file(vault: Vault, host: str, each: ShelfSet, file: ShelfFile, before: Seen | None) -> Seen:
+def look_at_file(
+    heads: HeadReader, host: str, each: ShelfSet, file: ShelfFile, before: Seen | None
+) -> Seen:
     """What is to be seen of a file, without reading it to its end. Errors become facts.
 
     One that has changed is remembered for the digest it had first, and has to be read again.
@@ -102,15 +110,14 @@ def look_at_file(vault: Vault, host: str, each: ShelfSet, file: ShelfFile, befor
         return before
     stated = each.stated.get(file.name.name)
     first = before.first if before else file.drop.sha256 if file.drop else stated.sha256 if stated else ""
-    seen = Seen(file.name.name, file.size, file.changed, file.received, None, first)
-    if not file.name.sealed or not file.size:
-        return seen
-    try:
-        with vault.open(host, file.name.name) as stream:
-            return replace(seen, head=read_head(stream))
-    except (VaultError, OSError) as error:
-        # Not remembered as it is: the next look tries again.
-        return replace(seen, changed=0, problem=str(error))
+    head, changed, problem = None, file.changed, ""
+    if file.name.sealed and file.size:
+        try:
+            head = heads.read(host, file.name.name)
+        except (VaultError, OSError) as error:
+            # Not remembered as it is: the next look tries again.
+            changed, problem = 0.0, str(error)
+    return Seen(file.name.name, file.size, changed, file.received, head, first, problem=problem)
 
 
 def judge_file(
@@ -204,6 +211,8 @@ def _difference(differs: list[_Known], seen: Seen) -> str:
 
 def _worth_looking_at(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:
     for each in shelf.sets:
+        if each.settled:
+            continue
         unnamed = frozenset(each.unnamed())
         for name, file in each.files.items():
             # A receipt that could not be used is told of as such already.

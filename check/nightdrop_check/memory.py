@@ -6,40 +6,19 @@ anew and, where there is no ledger, the digests that files had when they were fi
 """
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from nightdrop.envelope.recipients import RecipientId
-from nightdrop.errors import VaultError
 from nightdrop_check.heads import Head
+from nightdrop_check.store import Store
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS files (
-    host TEXT NOT NULL,
-    name TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    changed REAL NOT NULL,
-    received REAL NOT NULL,
-    head INTEGER NOT NULL,
-    first TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    verified REAL NOT NULL,
-    problem TEXT NOT NULL,
-    tried REAL NOT NULL,
-    PRIMARY KEY (host, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS heads (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS room (day INTEGER PRIMARY KEY, at REAL NOT NULL, free INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 _REMEMBER: Final = """
-INSERT OR REPLACE INTO files VALUES (
-    :host, :name, :size, :changed, :received, :head, :first, :sha256, :verified, :problem, :tried
-)"""
+INSERT OR REPLACE INTO files (
+    host, name, size, changed, received, head, first, sha256, verified, problem, tried
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _SEEN: Final = """
 SELECT name, size, changed, received, head, first, sha256, verified, problem, tried
 FROM files WHERE host = ?"""
@@ -47,7 +26,18 @@ _OLDEST: Final = """
 SELECT host, name, size, changed, received, head, first, sha256, verified, problem, tried
 FROM files WHERE verified < ? AND tried < ?
 ORDER BY problem = '', MAX(verified, received) LIMIT 500"""
+# Not SELECT DISTINCT, which goes through every file.
+_HOSTS: Final = """
+WITH RECURSIVE each(host) AS (
+    SELECT MIN(host) FROM files
+    UNION ALL SELECT (SELECT MIN(host) FROM files WHERE host > each.host) FROM each WHERE host NOTNULL
+)
+SELECT host FROM each WHERE host NOTNULL UNION SELECT host FROM hosts"""
+_SUSPECTS: Final = """
+SELECT name FROM files WHERE host = ? AND (problem != '' OR (sha256 != '' AND sha256 != first))"""
 _DAY: Final = 86400
+_FEW: Final = 100
+"""So many files are asked for one by one."""
 
 
 @dataclass(frozen=True)
@@ -94,39 +84,65 @@ class Memory:
     """One mirror's memory. `Memory(None)` is one that lasts for this look only."""
 
     def __init__(self, path: Path | None) -> None:
-        self._name = str(path) if path else "the check's memory"
+        self.store = Store(path)
+        self.lasting = path is not None
+        self._db = self.store.db
         self._heads: dict[int, Head | None] = {}
         self._head_numbers: dict[Head | None, int] = {}
-        with self._explained():
-            self._db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+        with self.store.explained():
             for number, text in self._db.execute("SELECT id, text FROM heads"):
                 self._learn_head(number, _read_head(text))
 
-    def seen(self, host: str) -> dict[str, Seen]:
-        """What is known of a host's files, by name."""
-        with self._explained():
-            rows = self._db.execute(_SEEN, (host,))
+    def seen(self, host: str, names: Sequence[str] | None = None) -> dict[str, Seen]:
+        """What is known of a host's files, or of those of these names, by name."""
+        with self.store.explained():
+            if names is None or len(names) > _FEW:
+                rows = self._db.execute(_SEEN, (host,)).fetchall()
+            else:
+                one = f"{_SEEN} AND name = ?"
+                rows = [row for name in names for row in self._db.execute(one, (host, name))]
             return {row[0]: self._row(row) for row in rows}
 
-    def remember(self, host: str, files: Iterable[Seen], gone: Iterable[str] = ()) -> None:
-        """Remember these files, and forget those that are gone."""
-        rows = [{"host": host} | vars(file) | {"head": self._number(file.head)} for file in files]
-        lost = [(host, name) for name in gone]
-        if not rows and not lost:
-            return
-        with self._explained(), self._transaction():
-            self._db.executemany(_REMEMBER, rows)
-            self._db.executemany("DELETE FROM files WHERE host = ? AND name = ?", lost)
+    def others(self, host: str, but: Collection[str]) -> set[str]:
+        """The names of a host's files of which something is known, but for these, which all are."""
+        with self.store.explained():
+            [(number,)] = self._db.execute("SELECT COUNT(*) FROM files WHERE host = ?", (host,))
+            if number == len(but):
+                return set()
+            rows = self._db.execute("SELECT name FROM files WHERE host = ?", (host,))
+            return {row[0] for row in rows}.difference(but)
+
+    def suspects(self, host: str) -> frozenset[str]:
+        """The names of a host's files that could not be read, or hold what they did not hold first."""
+        with self.store.explained():
+            return frozenset(row[0] for row in self._db.execute(_SUSPECTS, (host,)))
+
+    def remember(self, host: str, files: Iterable[Seen]) -> None:
+        """Remember these files."""
+        rows = [
+            (
+                *(host, file.name, file.size, file.changed, file.received, self._number(file.head)),
+                *(file.first, file.sha256, file.verified, file.problem, file.tried),
+            )
+            for file in files
+        ]
+        if rows:
+            with self.store.transaction():
+                self._db.executemany(_REMEMBER, rows)
+
+    def forget(self, host: str, names: Iterable[str]) -> None:
+        """Forget files of these names."""
+        if rows := [(host, name) for name in names]:
+            with self.store.transaction():
+                self._db.executemany("DELETE FROM files WHERE host = ? AND name = ?", rows)
 
     def forget_hosts(self, but: Iterable[str]) -> None:
         """Forget every host but these."""
-        with self._explained():
-            known = {row[0] for row in self._db.execute("SELECT DISTINCT host FROM files")}
+        with self.store.explained():
+            known = {row[0] for row in self._db.execute(_HOSTS)}
             for host in known - set(but):
-                self._db.execute("DELETE FROM files WHERE host = ?", (host,))
+                for table in ("files", "hosts", "settled"):
+                    self._db.execute(f"DELETE FROM {table} WHERE host = ?", (host,))  # noqa: S608
 
     def oldest_first(self, verified_before: float, tried_before: float) -> list[tuple[str, Seen]]:
         """Some of the files that were neither read nor tried since these times (epoch seconds), and their
@@ -134,13 +150,13 @@ class Memory:
 
         A file that was never read waits since it came: the door knew its digest then.
         """
-        with self._explained():
+        with self.store.explained():
             rows = self._db.execute(_OLDEST, (verified_before, tried_before)).fetchall()
         return [(row[0], self._row(row[1:])) for row in rows]
 
     def coverage(self, since: float) -> Coverage:
         """How much was read since a time (epoch seconds)."""
-        with self._explained():
+        with self.store.explained():
             row = self._db.execute(
                 "SELECT COUNT(*), TOTAL(size), TOTAL(verified >= :since), "
                 "TOTAL(CASE WHEN verified >= :since THEN size END), "
@@ -152,24 +168,24 @@ class Memory:
 
     def record_room(self, at: float, free: int) -> None:
         """Remember how many octets were free on the vault's disk; one number a day is kept."""
-        with self._explained():
+        with self.store.explained():
             self._db.execute("INSERT OR REPLACE INTO room VALUES (?, ?, ?)", (int(at // _DAY), at, free))
 
     def room(self, since: float) -> list[tuple[float, int]]:
         """Times (epoch seconds) and free octets since a time, oldest first."""
-        with self._explained():
+        with self.store.explained():
             rows = self._db.execute("SELECT at, free FROM room WHERE at >= ? ORDER BY at", (since,))
             return rows.fetchall()
 
     def mark(self, name: str) -> str | None:
         """What was noted under this name."""
-        with self._explained():
+        with self.store.explained():
             row = self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def set_mark(self, name: str, value: str) -> None:
         """Note something under a name."""
-        with self._explained():
+        with self.store.explained():
             self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
@@ -190,7 +206,7 @@ class Memory:
         """The number of a head; the files of a host share theirs, so few are kept."""
         if (number := self._head_numbers.get(head)) is None:
             text = _write_head(head)
-            with self._explained():
+            with self.store.explained():
                 self._db.execute("INSERT OR IGNORE INTO heads (text) VALUES (?)", (text,))
                 row = self._db.execute("SELECT id FROM heads WHERE text = ?", (text,)).fetchone()
             number = int(row[0])
@@ -200,26 +216,6 @@ class Memory:
     def _learn_head(self, number: int, head: Head | None) -> None:
         self._heads[number] = head
         self._head_numbers[head] = number
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise VaultError(
-                f"{self._name} does not answer: {error}",
-                "it may be removed: then every file is read anew",
-            ) from error
 
 
 def _write_head(head: Head | None) -> str:

@@ -1,26 +1,20 @@
-"""What one host has on a mirror's shelf: its files by set, and the receipt of each set.
-
-Everything but the receipts is names, sizes and times; no other file is opened here. What the host
-wrote is not believed: receipts are read up to a limit and parsed with suspicion, and names that cannot
-exist, links, pipes and folders are set apart.
-"""
+"""What one host has on a mirror's shelf: its files by set, and the receipt of each set."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from nightdrop.errors import ReceiptError, VaultError
 from nightdrop.ledger import Drop
-from nightdrop.names import FileName, SetKey, parse_name
-from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, digest, parse_receipt
+from nightdrop.names import FileName, SetKey
+from nightdrop.receipts import Receipt, ReceiptFile
 from nightdrop.sets import lacking
-from nightdrop.vault import StoredFile, Vault
+from nightdrop.vault import StoredFile
+from nightdrop_check.settled import Settled
 
 ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
 
 
-@dataclass(frozen=True)
-class ShelfFile:
+class ShelfFile(NamedTuple):
     """A regular file of a set. `received` is the mirror's time of receipt, `changed` when the file system
     last changed it (epoch seconds); `drop` is what the ledger knows of it.
     """
@@ -42,6 +36,9 @@ class ShelfSet:
     `receipt_sha256` what it is, in hex. `receipt_digests` are those by which a later receipt may name
     this one as its `previous`.
     `absent` are files that the receipt names and that are not there.
+
+    A set that is `settled` was found whole by an earlier look, and nothing of it has changed: it comes
+    without `files`, and its receipt without those that it names.
     """
 
     key: SetKey
@@ -52,6 +49,7 @@ class ShelfSet:
     receipt_sha256: str
     receipt_digests: frozenset[str]
     absent: tuple[ReceiptFile, ...]
+    settled: Settled | None = None
 
     @property
     def stem(self) -> str:
@@ -61,16 +59,29 @@ class ShelfSet:
     @property
     def size(self) -> int:
         """Octets of all its files."""
+        if self.settled:
+            return self.settled.size
         return sum(file.size for file in self.files.values())
 
     @property
     def newest_file(self) -> float:
         """When the last of its files came."""
+        if self.settled:
+            return self.settled.newest
         return max((file.received for file in self.files.values()), default=0.0)
+
+    @property
+    def oldest_file(self) -> float:
+        """When the first of its files came."""
+        if self.settled:
+            return self.settled.oldest
+        return min((file.received for file in self.files.values()), default=0.0)
 
     @property
     def received(self) -> float:
         """When the set came: when its receipt did, or else the last of its files."""
+        if self.settled:
+            return self.settled.received
         receipt = self.files.get(self.key.receipt_name)
         return receipt.received if receipt else self.newest_file
 
@@ -86,19 +97,10 @@ class ShelfSet:
 
     def unnamed(self) -> list[str]:
         """Files with the set's names that its receipt, being there, does not name."""
-        if self.receipt is None:
+        if self.receipt is None or self.settled:
             return []
         parts = ("receipt", "receipt-signature")
         return [n for n, f in self.files.items() if f.name.part not in parts and n not in self.stated]
-
-
-class _Read(NamedTuple):
-    """A receipt as it could be read."""
-
-    receipt: Receipt | None
-    state: ReceiptState
-    problem: str = ""
-    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Shelf:
         """
         if self.uses_receipts:
             return [each for each in self.sets if each.receipt is not None]
-        return [each for each in self.sets if not lacking(each.key, each.files)]
+        return [each for each in self.sets if each.settled or not lacking(each.key, each.files)]
 
     @cached_property
     def ends(self) -> frozenset[tuple[str, str]]:
@@ -136,88 +138,3 @@ class Shelf:
     def first(self) -> dict[str, str]:
         """The time of the oldest set of each kind, of which something is there."""
         return {each.key.kind: each.key.end for each in reversed(self.sets)}
-
-
-def look_at_host(vault: Vault, host: str, drops: dict[str, Drop], there: bool = True) -> Shelf:
-    """See what the vault has of `host`; `drops` is what the ledger knew before this look.
-
-    Before, because a file that arrives in between is then merely not in `drops`, instead of seeming to
-    be gone. Raises VaultError if the host's folder cannot be listed.
-    """
-    entries = vault.list(host) if there else []
-    by_set: dict[SetKey, dict[str, ShelfFile]] = {}
-    strange, irregular = [], []
-    for entry in entries:
-        parsed = parse_name(entry.name)
-        if parsed is None:
-            strange.append(entry)
-        elif not entry.regular:
-            irregular.append(entry)
-        else:
-            drop = drops.get(entry.name)
-            received = drop.received if drop else entry.changed
-            file = ShelfFile(parsed, entry.size, entry.changed, received, drop)
-            by_set.setdefault(parsed.set, {})[entry.name] = file
-    receipts_dropped = {
-        parsed.set: drop
-        for name, drop in drops.items()
-        if (parsed := parse_name(name)) is not None and parsed.part == "receipt"
-    }
-    not_regular = frozenset(entry.name for entry in irregular)
-    sets = [
-        _set(vault, host, key, files, dropped=receipts_dropped.get(key), irregular=not_regular)
-        for key, files in by_set.items()
-    ]
-    sets.sort(key=lambda each: (each.key.end, each.key))
-    return Shelf(
-        host=host,
-        there=there,
-        sets=tuple(sets),
-        strange=tuple(strange),
-        irregular=tuple(irregular),
-        gone=tuple((k, drop) for k, drop in sorted(receipts_dropped.items()) if k not in by_set),
-        uses_receipts=bool(receipts_dropped) or any(s.receipt_state != "absent" for s in sets),
-        files=sum(entry.regular for entry in entries),
-        size=sum(entry.size for entry in entries if entry.regular),
-    )
-
-
-def _set(
-    vault: Vault,
-    host: str,
-    key: SetKey,
-    files: dict[str, ShelfFile],
-    *,
-    dropped: Drop | None,
-    irregular: frozenset[str],
-) -> ShelfSet:
-    read = _receipt(vault, host, key, files, irregular)
-    digests = {read.digest, dropped.sha256 if dropped else ""} - {""}
-    # A name that a link or a pipe took is told as such, not as a file that is missing. And a set may
-    # arrive while we look: what the listing did not have yet, a second look may find.
-    absent = tuple(
-        file
-        for file in (read.receipt.files if read.receipt else ())
-        if file.name not in files and file.name not in irregular and vault.stat(host, file.name) is None
-    )
-    return ShelfSet(
-        key, files, read.receipt, read.state, read.problem, read.digest, frozenset(digests), absent
-    )
-
-
-def _receipt(
-    vault: Vault, host: str, key: SetKey, files: dict[str, ShelfFile], irregular: frozenset[str]
-) -> _Read:
-    if key.receipt_name in irregular:
-        return _Read(None, "irregular")
-    if key.receipt_name not in files:
-        return _Read(None, "absent")
-    try:
-        with vault.open(host, key.receipt_name) as file:
-            octets = file.read(MAX_SIZE + 1)
-    except (VaultError, OSError) as error:
-        return _Read(None, "unreadable", str(error))
-    try:
-        return _Read(parse_receipt(octets, key, host), "usable", digest=digest(octets))
-    except ReceiptError as error:
-        return _Read(None, "wrong", error.message, digest(octets))

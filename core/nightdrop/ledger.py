@@ -4,6 +4,8 @@ SQLite beside the vault. The door writes it, the check reads it. It holds nothin
 not, but for the times and the refusals: without it, a file's age is what the file system says.
 """
 
+import hashlib
+import math
 import sqlite3
 import threading
 import time
@@ -121,10 +123,25 @@ class Ledger:
         rows = self._run("SELECT * FROM drops WHERE host = ? AND name = ?", (host, name))
         return Drop(*rows[0]) if rows else None
 
-    def drops(self, host: str) -> dict[str, Drop]:
-        """What is known of a host's files, by name."""
-        rows = self._run("SELECT * FROM drops WHERE host = ?", (host,))
+    def drops(self, host: str, after: float = -math.inf, until: float = math.inf) -> dict[str, Drop]:
+        """What is known of a host's files, by name; of those that came after one time and until another
+        (epoch seconds).
+        """
+        rows = self._run(
+            "SELECT * FROM drops WHERE host = ? AND received > ? AND received <= ?", (host, after, until)
+        )
         return {row[1]: Drop(*row) for row in rows}
+
+    def digest(self, host: str, until: float) -> str:
+        """What stays the same while the records of a host's files that came until a time (epoch seconds)
+        do. As it is cheap to reckon, it tells an altered ledger from a whole one, and no forger's.
+        """
+        [(names, *sums)] = self._run(
+            "SELECT group_concat(name || sha256), total(received), total(size), count(*) "
+            "FROM drops WHERE host = ? AND received <= ?",
+            (host, until),
+        )
+        return hashlib.blake2b(f"{sums} {names}".encode(), digest_size=16).hexdigest()
 
     def refusals(self, since: float = 0) -> list[Refusal]:
         """Refused overwrites since a time (epoch seconds), oldest first."""

@@ -6,10 +6,9 @@ ever has to wonder about a name.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 SetType = Literal["full", "inc"]
 Part = Literal[
@@ -58,8 +57,7 @@ NAME_PATTERN = rf"(?=.{{1,{MAX_NAME_LENGTH}}}$)" + re.sub(
 """The same for names of files. It goes by the form alone: `parse_name` knows more."""
 
 
-@dataclass(frozen=True, order=True)
-class SetKey:
+class SetKey(NamedTuple):
     """What identifies a backup set within its host: `start` is the time of the set before, for
     duplicity's incrementals; `end` the set's own time. Both as written in names (`20260102T030405Z`).
     """
@@ -98,8 +96,7 @@ class SetKey:
         return f"{self.kind}-new-signatures.{self.start}.to.{self.end}.sigtar.p7m"
 
 
-@dataclass(frozen=True)
-class FileName:
+class FileName(NamedTuple):
     """One name that the pattern allows, taken apart."""
 
     name: str

@@ -129,9 +129,13 @@ def _text(fields: dict[str, object], key: str) -> str:
 
 
 def _item_text(value: object, key: str) -> str:
-    if not isinstance(value, str) or len(value) > 4096 or _SURROGATE.search(value):
+    if not isinstance(value, str) or len(value) > 4096 or not _is_characters(value):
         raise ReceiptError(f"`{key}` is not a text")
     return value
+
+
+def _is_characters(text: str) -> bool:
+    return text.isascii() or not _SURROGATE.search(text)
 
 
 def _number(fields: dict[str, object], key: str) -> int:

@@ -10,16 +10,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from nightdrop.errors import VaultError
 from nightdrop.text import harmless
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file of a host: its name as it stands on disk, size in octets, and the time (seconds since
     the epoch, the mirror's clock) at which the file system last changed its entry, which a client
     cannot choose. `regular` is False for links, pipes and folders: things the door never makes.
@@ -40,8 +39,8 @@ class Vault(Protocol):
     def strays(self) -> list[str]:
         """What lies beside the hosts' folders and is none, sorted."""
 
-    def list(self, host: str) -> list[StoredFile]:
-        """Everything in the folder of `host`, sorted by name."""
+    def list(self, host: str, most: int | None = None) -> list[StoredFile]:
+        """Everything in the folder of `host`, sorted by name; VaultError if it is more than `most`."""
 
     def stat(self, host: str, name: str) -> StoredFile | None:
         """The file, or None where there is none."""
@@ -49,12 +48,24 @@ class Vault(Protocol):
     def open(self, host: str, name: str) -> BinaryIO:
         """The file's bytes, seekable."""
 
+    def ends(self, host: str, name: str, head: int, tail: int) -> "Ends":
+        """The file's first and last octets, at most so many of each."""
+
+
+class Ends(NamedTuple):
+    """How a file begins and ends, and its size in octets."""
+
+    head: bytes
+    tail: bytes
+    size: int
+
 
 class FolderVault:
     """A vault that is a folder tree: VAULT/HOST/NAME."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = str(root)
 
     def hosts(self) -> list[str]:
         """Every host that has a folder, sorted; VaultError if the vault cannot be looked at."""
@@ -66,13 +77,18 @@ class FolderVault:
         with _explained(f"the vault {self.root}"), os.scandir(self.root) as entries:
             return sorted(e.name for e in entries if not e.is_dir(follow_symlinks=False))
 
-    def list(self, host: str) -> list[StoredFile]:
-        """Everything in the folder of `host`, sorted by name; VaultError if it cannot be read."""
+    def list(self, host: str, most: int | None = None) -> list[StoredFile]:
+        """Everything in the folder of `host`, sorted by name; VaultError if it cannot be read, or is more
+        than `most`, of which no more than that are looked at.
+        """
         with (
             _explained(f"the folder of {harmless(host)} in {self.root}"),
             self.folder(host) as folder,
         ):
-            return sorted(self._entries(folder), key=lambda file: file.name)
+            found = sorted(_entries(folder, most))
+        if most is not None and len(found) > most:
+            raise VaultError(f"the folder of {harmless(host)} holds more than {most:,} files")
+        return found
 
     def stat(self, host: str, name: str) -> StoredFile | None:
         """The file, or None where there is none."""
@@ -86,32 +102,63 @@ class FolderVault:
     def open(self, host: str, name: str) -> BinaryIO:
         """The file's bytes; VaultError where there is none or it is no regular file."""
         with _explained(f"{harmless(host)}/{harmless(name)}"), self.folder(host) as folder:
-            # O_NONBLOCK: a pipe that somebody put there must not make us wait for its other end.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(name, flags, dir_fd=folder)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(_open(folder, name)[0], "rb")
+
+    def ends(self, host: str, name: str, head: int, tail: int) -> Ends:
+        """The file's first and last octets, at most so many of each; VaultError as for `open`."""
+        # As directly as can be, because the check does it a million times.
+        try:
+            folder = self._open_folder(host)
+            try:
+                descriptor, size = _open(folder, name)
+            finally:
+                os.close(folder)
+            try:
+                last = os.pread(descriptor, tail, max(0, size - tail))
+                return Ends(os.pread(descriptor, head, 0), last, size)
+            finally:
                 os.close(descriptor)
-                raise OSError(errno.EINVAL, "not a regular file")
-            return os.fdopen(descriptor, "rb")
+        except OSError as error:
+            what = f"{harmless(host)}/{harmless(name)}"
+            raise VaultError(f"cannot read {what}: {error.strerror}") from error
 
     @contextmanager
     def folder(self, host: str) -> Iterator[int]:
         """A descriptor of the host's folder, for calls that take `dir_fd`; OSError if there is none."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.root / host, flags)
+        descriptor = self._open_folder(host)
         try:
             yield descriptor
         finally:
             os.close(descriptor)
 
-    @staticmethod
-    def _entries(folder: int) -> Iterator[StoredFile]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    yield _stored(entry.name, entry.stat(follow_symlinks=False))
-                except FileNotFoundError:
-                    continue
+    def _open_folder(self, host: str) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(f"{self._root}/{host}", flags)
+
+
+def _entries(folder: int, most: int | None) -> list[StoredFile]:
+    """What is in a folder; where it is more than `most`, one more than that."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, None if most is None else most + 1):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            found.append(_stored(entry.name, status))
+    return found
+
+
+def _open(folder: int, name: str) -> tuple[int, int]:
+    """A descriptor of a file, and its size in octets; OSError where there is none or it is no file."""
+    # O_NONBLOCK: a pipe that somebody put there must not make us wait for its other end.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, flags, dir_fd=folder)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return descriptor, status.st_size
 
 
 def _stored(name: str, status: os.stat_result) -> StoredFile:

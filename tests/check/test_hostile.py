@@ -4,18 +4,21 @@ import contextlib
 import io
 import os
 from collections.abc import Callable
-from typing import BinaryIO
+from datetime import timedelta
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from check.vaults import Mirror, Shelves, certificate, seal
+from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, seal
+from nightdrop import vault
 from nightdrop.envelope.inspection import inspect_envelope
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.receipts import MAX_SIZE
-from nightdrop.vault import FolderVault
+from nightdrop.vault import FolderVault, StoredFile
+from nightdrop_check import looking, workers
 from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
 from nightdrop_check.report_json import to_json
@@ -134,10 +137,10 @@ def test_folder_that_cannot_be_listed_stops_nobody_else(
         mirror.enroll(host)
     whole_list = FolderVault.list
 
-    def failing_list(self: FolderVault, host: str) -> object:
+    def failing_list(self: FolderVault, host: str, most: int | None = None) -> object:
         if host == "a":
             raise VaultError("cannot read the folder of a")
-        return whole_list(self, host)
+        return whole_list(self, host, most)
 
     monkeypatch.setattr(FolderVault, "list", failing_list)
     report = Shelves(mirror.config, "a", 2e9).check()
@@ -146,13 +149,13 @@ def test_folder_that_cannot_be_listed_stops_nobody_else(
 
 
 def test_rule_that_cannot_look(shelves: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nightdrop_check import judging
+    from nightdrop_check import host_judge
 
     def judge(view: object) -> object:
         yield Finding("late", "error", "web", "", "said before it failed")
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(judging, "HOST_RULES", (judge,))
+    monkeypatch.setattr(host_judge, "HOST_RULES", (judge,))
     codes = sorted(f.code for f in judge_mirror(shelves.mirror, shelves.now).findings)
     assert codes == ["could-not-look", "late"]
 
@@ -175,3 +178,59 @@ def test_many_strange_files_are_one_finding(shelves: Shelves) -> None:
     assert found.data["count"] == 2000
     assert len(found.sentence) < 300
     assert len(to_json(shelves.check())) < 20_000
+
+
+def test_a_host_that_fills_its_folder_starves_nobody(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of a folder is looked at than there may be; the host is told of, and others are judged."""
+    for host in ("a", "b"):
+        mirror.enroll(host)
+        mirror.full(host, NIGHT)
+    # A million would take minutes to make. That so many are not even asked for is what counts.
+    monkeypatch.setattr(looking, "MOST_FILES", 500)
+    for number in range(1, 600):
+        (mirror.vault / "a" / f"x-full.20260101T000000Z.vol{number}.bin.p7m").touch()
+    asked = 0
+    whole = vault._stored
+
+    def counting(*arguments: Any) -> StoredFile:
+        nonlocal asked
+        asked += 1
+        return whole(*arguments)
+
+    monkeypatch.setattr(vault, "_stored", counting)
+    report = Shelves(mirror.config, "a", NIGHT.timestamp() + HOUR).check()
+    assert [(f.code, f.severity, f.host) for f in report.findings] == [("could-not-look", "error", "a")]
+    assert "more than 500 files" in report.findings[0].sentence
+    assert [host.state for host in report.hosts] == ["error", "well"]
+    assert asked <= 501 + len(os.listdir(mirror.vault / "b"))
+
+
+def test_receipts_that_are_too_long_together(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "RECEIPTS_TOGETHER", 2500)
+    for host in ("a", "b"):
+        mirror.enroll(host)
+        mirror.full(host, NIGHT)
+    mirror.inc("a", mirror.full("a", NIGHT + timedelta(hours=1)), NIGHT + timedelta(hours=2))
+    report = Shelves(mirror.config, "a", NIGHT.timestamp() + DAY).check()
+    assert {(f.code, f.severity, f.host) for f in report.findings} == {("could-not-look", "error", "a")}
+    assert "too long together" in report.findings[0].sentence
+    assert report.hosts[1].state == "well"
+
+
+def test_several_processes_see_what_one_sees(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        mirror.enroll(f"host{number}")
+        mirror.full(f"host{number}", NIGHT)
+    shelves = Shelves(mirror.config, "host3", NIGHT.timestamp() + HOUR)
+    shelves.path("volume").unlink()
+    alone = shelves.check()
+    for path in mirror.folder.glob("state/check.sqlite*"):
+        path.unlink()
+    monkeypatch.setattr(workers, "WORTH_IT", 2)
+    monkeypatch.setattr(workers, "processes", lambda: 2)
+    assert [finding.code for finding in alone.findings] == ["incomplete"]
+    for _ in range(2):
+        together = shelves.check()
+        assert (together.hosts, together.findings) == (alone.hosts, alone.findings)

@@ -207,10 +207,10 @@ class Shelves:
         """Judge the mirror, so many seconds later."""
         return judge_mirror(self.mirror, self.now + after, budget=budget)
 
-    def sql(self, statement: str, *values: object, book: str = "ledger") -> None:
-        """Alter the ledger, or the check's memory."""
+    def sql(self, statement: str, *values: object, book: str = "ledger") -> list[tuple[object, ...]]:
+        """Ask, or alter, the ledger or the check's memory."""
         with closing(sqlite3.connect(self.mirror.state / f"{book}.sqlite")) as db, db:
-            db.execute(statement, values)
+            return db.execute(statement, values).fetchall()
 
     def configure(self, text: str) -> None:
         """Add to `mirror.toml`, at its end."""

@@ -176,9 +176,9 @@ KINDS = st.from_regex(re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII), fullmatch=T
     lambda kind: kind != "duplicity"
 )
 KEYS = st.one_of(
-    st.builds(SetKey, st.just("duplicity"), TIMES, st.just("full")),
+    st.builds(SetKey, st.just("duplicity"), TIMES, st.just("full"), st.just("")),
     st.builds(SetKey, st.just("duplicity"), TIMES, st.just("inc"), TIMES),
-    st.builds(SetKey, KINDS, TIMES, st.sampled_from(["full", "inc"])),
+    st.builds(SetKey, KINDS, TIMES, st.sampled_from(["full", "inc"]), st.just("")),
 )
 
 

@@ -63,4 +63,4 @@ def _off(each: ShelfSet) -> float:
         return 0.0
     if (ahead := finished - each.received) > 0:
         return ahead
-    return min(0.0, started - min(file.received for file in each.files.values()))
+    return min(0.0, started - each.oldest_file)

@@ -38,7 +38,6 @@ def _forks(done: list[ShelfSet]) -> Iterator[list[ShelfSet]]:
             by_previous.setdefault(each.receipt.previous, []).append(each)
     told: set[str] = set()
     for sets in [*by_previous.values(), *by_base.values()]:
-        stems = {each.stem for each in sets}
-        if len(sets) > 1 and not stems <= told:
+        if len(sets) > 1 and not (stems := {each.stem for each in sets}) <= told:
             told |= stems
             yield sets

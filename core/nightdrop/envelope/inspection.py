@@ -23,7 +23,8 @@ class Inspection:
     `complete` says whether it ends as such a message ends: a cut-off one does not. It is None where
     that cannot be told from the tail: of a message that states its length, in base64 whose lines are
     not all of one length. `trailing` counts octets after the message's end, where that can be known.
-    `size` is the file's, in octets, and `form` is how the message is written in it.
+    `size` is the file's, in octets, and `form` is how the message is written in it; `header` is what
+    stands in its BER before `content_at`, where the encrypted content begins.
     """
 
     content_type: ContentType
@@ -32,7 +33,10 @@ class Inspection:
     complete: bool | None
     trailing: int
     size: int
-    form: Form = "BER"
+    form: Form
+    header: Header
+    content_at: int
+    segmented: bool
 
     @property
     def recipients(self) -> tuple[RecipientId, ...]:
@@ -58,7 +62,7 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
     if (message_end := header.ends[-1]) is None:
         # Only what stands behind the head, where that reaches into the tail, can close it.
         head = 0 if body.octets is None else reader.position - (body.octets - len(body.tail))
-        complete = body.ended and _ends_properly(body.tail[max(0, head) :], header, segmented)
+        complete = body.ended and ends_properly(body.tail[max(0, head) :], header, segmented)
     elif body.octets is not None:
         complete = body.ended and body.octets >= message_end
         trailing += max(0, body.octets - message_end)
@@ -72,10 +76,13 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
         trailing,
         size,
         wrapping.form,
+        header,
+        reader.position,
+        segmented,
     )
 
 
-def _ends_properly(tail: bytes, header: Header, segmented: bool) -> bool:
+def ends_properly(tail: bytes, header: Header, segmented: bool) -> bool:
     """Whether the last octets of a message of indefinite length close what its head opened.
 
     Reckoned backwards from the end: one end-of-contents for each open level; before them, with GCM,

@@ -1,0 +1,186 @@
+"""Judging one host after the other: look at its shelf and into its new files, and apply every rule."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from nightdrop.enrolment import EnrolledHost
+from nightdrop.envelope.recipients import RecipientId
+from nightdrop.errors import NightdropError
+from nightdrop.ledger import Ledger, Refusals
+from nightdrop.mirror import Mirror
+from nightdrop.vault import Vault
+from nightdrop_check.attempts import apply, attempt, could_not_look
+from nightdrop_check.contents import Contents, judge_contents
+from nightdrop_check.findings import Finding
+from nightdrop_check.heads import HeadReader
+from nightdrop_check.looking import Book, look_at_host
+from nightdrop_check.memory import Memory, Seen
+from nightdrop_check.report import HostSummary
+from nightdrop_check.rules import HOST_RULES
+from nightdrop_check.settled import FORMAT, FRESH, Remembered, Settled
+from nightdrop_check.settled_memory import SettledMemory
+from nightdrop_check.shelf import Shelf, ShelfSet
+from nightdrop_check.summary import sum_up
+from nightdrop_check.view import View
+
+_WEEK: Final = 7 * 86400
+_LEDGER_SETTLES: Final = 60.0
+"""Seconds after which no drop is written into the ledger that came earlier."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One host, looked at: its summary, what was found; when its newest file came (epoch seconds), and
+    how many octets came in the last week.
+    """
+
+    summary: HostSummary
+    findings: list[Finding]
+    newest: float = 0.0
+    came_lately: int = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the judging of every host of a mirror has in common: the folders in the vault, None where
+    they could not be listed; recipients that there should be, by the ways to name them, with their
+    fingerprints; what was refused to hosts lately; the time (epoch seconds).
+    """
+
+    mirror: Mirror
+    folders: frozenset[str] | None
+    ours: Mapping[RecipientId, str]
+    refused: Mapping[str, Refusals]
+    now: float
+
+
+class HostJudge:
+    """Judges hosts, with a memory and a ledger (None where it could not be read) of its own."""
+
+    def __init__(self, setting: Setting, vault: Vault, memory: Memory, ledger: Ledger | None) -> None:
+        self._setting = setting
+        self._vault = vault
+        self._memory = memory
+        self._settled = SettledMemory(memory.store)
+        self._ledger = ledger
+        self._heads = HeadReader(vault)
+
+    def judge(self, host: EnrolledHost) -> Looked:
+        """Look at one host, apply every rule, and sum it up. Never raises for what lies in the vault."""
+        findings: list[Finding] = []
+        try:
+            found = self._judge(host, findings)
+        except NightdropError as error:
+            findings.append(could_not_look(error.message, error.hint, host.name))
+            found = None
+        return found or Looked(sum_up(host.name, None, findings), findings)
+
+    def _judge(self, host: EnrolledHost, findings: list[Finding]) -> Looked | None:
+        setting = self._setting
+        if setting.folders is None:
+            return None
+        basis = self._basis()
+        known = self._settled.of(host.name, basis)
+        book = attempt(lambda: Book(self._ledger, host.name, known), findings, host.name)
+        if book is None:
+            book = Book(None, host.name, known)
+        suspects = self._memory.suspects(host.name)
+        there = host.name in setting.folders
+        shelf = attempt(
+            lambda: look_at_host(self._vault, host.name, book, suspects, there),
+            findings,
+            host.name,
+        )
+        if shelf is None:
+            return None
+        contents = self._contents(shelf)
+        refused = setting.refused.get(host.name)
+        view = View(setting.mirror, host, shelf, contents, refused, setting.now)
+        for rule in HOST_RULES:
+            apply(rule, view, findings, host.name)
+        self._settle(view, book, known, basis)
+        lately = [each for each in shelf.sets if setting.now - each.newest_file < _WEEK]
+        return Looked(
+            sum_up(host.name, shelf, findings),
+            findings,
+            max((each.newest_file for each in lately), default=0.0),
+            sum(each.size for each in lately),
+        )
+
+    def _basis(self) -> str:
+        """What sets are judged by, beside the files and the ledger."""
+        ours = sorted(str(each) for each in self._setting.ours)
+        return hashlib.sha256("\n".join([FORMAT, *ours]).encode()).hexdigest()
+
+    def _contents(self, shelf: Shelf) -> Contents:
+        """Judge the files of sets that are not settled, and remember what was seen."""
+        loose = [name for each in shelf.sets if not each.settled for name in each.files]
+        known = self._memory.seen(shelf.host, loose)
+        ours = frozenset(self._setting.ours)
+        contents = judge_contents(self._heads, shelf, known, ours, self._setting.now)
+        news = [file for name, file in contents.seen.items() if known.get(name) is not file]
+        self._memory.remember(shelf.host, news)
+        held = [n for each in shelf.sets if each.settled for n in each.settled.names]
+        self._memory.forget(shelf.host, self._memory.others(shelf.host, {*held, *contents.seen}))
+        return contents
+
+    def _settle(self, view: View, book: Book, known: Remembered, basis: str) -> None:
+        """Remember the sets of which there is nothing to say."""
+        shelf, now = view.shelf, view.now
+        before = [drop.received for drop in book.lately.values() if drop.received < now - _LEDGER_SETTLES]
+        until = max(before, default=known.until) if known.basis else max(before, default=0.0)
+        new = list(self._newly_settled(view))
+        loose = {each.key for each in shelf.sets if each.receipt_digests and not each.settled}
+        beyond = bool(shelf.gone) or bool(loose - {each.key for each in new})
+        unchanged = book.unchanged and until == known.until
+        ledger = known.ledger if unchanged else book.digest(until)
+        old = {each.key for each in shelf.sets if each.settled}
+        lost = [each.key for each in known.sets if each.key not in old]
+        self._settled.remember(shelf.host, known, Remembered(basis, until, ledger, beyond), new, lost)
+
+    def _newly_settled(self, view: View) -> Iterator[Settled]:
+        told = {verdict.set.stem for verdict in view.contents.verdicts}
+        irregular = bool(view.shelf.irregular)
+        for standing in view.standings:
+            each = standing.set
+            if standing.state != "whole" or each.settled or irregular or each.stem in told:
+                continue
+            seen = [view.contents.seen.get(name) for name in each.files]
+            facts = [one for one in seen if one is not None and _is_calm(one, each, view.now)]
+            if len(facts) == len(each.files):
+                yield _settled(each, facts, self._sealed_to(facts))
+
+    def _sealed_to(self, facts: list[Seen]) -> list[str]:
+        """The fingerprints of our recipients that can open every envelope of these files."""
+        ours = self._setting.ours
+        openers = [{ours[r] for r in one.head.recipients if r in ours} for one in facts if one.head]
+        return sorted(set.intersection(*openers)) if openers else []
+
+
+def _is_calm(one: Seen, each: ShelfSet, now: float) -> bool:
+    """Whether a file is as it was first, and has not changed in the last seconds."""
+    file, stated = each.files[one.name], each.stated.get(one.name)
+    known = [file.drop.sha256] if file.drop else []
+    known += [stated.sha256] if stated else []
+    as_first = one.sha256 in ("", one.first) and (not known or one.first in known)
+    return as_first and not one.problem and one.changed == file.changed < now - FRESH
+
+
+def _settled(each: ShelfSet, facts: list[Seen], sealed_to: list[str]) -> Settled:
+    receipt = each.receipt
+    return Settled(
+        key=each.key,
+        names=[one.name for one in facts],
+        sizes=[one.size for one in facts],
+        changed=[one.changed for one in facts],
+        size=each.size,
+        oldest=each.oldest_file,
+        newest=each.newest_file,
+        received=each.received,
+        receipt=receipt,
+        digest=each.receipt_sha256,
+        digests=each.receipt_digests,
+        sealed_to=sealed_to,
+    )

@@ -1,0 +1,198 @@
+"""Looking at what one host has on the shelf.
+
+Everything but the receipts is names, sizes and times; no other file is opened here. What the host
+wrote is not believed: receipts are read up to a limit and parsed with suspicion, names that cannot
+exist, links, pipes and folders are set apart, and a folder that is filled beyond all measure is not
+looked into, so that other hosts are judged all the same.
+"""
+
+from itertools import chain
+from typing import Final, NamedTuple
+
+from nightdrop.errors import ReceiptError, VaultError
+from nightdrop.ledger import Drop, Ledger
+from nightdrop.names import SetKey, parse_name
+from nightdrop.receipts import MAX_SIZE, Receipt, digest, parse_receipt
+from nightdrop.vault import StoredFile, Vault
+from nightdrop_check.settled import Remembered, Settled
+from nightdrop_check.shelf import ReceiptState, Shelf, ShelfFile, ShelfSet
+
+MOST_FILES: Final = 150_000
+"""Files of one host that are looked at: each costs memory. Years of a large host have a tenth of that."""
+
+RECEIPTS_TOGETHER: Final = 40_000_000
+"""Octets of one host's receipts that are read in one look; those of settled sets need no reading."""
+
+
+class Book:
+    """What the ledger tells of one host, of which something is `known`; read as far as it has to be.
+
+    It is asked before the vault is: a file that arrives in between is then merely not in the ledger,
+    instead of seeming to be gone.
+    """
+
+    def __init__(self, ledger: Ledger | None, host: str, known: Remembered) -> None:
+        self._ledger = ledger
+        self._host = host
+        self.known = known
+        self.lately = ledger.drops(host, after=known.until) if ledger else {}
+        self.unchanged = self.digest(known.until) == known.ledger
+
+    def digest(self, until: float) -> str:
+        """What stays the same while what the ledger knew until then does; "" without a ledger."""
+        return self._ledger.digest(self._host, until) if self._ledger else ""
+
+    def drops(self) -> dict[str, Drop]:
+        """All that is known of the host's files, by name."""
+        before = self._ledger.drops(self._host, until=self.known.until) if self._ledger else {}
+        return before | self.lately
+
+
+def look_at_host(
+    vault: Vault, host: str, book: Book, suspects: frozenset[str], there: bool = True
+) -> Shelf:
+    """See what the vault has of `host`. `suspects` are files in which the scrub found something. Raises
+    VaultError if the host's folder cannot be listed.
+    """
+    entries = vault.list(host, MOST_FILES) if there else []
+    settled = _still_settled(entries, book, suspects)
+    covered = frozenset(chain.from_iterable(each.names for each in settled.values()))
+    rest = [entry for entry in entries if entry.name not in covered]
+    drops, known = book.lately, book.known
+    if known.beyond or len(settled) < len(known.sets) or any(e.name not in drops for e in rest):
+        drops = book.drops()
+    found = _sets(vault, host, rest, drops)
+    sets = [*found.sets, *(_settled_set(each) for each in settled.values())]
+    keys = {each.key for each in sets}
+    return Shelf(
+        host=host,
+        there=there,
+        sets=tuple(sorted(sets, key=lambda each: (each.key.end, each.key))),
+        strange=found.strange,
+        irregular=found.irregular,
+        gone=tuple((key, drop) for key, drop in sorted(found.dropped.items()) if key not in keys),
+        uses_receipts=bool(found.dropped) or any(each.receipt_state != "absent" for each in sets),
+        files=sum(entry.regular for entry in entries),
+        size=sum(entry.size for entry in entries if entry.regular),
+    )
+
+
+def _still_settled(
+    entries: list[StoredFile], book: Book, suspects: frozenset[str]
+) -> dict[SetKey, Settled]:
+    """The sets whose files are what they were, and no more, and of which nothing else is new."""
+    if not book.known.sets or not book.unchanged:
+        return {}
+    there = {name: (size, changed) for name, size, changed, regular in entries if regular}
+    held = {
+        each.key: each
+        for each in book.known.sets
+        if all(there.get(n) == (s, c) for n, s, c in zip(*each[1:4], strict=True))
+    }
+    old = frozenset(chain.from_iterable(each.names for each in held.values()))
+    new = [entry.name for entry in entries if entry.name not in old]
+    for name in (*new, *book.lately, *suspects):
+        if (parsed := parse_name(name)) is not None:
+            held.pop(parsed.set, None)
+    return held
+
+
+class _Found(NamedTuple):
+    """What lies there that is of no settled set; `dropped` are receipts that the ledger knows."""
+
+    sets: list[ShelfSet]
+    strange: tuple[StoredFile, ...]
+    irregular: tuple[StoredFile, ...]
+    dropped: dict[SetKey, Drop]
+
+
+def _sets(vault: Vault, host: str, entries: list[StoredFile], drops: dict[str, Drop]) -> _Found:
+    """Put entries in order, and read the receipts among them."""
+    by_set: dict[SetKey, dict[str, ShelfFile]] = {}
+    strange, irregular = [], []
+    for entry in entries:
+        parsed = parse_name(entry.name)
+        if parsed is None:
+            strange.append(entry)
+        elif not entry.regular:
+            irregular.append(entry)
+        else:
+            drop = drops.get(entry.name)
+            received = drop.received if drop else entry.changed
+            file = ShelfFile(parsed, entry.size, entry.changed, received, drop)
+            by_set.setdefault(parsed.set, {})[entry.name] = file
+    dropped = {
+        parsed.set: drop
+        for name, drop in drops.items()
+        if name.endswith(".receipt.json") and (parsed := parse_name(name)) is not None
+    }
+    receipts = _Receipts(vault, host, frozenset(entry.name for entry in irregular))
+    sets = [_set(receipts, key, files, dropped.get(key)) for key, files in by_set.items()]
+    return _Found(sets, tuple(strange), tuple(irregular), dropped)
+
+
+def _settled_set(each: Settled) -> ShelfSet:
+    state: ReceiptState = "usable" if each.receipt else "absent"
+    return ShelfSet(each.key, {}, each.receipt, state, "", each.digest, each.digests, (), each)
+
+
+def _set(
+    receipts: "_Receipts", key: SetKey, files: dict[str, ShelfFile], dropped: Drop | None
+) -> ShelfSet:
+    read = receipts.read(key, files)
+    digests = {read.digest, dropped.sha256 if dropped else ""} - {""}
+    # A name that a link or a pipe took is told as such, not as a file that is missing. And a set may
+    # arrive while we look: what the listing did not have yet, a second look may find.
+    absent = tuple(
+        file
+        for file in (read.receipt.files if read.receipt else ())
+        if file.name not in files and not receipts.is_there(file.name)
+    )
+    return ShelfSet(
+        key, files, read.receipt, read.state, read.problem, read.digest, frozenset(digests), absent
+    )
+
+
+class _Read(NamedTuple):
+    """A receipt as it could be read."""
+
+    receipt: Receipt | None
+    state: ReceiptState
+    problem: str = ""
+    digest: str = ""
+
+
+class _Receipts:
+    """The receipts of one host, read until they are too many octets."""
+
+    def __init__(self, vault: Vault, host: str, irregular: frozenset[str]) -> None:
+        self._vault = vault
+        self._host = host
+        self._irregular = irregular
+        self._room = RECEIPTS_TOGETHER
+
+    def is_there(self, name: str) -> bool:
+        """Whether something has this name, whatever it is."""
+        return name in self._irregular or self._vault.stat(self._host, name) is not None
+
+    def read(self, key: SetKey, files: dict[str, ShelfFile]) -> _Read:
+        """The receipt of a set with these files."""
+        if key.receipt_name in self._irregular:
+            return _Read(None, "irregular")
+        if (file := files.get(key.receipt_name)) is None:
+            return _Read(None, "absent")
+        if file.size > MAX_SIZE:
+            return _Read(None, "wrong", f"it is longer than {MAX_SIZE:,} octets")
+        if file.size > self._room:
+            return _Read(None, "unreadable", "the receipts of this host are too long together")
+        self._room -= file.size
+        try:
+            with self._vault.open(self._host, key.receipt_name) as stream:
+                octets = stream.read(file.size + 1)
+        except (VaultError, OSError) as error:
+            return _Read(None, "unreadable", str(error))
+        try:
+            receipt = parse_receipt(octets, key, self._host)
+        except ReceiptError as error:
+            return _Read(None, "wrong", error.message, digest(octets))
+        return _Read(receipt, "usable", digest=digest(octets))
