@@ -56,7 +56,10 @@ class Losses:
 
         def paths(tarfile: object) -> Iterator[ROPath]:
             number, losses = next(in_order)
-            return losses.marked(read_tar(tarfile), number)
+            # Not all volumes are read where only some paths are wanted: a change to another file may
+            # come without what it changes.
+            near = (path for path in read_tar(tarfile) if self._choice.near(path.index))
+            return losses.marked(near, number)
 
         def normalized(patches: list[ROPath]) -> list[ROPath]:
             used: list[ROPath] = normalize(patches)

@@ -69,6 +69,22 @@ def opening(origin: Origin, copies: Copies, name: str) -> Accept:
     return wrong
 
 
+def opening_whole(origin: Origin, name: str) -> Accept | None:
+    """The same where there is a choice, without keeping what is in it: signatures may be long."""
+    if len(origin.places) == 1:
+        return None
+
+    def wrong(path: Path) -> str:
+        try:
+            with path.open("rb") as file:
+                open_envelope(file.read, lambda _octets: None, [origin.key])
+        except EnvelopeError as error:
+            return error.message
+        return origin.copies(lambda _text: None).unlike_receipt(name, path)
+
+    return wrong
+
+
 def opened(key: Key, path: Path) -> bytes:
     """What is in an envelope that is kept in memory; EnvelopeError if it does not open."""
     plain = BytesIO()

@@ -51,7 +51,7 @@ def _by_reason(what: str, paths: Mapping[str, str]) -> Iterator[str]:
         return
     yield f"{what}: {count(len(paths), 'file')}"
     for reason in dict.fromkeys(paths.values()):
-        yield f"  because of {harmless(reason, 1000)}:"
+        yield f"  {harmless(reason, 1000)}:"
         yield from (
             f"    {harmless(path, 5000)}" for path in sorted(p for p, r in paths.items() if r == reason)
         )
