@@ -94,7 +94,8 @@ class House:
         """Restore from a mirror's vault; where the source's copy is then."""
         vault = self.mirrors[mirror].vault
         run(
-            *("restore", "run", vault, "--host", HOST, "--to", to, *self.key.arguments, *arguments),
+            *("restore", "run", vault, "--host", HOST, "--to", to, "--setuid"),
+            *(*self.key.arguments, *arguments),
             expect=expect,
         )
         return to / self.source.relative_to("/")

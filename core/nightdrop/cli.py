@@ -49,12 +49,23 @@ VERBS = {
     "check": Verb("check", "nightdrop_check.verbs.check", "judge the vault, report"),
     "key new": Verb("restore", "nightdrop_restore.verbs.key_new", "make a recipient key"),
     "key show": Verb("restore", "nightdrop_restore.verbs.key_show", "describe a recipient"),
+    "key paper": Verb("restore", "nightdrop_restore.verbs.key_paper", "print a key, for a safe"),
+    "key read": Verb("restore", "nightdrop_restore.verbs.key_read", "a key back from paper"),
     "open": Verb("restore", "nightdrop_restore.verbs.open", "envelope to plaintext"),
     "restore list": Verb("restore", "nightdrop_restore.verbs.restore_list", "hosts and sets in a vault"),
     "restore files": Verb(
         "restore", "nightdrop_restore.verbs.restore_files", "files in a backup at a time"
     ),
     "restore run": Verb("restore", "nightdrop_restore.verbs.restore_run", "restore a host's files"),
+    "restore open": Verb(
+        "restore", "nightdrop_restore.verbs.restore_open", "sets of routers, firewalls, pools"
+    ),
+    "restore verify": Verb(
+        "restore", "nightdrop_restore.verbs.restore_verify", "open everything, compare with receipts"
+    ),
+    "restore drill": Verb(
+        "restore", "nightdrop_restore.verbs.restore_drill", "restore a sample, write down how it went"
+    ),
 }
 
 

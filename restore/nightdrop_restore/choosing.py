@@ -39,6 +39,12 @@ class Choice:
             not self.find or any(self._found(index[:end]) for end in range(1, len(index) + 1))
         )
 
+    def near(self, index: Index) -> bool:
+        """Whether a path is at or below one of `paths`, or above one: all others need not be read."""
+        return not self.paths or any(
+            index[: len(path)] == path or path[: len(index)] == index for path in self.indexes
+        )
+
     def _found(self, index: Index) -> bool:
         whole, name = os.fsdecode(b"/".join(index)), os.fsdecode(index[-1])
         return any(

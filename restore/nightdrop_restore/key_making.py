@@ -41,9 +41,18 @@ def new_key(
     private = _generate(key_type)
     certificate = _certificate(private, name).public_bytes(serialization.Encoding.PEM)
     key = locked(private, passphrase)
+    return write_recipient(folder, key + certificate, certificate)
+
+
+def write_recipient(folder: Path, key: bytes, certificate: bytes) -> tuple[Path, Path]:
+    """Write the two files of a recipient (PEM), the second only if there is a certificate; their paths.
+
+    UsageError if one of them is there already.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _create(folder / KEY_NAME, key + certificate, 0o600)
-    _create(folder / CERTIFICATE_NAME, certificate, 0o644)
+    _create(folder / KEY_NAME, key, 0o600)
+    if certificate:
+        _create(folder / CERTIFICATE_NAME, certificate, 0o644)
     sync_folder(folder)
     return folder / KEY_NAME, folder / CERTIFICATE_NAME
 

@@ -21,24 +21,29 @@ from nightdrop.engine.events import Event, EventWriter
 from nightdrop.engine.inside import run_duplicity
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, SetType
-from nightdrop.vault import FolderVault
+from nightdrop_restore.addresses import shared_places
+from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.copies import Copies, Place
-from nightdrop_restore.link_times import restore_link_times
+from nightdrop_restore.copies import Copies
 from nightdrop_restore.losing import Losses
+from nightdrop_restore.owners import Owners
 from nightdrop_restore.placing import restore_only
+from nightdrop_restore.telling import Teller
+from nightdrop_restore.unpacking import map_owners, write_with
+from nightdrop_restore.writing import Overwrite, Policy, Writer
 
 URL: Final = "nightdrop:///vault"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to restore from: the vaults' folders, the host, the sets of the chain, the names of their
-    files, the SHA-256 of those that have one, the paths of those that are here already, and what is
-    wanted of it (the fields of a Choice); and duplicity's arguments.
+    """What to restore from: the descriptor that says where the vaults are, the host, the sets of the
+    chain, the names of their files, the SHA-256 of those that have one, the paths of those that are
+    here already. What is wanted of it (the fields of a Choice), where it goes, what may be written (the
+    fields of a Policy), to which owners; and duplicity's arguments.
     """
 
-    vaults: list[str]
+    vaults: int
     host: str
     chain: list[tuple[str, str, SetType, str]]
     names: list[str]
@@ -47,6 +52,12 @@ class Order:
     paths: Sequence[str]
     find: Sequence[str]
     strip: int
+    to: str
+    overwrite: Overwrite | None
+    devices: bool
+    setuid: bool
+    users: dict[str, int]
+    groups: dict[str, int]
     arguments: list[str]
 
     def write(self, path: Path) -> None:
@@ -58,29 +69,30 @@ def main() -> None:
     """Run duplicity as the order says; leaves with duplicity's exit status."""
     order = Order(**json.loads(Path(sys.argv[1]).read_text()))
     events = EventWriter(int(sys.argv[2]))
+    teller = Teller(events)
     copies = Copies(
-        [Place(folder, FolderVault(Path(folder))) for folder in order.vaults],
+        shared_places(order.vaults),
         order.host,
         order.digests,
         lambda text: events.tell(Event("elsewhere", text)),
     )
     choice = Choice(order.paths, order.find, order.strip)
-
-    def unrestored(path: str, reason: str) -> None:
-        events.tell(Event("unrestored", path, reason))
-
     losses = Losses(
         [SetKey(*fields) for fields in order.chain],
         copies,
         lambda name, octets: events.tell(Event("fetched", name, octets=octets)),
-        unrestored,
+        teller.left,
         choice,
     )
     losses.install()
-    restore_only(choice, unrestored)
-    restore_link_times()
-    run_duplicity(order.arguments, events, lambda: _register(order, copies, events))
-    losses.remove_spoiled()
+    restore_only(choice, teller.left)
+    map_owners(Owners(order.users, order.groups))
+    policy = Policy(order.overwrite, order.devices, order.setuid)
+    write_with(lambda: Writer(Path(order.to), policy, teller, Asker()), losses)
+    try:
+        run_duplicity(order.arguments, events, lambda: _register(order, copies, events))
+    finally:
+        teller.flush()
     events.tell(Event("finished"))
 
 

@@ -10,13 +10,12 @@ is not restored at all, and named.
 import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tarfile import TarError
 from typing import Any
 
-from duplicity import config, diffdir, dup_main, dup_temp, file_naming, patchdir
+from duplicity import diffdir, dup_main, dup_temp, file_naming, patchdir
 from duplicity.gpg import GPGError
 from duplicity.path import ROPath
 
@@ -25,7 +24,7 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop_restore.choosing import Choice, Index
 from nightdrop_restore.copies import Copies
 
-OnLost = Callable[[str, str], object]
+OnLost = Callable[[Index, str], object]
 """Told of a path that is not restored, and why."""
 
 
@@ -57,7 +56,10 @@ class Losses:
 
         def paths(tarfile: object) -> Iterator[ROPath]:
             number, losses = next(in_order)
-            return losses.marked(read_tar(tarfile), number)
+            # Not all volumes are read where only some paths are wanted: a change to another file may
+            # come without what it changes.
+            near = (path for path in read_tar(tarfile) if self._choice.near(path.index))
+            return losses.marked(near, number)
 
         def normalized(patches: list[ROPath]) -> list[ROPath]:
             used: list[ROPath] = normalize(patches)
@@ -73,14 +75,12 @@ class Losses:
         patchdir.difftar2path_iter = paths
         patchdir.normalize_ps = normalized
 
-    def remove_spoiled(self) -> None:
-        """Remove the files that were being written when the next piece of them turned out to be lost."""
+    def of(self, index: Index) -> str:
+        """Why a file that was just read is not whole, if a piece of it turned out to be lost; else ""."""
         for number, losses in enumerate(self._sets.values()):
-            for index, reason in losses.spoiled.items():
-                if (number, index) in self._in_use and self._choice.wants(index):
-                    path = config.local_path.new_index(index[self._choice.strip :])
-                    _remove(Path(os.fsdecode(path.name)))
-                    self._tell(index, reason)
+            if (number, index) in self._in_use and index in losses.spoiled:
+                return losses.spoiled[index]
+        return ""
 
     def _fetch_volume(self, _backend: object, filename: bytes, volume: Any) -> Any:
         """Stands for duplicity's own: the volume, open to be read in the clear, or None if it is lost."""
@@ -103,7 +103,7 @@ class Losses:
 
     def _tell(self, index: Index, reason: str) -> None:
         if self._choice.wants(index):
-            self._on_lost(shown(index), reason)
+            self._on_lost(index, reason)
 
     def _signatures(self, key: SetKey) -> Iterator[ROPath]:
         name = key.signatures_name
@@ -166,13 +166,6 @@ class _SetLosses:
     def _numbered(path: ROPath, number: int) -> ROPath:
         path.set_number = number
         return path
-
-
-def _remove(path: Path) -> None:
-    before = path.parent.stat()
-    with suppress(FileNotFoundError):
-        path.unlink()
-        os.utime(path.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def mark(index: Index, reason: str) -> ROPath:

@@ -9,10 +9,9 @@ from duplicity import manifest, patchdir
 from duplicity.path import ROPath, StatResult
 
 from nightdrop_restore.choosing import Choice, Entry, Index, chosen
-from nightdrop_restore.losing import shown
 
 
-def restore_only(choice: Choice, on_unrestored: Callable[[str, str], object]) -> None:
+def restore_only(choice: Choice, on_unrestored: Callable[[Index, str], object]) -> None:
     """Have duplicity restore only this; tell of paths that are not there, or refused."""
     if choice.paths:
         manifest.Manifest.get_containing_volumes = _volumes_of(choice)
@@ -23,11 +22,12 @@ def restore_only(choice: Choice, on_unrestored: Callable[[str, str], object]) ->
         begun = False
 
         def refuse(index: Index) -> None:
-            on_unrestored(shown(index), "what should be its folder is none")
+            on_unrestored(index, "what should be its folder is none")
 
         for path in chosen(integrate(tarfiles), _entry, choice, refuse):
             for index in [index for index in missing if path.index[: len(index)] == index]:
                 del missing[index]
+            path.whole_index = path.index
             path.index = path.index[choice.strip :]
             # duplicity takes the first for the root of all that follow.
             if not begun and path.index:
@@ -36,7 +36,7 @@ def restore_only(choice: Choice, on_unrestored: Callable[[str, str], object]) ->
             yield path
         for index in missing:
             if begun:
-                on_unrestored(shown(index), "it is not in the backup")
+                on_unrestored(index, "it is not in the backup")
 
     patchdir.tarfiles2rop_iter = placed
 

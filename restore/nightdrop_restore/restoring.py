@@ -4,103 +4,96 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
-from nightdrop.errors import EnvelopeError, NightdropError, UsageError, VaultError
-from nightdrop.supplement import parse_supplement
-from nightdrop_restore.catalog import VaultSet
+from nightdrop.errors import NightdropError, UsageError
+from nightdrop_restore.addresses import share_places
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.copies import Copies, Place
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
 from nightdrop_restore.launcher import URL, Order
-from nightdrop_restore.opening import open_envelope
-from nightdrop_restore.relinking import apply_supplement
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.manifests import fetch_manifests, volume_names
+from nightdrop_restore.origin import Origin
+from nightdrop_restore.owners import Owners
+from nightdrop_restore.supplementing import supplement_tree
+from nightdrop_restore.writing import Policy
 
-OnFetch = Callable[[int], object]
-"""Told of each file taken from the vault: its size in octets."""
-
-_VOLUME = re.compile(rb"^Volume (\d{1,7}):", re.MULTILINE)
-_LONGEST = 256 * 1024 * 1024
-_LISTED = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
+_LISTED: Final = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
 
 
 @dataclass
 class Restored:
-    """How a restore went: seconds it took, what duplicity warned of, the paths of hard links or sparse
-    files that could not be made what they were; the paths that could not be restored, with the
-    reasons; and what was taken from another vault than the first, in words.
+    """How a restore goes, and in the end went: `files` and `octets` written, `read` octets from the
+    vault in `seconds`; what duplicity warned of; the paths that are not what they were and those
+    that could not be restored, with the reasons; and what another vault than the first gave, in words.
     """
 
+    files: int = 0
+    octets: int = 0
+    read: int = 0
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
-    unlike: list[bytes] = field(default_factory=list)
+    unlike: dict[str, str] = field(default_factory=dict)
     unrestored: dict[str, str] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
 
 
+OnProgress = Callable[[Restored], object]
+
+
 @dataclass(frozen=True)
-class Origin:
-    """Where to restore from: the vaults, a host in them, the chain, full first, the key; and the sets
-    newer than the chain that cannot be restored.
-    """
+class Writing:
+    """Where restored files are written, which of them, what may be, and whom they belong to."""
 
-    places: Sequence[Place]
-    host: str
-    chain: Sequence[VaultSet]
-    key: Key
-    passed_over: Sequence[VaultSet] = ()
-
-    def copies(self, on_other: Callable[[str], object]) -> Copies:
-        """The files of the chain."""
-        return Copies(self.places, self.host, self.digests(), on_other)
-
-    def digests(self) -> dict[str, str]:
-        """The SHA-256 of the chain's files, as far as there are receipts."""
-        receipts = [one.receipt for one in self.chain if one.receipt is not None]
-        return {file.name: file.sha256 for receipt in receipts for file in receipt.files}
+    folder: Path
+    choice: Choice
+    policy: Policy = field(default_factory=Policy)
+    numeric_owner: bool = False
+    owners: Owners = field(default_factory=Owners)
 
 
-def restore(
-    origin: Origin, folder: Path, choice: Choice, numeric_owner: bool, on_fetch: OnFetch
-) -> Restored:
-    """Restore what is chosen into `folder`, which has to be empty or absent.
+def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restored:
+    """Restore what is chosen. The folder has to be empty or absent unless the policy says what happens to
+    what is there.
 
     What cannot be restored costs nothing else. Raises NightdropError if duplicity gave up; what it had
     written by then is left.
     """
-    begun = time.monotonic()
-    _require_empty(folder)
-    options = ["--numeric-owner"] if numeric_owner else []
+    begun, folder = time.monotonic(), writing.folder
+    _require_room(folder, writing.policy)
     done = Restored()
-    with _workplace(folder) as work:
-        engine = _run(
-            work, origin, ["restore", *options, URL, str(folder)], choice, done=done, on_fetch=on_fetch
-        )
+    with workplace(folder) as work:
+        # Where it goes is the writer's business; duplicity wants to be told a place that is empty.
+        action = ["restore", URL, str(work / "nowhere")]
+        engine = _run(work, origin, action, writing, done=done, on_progress=on_progress)
         if engine.status != 0:
             raise NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
                 f"what was restored up to then is in {folder}",
             )
         done.warnings += engine.warnings
-        _apply_supplement(work, origin, folder, choice.below, done)
+        unlike, trouble = supplement_tree(
+            work, origin, folder, writing.choice.below, done.elsewhere.append
+        )
+        done.unlike |= {
+            os.fsdecode(path): "its hard links or holes are not what they were" for path in unlike
+        }
+        done.warnings += [trouble] if trouble else []
     done.seconds = time.monotonic() - begun
     return done
 
 
-def list_files(origin: Origin, choice: Choice, on_fetch: OnFetch) -> list[str]:
+def list_files(origin: Origin, choice: Choice) -> list[str]:
     """What is chosen of the chain's last set, as duplicity lists it: lines with a time and a path."""
-    with _workplace(Path(tempfile.gettempdir()) / "x") as work:
-        engine = _run(
-            work, origin, ["list-current-files", URL], Choice(), done=Restored(), on_fetch=on_fetch
-        )
+    with workplace(Path(tempfile.gettempdir()) / "x") as work:
+        action = ["list-current-files", URL]
+        writing = Writing(work, Choice())
+        engine = _run(work, origin, action, writing, done=Restored(), on_progress=lambda _done: None)
         if engine.status != 0:
             raise engine.failure(f"listing the files of {origin.host} failed")
         text = engine.log.read_bytes().decode("utf-8", "surrogateescape")
@@ -113,153 +106,109 @@ def list_files(origin: Origin, choice: Choice, on_fetch: OnFetch) -> list[str]:
 
 
 def _run(
-    work: Path, origin: Origin, action: list[str], choice: Choice, *, done: Restored, on_fetch: OnFetch
+    work: Path,
+    origin: Origin,
+    action: list[str],
+    writing: Writing,
+    *,
+    done: Restored,
+    on_progress: OnProgress,
 ) -> Engine:
     """Run duplicity's `action` in the workplace; to list files, on the signatures, too."""
     engine = Engine(work / "duplicity.log")
-    here = _manifests(work, origin, done)
-    names = [*here, *_volumes(here)]
+    here = fetch_manifests(work, origin, done.elsewhere.append)
+    names = [*here, *volume_names(here)]
     if action[0] != "restore":
         names += [one.key.signatures_name for one in origin.chain]
-    descriptor = share_key(origin.key)
+    key, places = share_key(origin.key), share_places(origin.places)
     try:
         stand_in = work / "gpgsm"
-        write_gpgsm(stand_in, descriptor)
-        arguments = [
-            *action,
-            "--verbosity",
-            "2",
-            "--archive-dir",
-            str(work / "archive"),
-            "--name",
-            "restore",
-            "--tempdir",
-            str(work),
-            "--use-gpgsm",
-            "--gpg-binary",
-            str(stand_in),
-            # No agent: duplicity then opens no passphrase pipe, and the stand-in has its key.
-            "--use-agent",
-            "--encrypt-key",
-            "nightdrop",
-            "--num-retries",
-            "1",
-        ]
+        write_gpgsm(stand_in, key)
         order = work / "order.json"
         Order(
-            vaults=[place.name for place in origin.places],
+            vaults=places,
             host=origin.host,
             chain=[(k.kind, k.end, k.type, k.start) for k in (one.key for one in origin.chain)],
             names=names,
             digests=origin.digests(),
             here={name: str(paths.sealed) for name, paths in here.items()},
-            paths=choice.paths,
-            find=choice.find,
-            strip=choice.strip,
-            arguments=arguments,
+            paths=writing.choice.paths,
+            find=writing.choice.find,
+            strip=writing.choice.strip,
+            to=str(writing.folder.absolute()),
+            overwrite=writing.policy.overwrite,
+            devices=writing.policy.devices,
+            setuid=writing.policy.setuid,
+            users=writing.owners.users,
+            groups=writing.owners.groups,
+            arguments=_arguments(work, stand_in, action, writing.numeric_owner),
         ).write(order)
 
         def hear(event: Event) -> None:
-            if event.kind == "fetched":
-                on_fetch(event.octets)
-            elif event.kind == "elsewhere":
-                done.elsewhere.append(event.text)
-            elif event.kind == "unrestored":
-                done.unrestored[event.text] = event.reason
+            _note(event, done)
+            on_progress(done)
 
-        engine.run("nightdrop_restore.launcher", [str(order)], hear, keep_open=[descriptor])
+        engine.run("nightdrop_restore.launcher", [str(order)], hear, keep_open=[key, places])
     finally:
-        os.close(descriptor)
+        os.close(key)
+        os.close(places)
     return engine
 
 
-@dataclass(frozen=True)
-class _Manifest:
-    """A manifest that was fetched and opens: where its envelope is, and what is in it."""
-
-    sealed: Path
-    plain: bytes
-
-
-def _manifests(work: Path, origin: Origin, done: Restored) -> dict[str, _Manifest]:
-    """Fetch and open the manifest of each set, so that a wrong key, and a chain that cannot be restored,
-    is told before anything is written.
-    """
-    copies = origin.copies(done.elsewhere.append)
-    found = {}
-    # The last first: if the key is wrong, there is no need to fetch them all.
-    for one in reversed(origin.chain):
-        name = one.key.manifest_name
-        sealed = work / name
-        accept = partial(_unusable, origin, copies, name) if len(origin.places) > 1 else None
-        try:
-            copies.fetch(name, sealed, accept)
-            found[name] = _Manifest(sealed, _opened(origin.key, sealed))
-        except VaultError as error:
-            hint = "another vault may have it whole; or restore an older state with --time"
-            raise VaultError(error.message, hint) from error
-        except EnvelopeError as error:
-            raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
-    return found
-
-
-def _unusable(origin: Origin, copies: Copies, name: str, path: Path) -> str:
-    try:
-        _opened(origin.key, path)
-    except EnvelopeError as error:
-        return error.message
-    return copies.unlike_receipt(name, path)
-
-
-def _volumes(manifests: dict[str, _Manifest]) -> list[str]:
-    """The names of all volumes that there should be, whether they are there or not."""
+def _arguments(work: Path, stand_in: Path, action: list[str], numeric_owner: bool) -> list[str]:
+    """The arguments that duplicity is given."""
     return [
-        f"{name.removesuffix('.manifest.p7m')}.vol{int(number)}.difftar.p7m"
-        for name, manifest in manifests.items()
-        for number in _VOLUME.findall(manifest.plain)
+        *action,
+        *(["--numeric-owner"] if numeric_owner else []),
+        "--verbosity",
+        "2",
+        "--archive-dir",
+        str(work / "archive"),
+        "--name",
+        "restore",
+        "--tempdir",
+        str(work),
+        "--use-gpgsm",
+        "--gpg-binary",
+        str(stand_in),
+        # No agent: duplicity then opens no passphrase pipe, and the stand-in has its key.
+        "--use-agent",
+        "--encrypt-key",
+        "nightdrop",
+        "--num-retries",
+        "1",
     ]
 
 
-def _opened(key: Key, path: Path) -> bytes:
-    """What is in an envelope that is kept in memory."""
-    plain = BytesIO()
-
-    def write(octets: bytes) -> None:
-        if plain.tell() + len(octets) > _LONGEST:
-            raise EnvelopeError("it is longer than it could be")
-        plain.write(octets)
-
-    with path.open("rb") as file:
-        open_envelope(file.read, write, [key])
-    return plain.getvalue()
-
-
-def _apply_supplement(work: Path, origin: Origin, folder: Path, below: bytes, done: Restored) -> None:
-    last = origin.chain[-1]
-    name = last.key.supplement_name
-    if name not in last.files or not folder.is_dir():
-        return
-    copies = origin.copies(done.elsewhere.append)
-    try:
-        copies.fetch(name, work / name, partial(_unusable, origin, copies, name))
-        supplement = parse_supplement(_opened(origin.key, work / name))
-    except NightdropError as error:
-        done.warnings.append(f"hard links and holes are not what they were: {error.message}")
-        return
-    done.unlike += apply_supplement(supplement, folder, below)
+def _note(event: Event, done: Restored) -> None:
+    if event.kind == "fetched":
+        done.read += event.octets
+    elif event.kind == "written":
+        done.files += event.files
+        done.octets += event.octets
+    elif event.kind == "elsewhere":
+        done.elsewhere.append(event.text)
+    elif event.kind == "unrestored":
+        done.unrestored[event.text] = event.reason
+    elif event.kind == "unlike":
+        done.unlike[event.text] = event.reason
 
 
-def _require_empty(folder: Path) -> None:
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+def _require_room(folder: Path, policy: Policy) -> None:
+    there = folder.is_symlink() or folder.exists()
+    if there and policy.overwrite is None and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            f"{folder} is there and not empty", "restore into a new folder; nothing is ever overwritten"
+            f"{folder} is there and not empty",
+            "restore into a new folder, or say with --overwrite what happens to what is there",
         )
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a symbolic link", "name the folder that it leads to")
     if not folder.parent.is_dir():
         raise UsageError(f"there is no folder {folder.parent}", "make it first")
 
 
 @contextmanager
-def _workplace(near: Path) -> Iterator[Path]:
+def workplace(near: Path) -> Iterator[Path]:
     """A temporary folder for volumes and metadata, on the disk that is restored to: they are plain."""
     with tempfile.TemporaryDirectory(prefix=".nightdrop-restore-", dir=near.parent) as folder:
         yield Path(folder)

@@ -4,22 +4,15 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nightdrop.vault import FolderVault
+from nightdrop_restore.addresses import add_vault_arguments, places_of
 from nightdrop_restore.catalog import catalogue, chain_at, parse_moment, passed_over
-from nightdrop_restore.copies import Place
 from nightdrop_restore.keys import add_passphrase_arguments, ask_passphrase, load_key
-from nightdrop_restore.restoring import Origin
+from nightdrop_restore.origin import Origin
 
 
 def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
-    parser.add_argument(
-        "vaults",
-        metavar="VAULT",
-        nargs="+",
-        help="a vault's folder, or a copy of it; with a second one, what the first lacks or has damaged "
-        "is taken from there",
-    )
+    add_vault_arguments(parser)
     parser.add_argument("--host", metavar="HOST", required=True)
     parser.add_argument(
         "--time",
@@ -48,7 +41,7 @@ def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
 
 def origin_of(arguments: argparse.Namespace) -> Origin:
     """What the arguments choose; the key is asked for last, when all the rest is known to be there."""
-    places = [Place(name, FolderVault(Path(name).absolute())) for name in arguments.vaults]
+    places = places_of(arguments, arguments.vaults)
     moment = parse_moment(arguments.time, datetime.now(UTC))
     sets = catalogue([place.vault for place in places], arguments.host)
     chain = chain_at(sets, moment)

@@ -38,7 +38,7 @@ class Engine:
         """
         reading, writing = os.pipe()
         command = [sys.executable, "-I", "-m", launcher, *words, str(writing)]
-        with self.log.open("wb") as log, _interrupted_by_sigterm():
+        with self.log.open("wb") as log, interrupted_by_sigterm():
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -91,7 +91,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
+def interrupted_by_sigterm() -> Iterator[None]:
     """A SIGTERM to us ends the run as Ctrl-C does, so that the duplicity process ends, too."""
 
     def interrupt(_signal: int, _frame: object) -> None:

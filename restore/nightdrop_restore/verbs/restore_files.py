@@ -25,6 +25,6 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.selecting import origin_of
 
     choice = choice_of(arguments.paths, arguments.find, None)
-    for line in list_files(origin_of(arguments), choice, lambda _octets: None):
+    for line in list_files(origin_of(arguments), choice):
         print(harmless(line, 5000))
     return ExitStatus.DONE

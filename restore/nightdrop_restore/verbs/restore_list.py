@@ -3,7 +3,6 @@
 import argparse
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightdrop.errors import ExitStatus
@@ -14,24 +13,25 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 List the hosts in a vault and the backup sets of each: when, full or incremental, how large, and whether
-it is whole. Needs no key. VAULT is a mirror's vault folder, or a copy of it; of several, what they hold
-together is listed.
+it is whole. Needs no key. Of several VAULTs, what they hold together is listed.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("vaults", metavar="VAULT", nargs="+", type=Path)
+    from nightdrop_restore.addresses import add_vault_arguments
+
+    add_vault_arguments(parser)
     parser.add_argument("--host", metavar="HOST", help="only this host")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """List hosts and sets."""
-    from nightdrop.vault import FolderVault
+    from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import catalogue
 
-    vaults = [FolderVault(path) for path in arguments.vaults]
+    vaults = [place.vault for place in places_of(arguments, arguments.vaults)]
     hosts = {arguments.host} if arguments.host else {host for vault in vaults for host in vault.hosts()}
     found = {host: catalogue(vaults, host) for host in sorted(hosts)}
     if arguments.json:

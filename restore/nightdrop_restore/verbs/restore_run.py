@@ -1,17 +1,26 @@
 """`nightdrop restore run`."""
 
 import argparse
+import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nightdrop.errors import ExitStatus
-from nightdrop.text import count, format_duration, format_size, harmless
+from nightdrop.errors import ExitStatus, UsageError
+from nightdrop.text import harmless
+
+if TYPE_CHECKING:
+    from nightdrop_restore.origin import Origin
 
 DESCRIPTION = """
-Restore a host's files as of a time into a new folder: contents, types, modes, owners (as root), times,
-symbolic and hard links. Nothing that exists is ever overwritten.
+Restore a host's files as of a time into a folder: contents, types, modes, owners (as root), times,
+symbolic and hard links. Into a folder that is not empty only with --overwrite: nothing is ever
+overwritten unasked. Device nodes, and the bits that let a program run with its owner's rights, need to
+be asked for, too.
 
-A damaged or missing volume costs the files in it; they are listed at the end, and the exit status is 3.
-With several VAULTs, what one lacks or has damaged is taken from the next, file by file.
+A file that cannot be written costs nothing else; nor does a damaged or missing volume, but for the files
+in it. What was not restored is listed at the end, and the exit status is 3. With several VAULTs, what
+one lacks or has damaged is taken from the next, file by file.
 """
 
 
@@ -20,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from nightdrop_restore.selecting import add_origin_arguments
 
     add_origin_arguments(parser)
-    parser.add_argument(
-        "--to", metavar="DIR", type=Path, required=True, help="where to; must be empty or not there"
-    )
+    parser.add_argument("--to", metavar="DIR", type=Path, required=True, help="where to")
     parser.add_argument(
         "--strip",
         metavar="N",
@@ -30,48 +37,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave off the first N parts of each path; with a single --path all of it is, unless said",
     )
     parser.add_argument(
+        "--overwrite",
+        choices=("ask", "never", "always"),
+        help="DIR may have something in it already, and this happens to files of the same names",
+    )
+    whose = parser.add_mutually_exclusive_group()
+    whose.add_argument(
         "--numeric-owner", action="store_true", help="owners by number, not by the names they had"
     )
+    whose.add_argument(
+        "--map-owner",
+        metavar="FILE",
+        type=Path,
+        help="a file with lines `user OLD NEW` and `group OLD NEW`, names or numbers",
+    )
+    parser.add_argument("--devices", action="store_true", help="make device nodes, too")
+    parser.add_argument("--setuid", action="store_true", help="keep setuid and setgid bits of files")
+    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Restore."""
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.choosing import choice_of
-    from nightdrop_restore.restoring import restore
+    from nightdrop_restore.owners import Owners, load_owners
+    from nightdrop_restore.progressing import RestoreProgress
+    from nightdrop_restore.reporting import as_json, is_partial, lines
+    from nightdrop_restore.restoring import Writing, restore
     from nightdrop_restore.selecting import origin_of
+    from nightdrop_restore.writing import Policy
 
     choice = choice_of(arguments.paths, arguments.find, arguments.strip)
+    policy = Policy(arguments.overwrite, arguments.devices, arguments.setuid)
+    owners = load_owners(arguments.map_owner) if arguments.map_owner else Owners()
+    if policy.overwrite == "ask" and not sys.stdin.isatty():
+        raise UsageError("--overwrite ask needs a terminal", "say never or always")
     origin = origin_of(arguments)
-    expected = sum(one.size for one in origin.chain)
-    fetched = 0
+    if not arguments.json:
+        _announce(origin, arguments.to)
+    with ProgressLine() as line:
+        progress = RestoreProgress(line, 0 if choice.paths else origin.size)
+        writing = Writing(arguments.to, choice, policy, arguments.numeric_owner, owners)
+        done = restore(origin, writing, progress.show)
+    if arguments.json:
+        print(json.dumps(as_json(origin, arguments.to, done), indent=1))
+    else:
+        print("\n".join(lines(origin, done)))
+    return ExitStatus.PARTIAL if is_partial(origin, done) else ExitStatus.DONE
+
+
+def _announce(origin: "Origin", to: Path) -> None:
     for one in origin.passed_over:
         if one.unfinished:
             print(f"note: the set of {one.key.end} was not finished")
         else:
             why = one.problem or "a set before it is not there"
             print(f"warning: the set of {one.key.end} cannot be restored: {harmless(why)}")
-    print(f"restoring {arguments.host} as of {origin.chain[-1].key.end} into {arguments.to}", flush=True)
-    with ProgressLine() as line:
-
-        def on_fetch(octets: int) -> None:
-            nonlocal fetched
-            fetched += octets
-            line.show(f"read {format_size(fetched)} of {format_size(expected)} from the vault")
-
-        done = restore(origin, arguments.to, choice, arguments.numeric_owner, on_fetch)
-    sets = count(len(origin.chain), "set")
-    print(f"done: {format_size(fetched)} from {sets} in {format_duration(done.seconds)}")
-    for text in done.elsewhere:
-        print(f"note: {harmless(text, 1000)}")
-    for trouble in [*done.warnings, *(f"no hard link or hole: {path!r}" for path in done.unlike)]:
-        print(f"warning: {harmless(trouble, 1000)}")
-    if done.unrestored:
-        print(f"not restored: {count(len(done.unrestored), 'file')}")
-        for reason in dict.fromkeys(done.unrestored.values()):
-            print(f"  because of {harmless(reason, 1000)}:")
-            for path in sorted(path for path, why in done.unrestored.items() if why == reason):
-                print(f"    {harmless(path, 5000)}")
-    older = not all(one.unfinished for one in origin.passed_over)
-    partial = done.warnings or done.unlike or done.unrestored or older
-    return ExitStatus.PARTIAL if partial else ExitStatus.DONE
+    print(f"restoring {origin.host} as of {origin.chain[-1].key.end} into {to}", flush=True)

@@ -1,0 +1,185 @@
+"""VAULT on a command line: a folder, or the administrator's listener of a mirror."""
+
+import argparse
+import getpass
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from nightdrop.errors import ConfigurationError, UsageError
+from nightdrop.text import harmless
+from nightdrop.vault import FolderVault, Vault
+from nightdrop_restore.copies import Place
+from nightdrop_restore.remote_vault import Address, RemoteVault
+
+VAULT_HELP: Final = (
+    "a mirror's vault folder, a copy of it, or the administrator's listener of a mirror "
+    "(https://admin@HOST:PORT)"
+)
+
+_LONGEST: Final = 1 << 20
+_CERTIFICATE: Final = re.compile(
+    r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL | re.ASCII
+)
+
+
+def add_vault_arguments(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
+    """Declare VAULT, and what listeners need."""
+    more = "; with a second one, what the first lacks or has damaged is taken from there"
+    parser.add_argument("vaults", metavar="VAULT", nargs=nargs, help=VAULT_HELP + more)
+    add_listener_arguments(parser)
+
+
+def add_listener_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what listeners need."""
+    parser.add_argument(
+        "--certificate",
+        metavar="FILE",
+        dest="certificates",
+        type=Path,
+        action="append",
+        default=[],
+        help="the TLS certificate that a listener must have (tls.crt in the mirror's state folder); one "
+        "for each https:// VAULT, in their order",
+    )
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        dest="password_files",
+        type=Path,
+        action="append",
+        default=[],
+        help="a listener's password is the first line of this file; one for each, in their order",
+    )
+    parser.add_argument(
+        "--password-fd",
+        metavar="N",
+        type=int,
+        help="read the passwords from this descriptor, a line each",
+    )
+
+
+def places_of(arguments: argparse.Namespace, texts: Sequence[str]) -> list[Place]:
+    """The vaults that these texts name; UsageError or ConfigurationError if one cannot be meant."""
+    certificates = iter(arguments.certificates)
+    passwords = _passwords(arguments)
+    return [
+        Place(*_remote(text, next(certificates, None) if text.startswith("https:") else None, passwords))
+        if text.startswith(("http://", "https://"))
+        else Place(text, FolderVault(Path(text).absolute()))
+        for text in texts
+    ]
+
+
+def share_places(places: Sequence[Place]) -> int:
+    """A descriptor that holds where these vaults are, passwords too, for a process to inherit."""
+    descriptor = os.memfd_create("nightdrop", os.MFD_CLOEXEC)
+    facts = [{"name": place.name, **_facts(place.vault)} for place in places]
+    os.write(descriptor, json.dumps(facts).encode())
+    return descriptor
+
+
+def shared_places(descriptor: int) -> list[Place]:
+    """The vaults in such a descriptor."""
+    found = []
+    for facts in json.loads(os.pread(descriptor, _LONGEST, 0)):
+        vault: Vault
+        if "folder" in facts:
+            vault = FolderVault(Path(facts["folder"]))
+        else:
+            vault = RemoteVault(Address(**facts["address"]))
+        found.append(Place(facts["name"], vault))
+    return found
+
+
+def _facts(vault: Vault) -> dict[str, object]:
+    if isinstance(vault, RemoteVault):
+        return {"address": vault.address.__dict__}
+    assert isinstance(vault, FolderVault)
+    return {"folder": str(vault.root)}
+
+
+def _remote(text: str, certificate: Path | None, passwords: "_Passwords") -> tuple[str, RemoteVault]:
+    hint = "write it as https://admin@192.0.2.1:8444"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"{harmless(text)}: {error}", hint) from error
+    if not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(f"{harmless(text)} is no address of a listener", hint)
+    if parts.password is not None:
+        raise UsageError(
+            "a password on the command line is seen by everybody on this machine",
+            "leave it out to be asked, or use --password-file",
+        )
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise UsageError(
+            f"{harmless(text)}: without TLS the password would go over the network in the clear",
+            "use https://, or a tunnel (ssh -L) and http://127.0.0.1",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    url = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    user = unquote(parts.username) if parts.username else "admin"
+    pin = _certificate(certificate) if certificate else ""
+    return url, RemoteVault(Address(url, user, passwords.of(url, user), pin))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _certificate(path: Path) -> str:
+    try:
+        found = _CERTIFICATE.search(path.read_text())
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigurationError(f"{path}: cannot read this certificate: {why}") from error
+    if found is None:
+        raise ConfigurationError(
+            f"{path}: there is no certificate in this file (PEM)", "take the mirror's tls.crt"
+        )
+    return found[0]
+
+
+class _Passwords:
+    """Where the next listener's password comes from."""
+
+    def __init__(self, lines: list[str], given: bool) -> None:
+        self._lines = lines
+        self._given = given
+
+    def of(self, url: str, user: str) -> str:
+        """The password; asked for at the terminal if none was given."""
+        if self._lines:
+            return self._lines.pop(0)
+        if self._given or not sys.stdin.isatty():
+            raise UsageError(
+                f"{url} needs a password for {harmless(user)}, and none is left to try",
+                "give one with --password-file for each listener, in their order",
+            )
+        return getpass.getpass(f"password of {harmless(user)} at {url}: ")
+
+
+def _passwords(arguments: argparse.Namespace) -> _Passwords:
+    lines: list[str] = []
+    try:
+        for path in arguments.password_files:
+            lines.append(path.read_text().partition("\n")[0].rstrip("\r"))
+        if arguments.password_fd is not None:
+            with open(arguments.password_fd, encoding="utf-8") as file:  # noqa: PTH123
+                lines += file.read(_LONGEST).splitlines()
+    except (OSError, ValueError, OverflowError) as error:
+        where = getattr(error, "filename", None) or "the descriptor"
+        why = getattr(error, "strerror", "") or "it is not text"
+        raise ConfigurationError(f"{where}: cannot read the password: {why}") from error
+    return _Passwords(lines, bool(lines))

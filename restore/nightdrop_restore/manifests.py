@@ -1,0 +1,99 @@
+"""The manifests of a chain: fetched and opened first, because everything else depends on them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from nightdrop.errors import EnvelopeError, VaultError
+from nightdrop_restore.copies import Accept, Copies
+from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.origin import OnText, Origin
+from nightdrop_restore.unwrapping import Key
+
+_VOLUME: Final = re.compile(rb"^Volume (\d{1,7}):", re.MULTILINE)
+_LONGEST: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was fetched and opens: where its envelope is, and what is in it."""
+
+    sealed: Path
+    plain: bytes
+
+
+def fetch_manifests(work: Path, origin: Origin, on_other: OnText) -> dict[str, Manifest]:
+    """Fetch and open the manifest of each set, so that a wrong key, and a chain that cannot be restored,
+    is told before anything is written. By name, the newest first.
+    """
+    copies = origin.copies(on_other)
+    found = {}
+    # The last first: if the key is wrong, there is no need to fetch them all.
+    for one in reversed(origin.chain):
+        name = one.key.manifest_name
+        sealed = work / name
+        accept = opening(origin, copies, name) if len(origin.places) > 1 else None
+        try:
+            copies.fetch(name, sealed, accept)
+            found[name] = Manifest(sealed, opened(origin.key, sealed))
+        except VaultError as error:
+            hint = "another vault may have it whole; or restore an older state with --time"
+            raise VaultError(error.message, hint) from error
+        except EnvelopeError as error:
+            raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
+    return found
+
+
+def volume_names(manifests: Mapping[str, Manifest]) -> list[str]:
+    """The names of all volumes that there should be, whether they are there or not."""
+    return [
+        f"{name.removesuffix('.manifest.p7m')}.vol{int(number)}.difftar.p7m"
+        for name, manifest in manifests.items()
+        for number in _VOLUME.findall(manifest.plain)
+    ]
+
+
+def opening(origin: Origin, copies: Copies, name: str) -> Accept:
+    """Takes only a copy of a file that opens, and is what its receipt says."""
+
+    def wrong(path: Path) -> str:
+        try:
+            opened(origin.key, path)
+        except EnvelopeError as error:
+            return error.message
+        return copies.unlike_receipt(name, path)
+
+    return wrong
+
+
+def opening_whole(origin: Origin, name: str) -> Accept | None:
+    """The same where there is a choice, without keeping what is in it: signatures may be long."""
+    if len(origin.places) == 1:
+        return None
+
+    def wrong(path: Path) -> str:
+        try:
+            with path.open("rb") as file:
+                open_envelope(file.read, lambda _octets: None, [origin.key])
+        except EnvelopeError as error:
+            return error.message
+        return origin.copies(lambda _text: None).unlike_receipt(name, path)
+
+    return wrong
+
+
+def opened(key: Key, path: Path) -> bytes:
+    """What is in an envelope that is kept in memory; EnvelopeError if it does not open."""
+    plain = BytesIO()
+
+    def write(octets: bytes) -> None:
+        if plain.tell() + len(octets) > _LONGEST:
+            raise EnvelopeError("it is longer than it could be")
+        plain.write(octets)
+
+    with path.open("rb") as file:
+        open_envelope(file.read, write, [key])
+    return plain.getvalue()

@@ -1,0 +1,57 @@
+"""How a restore went: for people, and for programs."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from nightdrop.text import count, format_duration, format_size, harmless
+from nightdrop_restore.origin import Origin
+from nightdrop_restore.restoring import Restored
+
+
+def is_partial(origin: Origin, done: Restored) -> bool:
+    """Whether what is there now is less than what was asked for."""
+    older = not all(one.unfinished for one in origin.passed_over)
+    return bool(done.warnings or done.unlike or done.unrestored or older)
+
+
+def lines(origin: Origin, done: Restored) -> Iterator[str]:
+    """The summary, and all that is not as it was."""
+    entries = f"{done.files:,} entr{'y' if done.files == 1 else 'ies'}"
+    yield (
+        f"done: {entries}, {format_size(done.octets)}, in {format_duration(done.seconds)} "
+        f"({format_size(done.read)} of {count(len(origin.chain), 'set')} read)"
+    )
+    yield from (f"note: {harmless(text, 1000)}" for text in done.elsewhere)
+    yield from (f"warning: {harmless(text, 1000)}" for text in done.warnings)
+    yield from _by_reason("not as it was", done.unlike)
+    yield from _by_reason("not restored", done.unrestored)
+
+
+def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
+    """The same as facts: sizes in octets, times as names write them."""
+    return {
+        "host": origin.host,
+        "time": origin.chain[-1].key.end,
+        "sets": [one.key.stem for one in origin.chain],
+        "to": str(to),
+        "entries": done.files,
+        "size": done.octets,
+        "read": done.read,
+        "seconds": round(done.seconds, 1),
+        "passed_over": {one.key.stem: one.problem for one in origin.passed_over},
+        "elsewhere": done.elsewhere,
+        "warnings": done.warnings,
+        "unlike": done.unlike,
+        "unrestored": done.unrestored,
+    }
+
+
+def _by_reason(what: str, paths: Mapping[str, str]) -> Iterator[str]:
+    if not paths:
+        return
+    yield f"{what}: {count(len(paths), 'file')}"
+    for reason in dict.fromkeys(paths.values()):
+        yield f"  {harmless(reason, 1000)}:"
+        yield from (
+            f"    {harmless(path, 5000)}" for path in sorted(p for p, r in paths.items() if r == reason)
+        )

@@ -1,0 +1,182 @@
+"""Sets that are one stream: of routers, firewalls, and whatever else a shell script sends.
+
+Whole in one envelope, or in volumes, each an envelope of its own; what is in them, one after the other,
+is the stream. With a receipt, every file of the set is read and compared with it before anything else.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from nightdrop.errors import EnvelopeError, NightdropError, ReceiptError, UsageError, VaultError
+from nightdrop.names import FileName, SetKey, parse_name
+from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, parse_receipt
+from nightdrop.text import harmless
+from nightdrop.vault import FolderVault, Vault
+from nightdrop_restore.catalog import VaultSet, volumes
+from nightdrop_restore.copies import Place
+from nightdrop_restore.decompressing import Decompressor, Write
+from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.unwrapping import Key
+
+_CHUNK: Final = 1024 * 1024
+
+OnRead = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One such set: where its files may be had, and their names in order; octets of all of them."""
+
+    places: Sequence[Place]
+    host: str
+    key: SetKey
+    names: tuple[str, ...]
+    receipt: Receipt | None
+    size: int
+
+    @property
+    def extension(self) -> str:
+        """What its name ends with: `zfs`, `tar.gz`."""
+        rest = self.names[0].removeprefix(f"{self.key.stem}.").removesuffix(".p7m")
+        return rest.partition(".")[2] if rest.startswith("vol") and "." in rest else rest
+
+
+def streams_at(places: Sequence[Place], host: str, sets: Iterable[VaultSet], moment: str) -> list[Stream]:
+    """The newest full up to `moment` that is whole, and every incremental after it, as far as they are
+    whole; `sets` are those of one kind. NightdropError if there is none.
+    """
+    until = sorted((one for one in sets if one.key.end <= moment), key=lambda one: one.key.end)
+    fulls = [one for one in until if one.key.type == "full" and one.whole]
+    if not fulls:
+        raise NightdropError(
+            f"{harmless(host)} has no full of this kind that is whole",
+            "`nightdrop restore list` shows what there is, and what each set lacks",
+        )
+    chosen = [fulls[-1]]
+    for one in until:
+        if one.key.end > fulls[-1].key.end and one.key.type == "inc":
+            if not one.whole:
+                break
+            chosen.append(one)
+    return [_stream(places, host, one.key, one.files, one.receipt) for one in chosen]
+
+
+def streams_of(paths: Sequence[Path]) -> list[Stream]:
+    """The sets that these files belong to, oldest first; any one file of a set stands for all of it."""
+    found: dict[tuple[Path, SetKey], None] = {}
+    for path in paths:
+        parsed = parse_name(path.name)
+        if parsed is None or parsed.set.kind == "duplicity":
+            raise UsageError(
+                f"{harmless(str(path))}: this is not the name of a stream in a vault",
+                "`nightdrop open` opens any envelope, and `nightdrop restore run` duplicity's sets",
+            )
+        found[path.absolute().parent, parsed.set] = None
+    streams = []
+    for folder, key in found:
+        # A folder of any name is a host's folder in the vault above it.
+        vault = FolderVault(folder.parent)
+        files = {file.name: file.size for file in vault.list(folder.name) if _is_of(file.name, key)}
+        receipt = _receipt(vault, folder.name, key) if key.receipt_name in files else None
+        streams.append(_stream([Place(str(folder), vault)], folder.name, key, files, receipt))
+    return sorted(streams, key=lambda one: (one.key.kind, one.key.end))
+
+
+def verified(stream: Stream, on_read: OnRead) -> list[Callable[[], BinaryIO]]:
+    """How to open each file of the set, in order: from the first place where it is what its receipt
+    says, or, without a receipt, where it is at all. VaultError if there is no such place.
+    """
+    told = {file.name: file for file in stream.receipt.files} if stream.receipt else {}
+    return [_good_copy(stream, name, told.get(name), on_read) for name in stream.names]
+
+
+def open_stream(
+    stream: Stream, sources: Sequence[Callable[[], BinaryIO]], keys: Sequence[Key], write: Write
+) -> None:
+    """Write what is in the set, decompressed. EnvelopeError if it is not whole; then what was written is
+    worth nothing.
+    """
+    # Decompressed as one: whoever cuts a compressed stream into volumes cuts it anywhere.
+    sink = Decompressor(write)
+    for name, source in zip(stream.names, sources, strict=True):
+        with source() as file:
+            try:
+                open_envelope(file.read, sink.update, keys, decompress=False)
+            except EnvelopeError as error:
+                raise EnvelopeError(f"{name}: {error.message}", error.hint) from error
+    sink.finish()
+
+
+def _stream(
+    places: Sequence[Place], host: str, key: SetKey, files: dict[str, int], receipt: Receipt | None
+) -> Stream:
+    found = VaultSet(key, files, receipt, "")
+    parts = [name.name for name in volumes(found)]
+    if receipt is not None:
+        told = [parse_name(file.name) for file in receipt.files]
+        named = [one for one in told if one is not None and one.part in ("volume", "stream")]
+        parts = [one.name for one in sorted(named, key=lambda one: one.volume or 0)]
+    elif not parts:
+        parts = [name for name in sorted(files) if _part(name) == "stream"][:1]
+    elif [name.volume for name in volumes(found)] != list(range(1, len(parts) + 1)):
+        raise VaultError(f"{key.stem}: a volume is missing", "without one, what follows cannot be used")
+    if not parts:
+        raise VaultError(f"{key.stem}: there is no stream and no volume of it")
+    return Stream(places, host, key, tuple(parts), receipt, sum(files.get(name, 0) for name in parts))
+
+
+def _part(name: str) -> str:
+    parsed: FileName | None = parse_name(name)
+    return parsed.part if parsed else ""
+
+
+def _is_of(name: str, key: SetKey) -> bool:
+    parsed = parse_name(name)
+    return parsed is not None and parsed.set == key
+
+
+def _receipt(vault: Vault, folder: str, key: SetKey) -> Receipt:
+    """The receipt that lies beside a file; whose it is, it says itself: the folder may be any."""
+    with vault.open(folder, key.receipt_name) as file:
+        octets = file.read(MAX_SIZE + 1)
+    try:
+        host = str(json.loads(octets)["host"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        host = folder
+    try:
+        return parse_receipt(octets, key, host)
+    except ReceiptError as error:
+        raise ReceiptError(
+            f"{key.receipt_name}: {error.message}",
+            "move it away to open the set without it; then nobody can say whether the set is whole",
+        ) from error
+
+
+def _good_copy(
+    stream: Stream, name: str, told: ReceiptFile | None, on_read: OnRead
+) -> Callable[[], BinaryIO]:
+    wrong = []
+    for place in stream.places:
+        try:
+            if place.vault.stat(stream.host, name) is None:
+                wrong.append(f"{place.name}: it is not there")
+            elif told is None or _digest(place.vault, stream.host, name, on_read) == told.sha256:
+                return lambda vault=place.vault: vault.open(stream.host, name)  # type: ignore[misc]
+            else:
+                wrong.append(f"{place.name}: it is not what its receipt says")
+        except (VaultError, OSError) as error:
+            wrong.append(f"{place.name}: {error}")
+    raise VaultError(f"{name}: {'; '.join(wrong)}", "name another vault, too, or an older set (--time)")
+
+
+def _digest(vault: Vault, host: str, name: str, on_read: OnRead) -> str:
+    digest = hashlib.sha256()
+    with vault.open(host, name) as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+            on_read(len(piece))
+    return digest.hexdigest()

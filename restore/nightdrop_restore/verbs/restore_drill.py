@@ -1,0 +1,103 @@
+"""`nightdrop restore drill`."""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from nightdrop.errors import ExitStatus, NightdropError, UsageError
+from nightdrop.text import format_duration, format_size, harmless
+
+DESCRIPTION = """
+Restore a few files of every host, chosen by chance, to a temporary folder, and compare them with what
+duplicity noted down of them on the host; sets of other kinds are opened to the end. What was restored is
+deleted again. The exit status is 3 if anything was not what had been backed up.
+
+--record writes how it went as a small file without names of files. Put it into the folder `drills` of
+the mirror's state (such as /var/lib/nightdrop/mirror/drills), and the check tells of it, and asks for
+the next drill when it is time.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    from nightdrop_restore.addresses import add_vault_arguments
+    from nightdrop_restore.keys import add_passphrase_arguments
+
+    add_vault_arguments(parser)
+    parser.add_argument(
+        "--host",
+        metavar="HOST",
+        dest="hosts",
+        action="append",
+        help="only this one; several are possible",
+    )
+    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
+    add_passphrase_arguments(parser)
+    parser.add_argument(
+        "--sample", metavar="N", type=int, default=12, help="how many files of each host (default: 12)"
+    )
+    parser.add_argument(
+        "--record", metavar="DIR", type=Path, help="write the record into this folder, named by its date"
+    )
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        help="where to restore to",
+    )
+    parser.add_argument("--json", action="store_true", help="print the record")
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Drill."""
+    from nightdrop.drills import Drill
+    from nightdrop.engine.process import interrupted_by_sigterm
+    from nightdrop.files import whole_file
+    from nightdrop.progress import ProgressLine
+    from nightdrop_restore.addresses import places_of
+    from nightdrop_restore.catalog import catalogue
+    from nightdrop_restore.drilling import drill_host
+    from nightdrop_restore.keys import ask_passphrase, load_key
+
+    if arguments.sample < 1:
+        raise UsageError("--sample needs a number of files, at least 1")
+    for folder in filter(None, (arguments.record, arguments.work)):
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder}", "make it first")
+    places = places_of(arguments, arguments.vaults)
+    vaults = [place.vault for place in places]
+    hosts = arguments.hosts or sorted({host for vault in vaults for host in vault.hosts()})
+    catalogues = {host: catalogue(vaults, host) for host in hosts}
+    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
+    at = time.time()
+    drilled = []
+    with ProgressLine() as line, interrupted_by_sigterm():
+        for number, (host, sets) in enumerate(catalogues.items(), 1):
+            line.show(f"drilling {harmless(host)}, {number} of {len(hosts)}")
+            drilled += drill_host(places, host, sets, key, arguments.sample, folder=arguments.work)
+    drill = Drill(at, tuple(one.record for one in drilled))
+    if not drill.hosts:
+        raise NightdropError("there is nothing to drill: no host has a set")
+    if arguments.record:
+        with whole_file(arguments.record / drill.name, replace=False) as file:
+            file.write(drill.to_bytes())
+    if arguments.json:
+        print(drill.to_bytes().decode(), end="")
+        return ExitStatus.DONE if drill.passed else ExitStatus.PARTIAL
+    for one in drilled:
+        told = one.record
+        print(
+            f"{told.host}: {told.good} of {told.files}, {format_size(told.size)} in "
+            f"{format_duration(told.seconds)} ({told.set or 'nothing to restore'})"
+        )
+        for problem in one.problems:
+            print(f"  {harmless(problem, 1000)}")
+    print(
+        f"{'passed' if drill.passed else 'NOT PASSED'}: {drill.good} of {drill.files}, "
+        f"{format_size(drill.size)} in {format_duration(drill.seconds)}"
+    )
+    if arguments.record:
+        print(f"the record: {arguments.record / drill.name} (goes into the mirror's folder `drills`)")
+    return ExitStatus.DONE if drill.passed else ExitStatus.PARTIAL

@@ -1,0 +1,300 @@
+"""Writing what comes out of a backup below one folder, and nowhere else.
+
+A backup may come from a machine that was in an attacker's hands. So every path is walked from the folder
+down, part by part, without ever following a symbolic link; what could harm whoever restores (device
+nodes, programs that run with somebody else's rights) needs to be asked for; and nothing that is there
+already is replaced unless that was asked for, too.
+
+A file that cannot be written costs nothing else. A full disk ends it all.
+"""
+
+import errno
+import os
+import resource
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, Protocol
+
+from nightdrop.errors import NightdropError
+
+Index = tuple[bytes, ...]
+Type = Literal["file", "folder", "link", "name", "pipe", "character device", "block device"]
+Overwrite = Literal["ask", "never", "always"]
+
+_CHUNK: Final = 256 * 1024
+_PRIVILEGES: Final = stat.S_ISUID | stat.S_ISGID
+_HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to write: `index` is its path below the folder, `mtime` in seconds since the epoch.
+
+    `target` is where a link points, or for a further name of a file the path of that file; `device` the
+    numbers of a device. `content` opens what is in a file; `flaw` says, once that was read, what is
+    wrong with it ("" if nothing).
+    """
+
+    index: Index
+    type: Type
+    mode: int
+    owner: int
+    group: int
+    mtime: float
+    target: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    content: Callable[[], BinaryIO] | None = None
+    flaw: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may be written: over what is there already (None: nothing is), device nodes, files with
+    setuid or setgid bits; and whether things get the owners they had.
+    """
+
+    overwrite: Overwrite | None = None
+    devices: bool = False
+    setuid: bool = False
+    owners: bool = field(default_factory=lambda: os.geteuid() == 0)
+
+
+class Listener(Protocol):
+    """Whom a writer tells what it did."""
+
+    def written(self, octets: int) -> None:
+        """A thing was written, with so many octets."""
+
+    def left(self, index: Index, reason: str) -> None:
+        """A thing was not written."""
+
+    def unlike(self, index: Index, reason: str) -> None:
+        """A thing was written, and is not quite what it was."""
+
+
+class LeftError(Exception):
+    """This thing is not written, because of what this says."""
+
+
+@dataclass
+class _Folder:
+    """A folder that is being filled: its path, a descriptor, and what it gets when it is full."""
+
+    path: Index
+    descriptor: int
+    item: Item | None = None
+
+
+class Writer:
+    """Writes things below `root`, which may itself be the first of them. Use `close` at the end."""
+
+    def __init__(
+        self, root: Path, policy: Policy, listener: Listener, ask: Callable[[Index], bool] | None = None
+    ) -> None:
+        self._policy = policy
+        self._tell = listener
+        self._ask = ask
+        self._root = os.fsencode(root.name)
+        # Every folder on the way down is held open, and paths may be deep.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        base = os.open(root.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._open = [_Folder((), base)]
+
+    def write(self, item: Item) -> None:
+        """Write one thing, or tell that it was not written. NightdropError when the disk is full."""
+        if not all(map(_plain, item.index)):
+            self._tell.left(item.index, "its path leads elsewhere")
+            return
+        try:
+            if item.type == "folder":
+                self._write_folder(item)
+                self._tell.written(0)
+            else:
+                self._tell.written(self._write_leaf(item))
+        except LeftError as error:
+            self._tell.left(item.index, str(error))
+        except OSError as error:
+            if error.errno in _HOPELESS:
+                raise NightdropError(
+                    f"cannot write any more: {error.strerror}",
+                    "what was restored up to then is as it should be; restore to a larger disk",
+                ) from error
+            self._tell.left(item.index, error.strerror or str(error))
+
+    def close(self) -> None:
+        """Give the folders that are still open what they had; the end."""
+        while self._open:
+            self._leave()
+
+    def _write_folder(self, item: Item) -> None:
+        path = (self._root, *item.index)
+        within = self._enter(path[:-1])
+        new = True
+        try:
+            os.mkdir(path[-1], 0o700, dir_fd=within)
+        except FileExistsError:
+            new = False
+            found = os.stat(path[-1], dir_fd=within, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                self._may_replace(item)
+                os.unlink(path[-1], dir_fd=within)
+                os.mkdir(path[-1], 0o700, dir_fd=within)
+                new = True
+        opened = _Folder(path, os.open(path[-1], _FOLDER, dir_fd=within))
+        if new or self._policy.overwrite in (None, "always"):
+            opened.item = item
+        self._open.append(opened)
+
+    def _write_leaf(self, item: Item) -> int:
+        path = (self._root, *item.index)
+        if item.type in ("character device", "block device") and not self._policy.devices:
+            raise LeftError(f"it is a {item.type}; --devices restores those")
+        within = self._enter(path[:-1])
+        name = path[-1]
+        try:
+            return self._make(item, within, name)
+        except FileExistsError:
+            found = os.stat(name, dir_fd=within, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                raise LeftError("there is a folder of its name already") from None
+        self._may_replace(item)
+        # A name that nobody who chose the names in the backup could have taken.
+        temporary = f".nightdrop-{secrets.token_hex(8)}".encode()
+        octets = self._make(item, within, temporary)
+        try:
+            os.replace(temporary, name, src_dir_fd=within, dst_dir_fd=within)
+        except OSError:
+            os.unlink(temporary, dir_fd=within)
+            raise
+        return octets
+
+    def _may_replace(self, item: Item) -> None:
+        policy = self._policy.overwrite
+        if policy == "always" or (policy == "ask" and self._ask is not None and self._ask(item.index)):
+            return
+        raise LeftError("it was there already, and was not overwritten")
+
+    def _make(self, item: Item, within: int, name: bytes) -> int:
+        """Make it under a name that must be free (FileExistsError), whole or not at all; its octets."""
+        if item.type == "file":
+            return self._make_file(item, within, name)
+        if item.type == "name":
+            self._make_name(item, within, name)
+            return 0
+        if item.type == "link":
+            os.symlink(item.target, name, dir_fd=within)
+        elif item.type == "pipe":
+            os.mkfifo(name, 0o600, dir_fd=within)
+        else:
+            kind = stat.S_IFCHR if item.type == "character device" else stat.S_IFBLK
+            os.mknod(name, kind | 0o600, os.makedev(*item.device), dir_fd=within)
+        try:
+            if self._policy.owners:
+                os.chown(name, item.owner, item.group, dir_fd=within, follow_symlinks=False)
+            if item.type != "link":
+                # What we have just made is no link, and this call knows no other way to say so.
+                os.chmod(name, self._mode(item), dir_fd=within)
+            times = (item.mtime, item.mtime)
+            os.utime(name, times, dir_fd=within, follow_symlinks=False)
+        except OSError:
+            os.unlink(name, dir_fd=within)
+            raise
+        return 0
+
+    def _make_file(self, item: Item, within: int, name: bytes) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, 0o600, dir_fd=within)
+        try:
+            octets = _fill(descriptor, item)
+            self._finish(item, descriptor)
+        except BaseException:
+            os.unlink(name, dir_fd=within)
+            raise
+        finally:
+            os.close(descriptor)
+        return octets
+
+    def _make_name(self, item: Item, within: int, name: bytes) -> None:
+        """Another name of a file that was written before."""
+        *folders, last = item.target.strip(b"/").split(b"/")
+        if not all(map(_plain, (*folders, last))):
+            raise LeftError("its path leads elsewhere")
+        descriptor = os.dup(self._open[0].descriptor)
+        try:
+            for part in (self._root, *folders):
+                deeper = os.open(part, _FOLDER, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = deeper
+            os.link(last, name, src_dir_fd=descriptor, dst_dir_fd=within, follow_symlinks=False)
+        finally:
+            os.close(descriptor)
+
+    def _enter(self, path: Index) -> int:
+        """A descriptor of the folder at this path, which is made if need be; others are left."""
+        while self._open[-1].path != path[: len(self._open[-1].path)]:
+            self._leave()
+        for end in range(len(self._open[-1].path), len(path)):
+            within = self._open[-1].descriptor
+            # What is there may be a link; then it does not open.
+            with suppress(FileExistsError):
+                os.mkdir(path[end], 0o700, dir_fd=within)
+            try:
+                deeper = os.open(path[end], _FOLDER, dir_fd=within)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise LeftError("what should be its folder is none") from error
+                raise
+            self._open.append(_Folder(path[: end + 1], deeper))
+        return self._open[-1].descriptor
+
+    def _leave(self) -> None:
+        folder = self._open.pop()
+        try:
+            if folder.item is not None:
+                self._finish(folder.item, folder.descriptor)
+        except OSError as error:
+            self._tell.unlike(folder.item.index if folder.item else (), error.strerror or str(error))
+        finally:
+            os.close(folder.descriptor)
+
+    def _finish(self, item: Item, descriptor: int) -> None:
+        """Give owner, mode and time. In this order: a new owner takes bits away."""
+        if self._policy.owners:
+            os.fchown(descriptor, item.owner, item.group)
+        os.fchmod(descriptor, self._mode(item))
+        os.utime(descriptor, (item.mtime, item.mtime))
+
+    def _mode(self, item: Item) -> int:
+        """The mode that it gets. On a folder, setgid only says which group new files get."""
+        mode = stat.S_IMODE(item.mode)
+        if mode & _PRIVILEGES and item.type != "folder" and not self._policy.setuid:
+            self._tell.unlike(item.index, "without its setuid or setgid bit; --setuid restores those")
+            mode &= ~_PRIVILEGES
+        return mode
+
+
+def _fill(descriptor: int, item: Item) -> int:
+    """Write the content of a file; its octets. LeftError if it turns out not to be what it was."""
+    assert item.content is not None
+    octets = 0
+    content = item.content()
+    while piece := content.read(_CHUNK):
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        octets += len(piece)
+    content.close()
+    if flaw := item.flaw():
+        raise LeftError(flaw)
+    return octets
+
+
+def _plain(part: bytes) -> bool:
+    """Whether this is a name, and no way to somewhere else."""
+    return part not in (b"", b".", b"..") and b"/" not in part and b"\0" not in part
