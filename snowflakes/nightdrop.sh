@@ -231,7 +231,7 @@ take_lock() {
             fail "another run has just begun" "this one was skipped"
         fi
     fi
-    run=
+    run='' ending=''
     trap clean_up EXIT
     trap 'interrupted 129' HUP
     trap 'interrupted 130' INT
@@ -244,21 +244,26 @@ take_lock() {
 
 interrupted() { # STATUS
     trap '' HUP INT TERM
+    ending=$1 # mksh forgets it
     complain "interrupted" "there is no receipt, so nothing counts; the next run makes a new set"
     exit "$1"
 }
 
 clean_up() {
+    status=$?
+    [ -z "$ending" ] || status=$ending
     trap '' HUP INT TERM
     trap - EXIT
     kill_stages 'deliver*' 'to.*' '*'
     # Moved first, so that nothing is written into it while it is removed.
     if [ -d "$run" ]; then mv "$run" "$run~" && rm -rf "$run~"; fi
     [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
+    exit "$status"
 }
 
 # A stage is a process whose number is in a file as long as it runs, and then its status in another.
-# Its standard input is descriptor 3, because a shell gives background processes none.
+# Its standard input is descriptor 3, because a shell gives background processes none. The command begins with exec, or is
+# a function that ends so: otherwise yash would give us the number of a shell in between.
 stage() { # NAME COMMAND ...
     stage_name=$1
     shift
@@ -281,14 +286,14 @@ kill_stages() { # PATTERN ...
 }
 
 # Whether these stages all succeeded; the first that did not is remembered as the failure. Who was killed by
-# SIGPIPE (141) is only the victim of another.
+# SIGPIPE (141, or 397 in yash) is only the victim of another.
 succeeded() { # STAGE ...
     blame=
     for stage_name; do
         stage_status=$(cat "$run/status.$stage_name" 2>/dev/null) || stage_status=
         case $stage_status in
         0) ;;
-        141) blame=${blame:-"$stage_name lost its reader"} ;;
+        141 | 397) blame=${blame:-"$stage_name lost its reader"} ;;
         '') blame="$stage_name was killed, or $temporary is full"; break ;;
         *) blame="$stage_name ended with status $stage_status"; break ;;
         esac
@@ -301,7 +306,7 @@ because() { # REASON: why the run fails. The first reason is the cause, what fol
 }
 
 snooze() { # NAME SECONDS
-    stage "$1" sleep "$2" 3</dev/null
+    stage "$1" exec sleep "$2" 3</dev/null
 }
 
 
@@ -336,20 +341,20 @@ choose_compression() { # EXT
 # A volume is sealed from a slice of the stream, whose first four octets were read already: only so it can be
 # known whether there is another slice, and whether the slice begins as zstd does.
 begin_slice() {
-    dd bs=1 count=4 <&3 >"$run/begin" 2>/dev/null
+    dd bs=1 count=4 <&3 2>/dev/null >"$run/begin"
 }
 
 slice() {
     [ "$compress" = zstd ] || protect
     cat "$run/begin"
     if [ "$volume" = stream ]; then
-        cat
+        exec cat
     # dd reads no octet too many from a pipe, which head does. Without fullblock (OpenWrt's busybox) a short
     # read counts as a block, so the volume may end up smaller; it never loses anything.
     elif dd iflag=fullblock count=0 </dev/null >/dev/null 2>&1; then
-        dd bs=65536 count=$((size_of_volume / 65536)) iflag=fullblock 2>/dev/null
+        exec dd bs=65536 count=$((size_of_volume / 65536)) iflag=fullblock 2>/dev/null
     else
-        dd bs=4096 count=$((size_of_volume / 4096)) 2>/dev/null
+        exec dd bs=4096 count=$((size_of_volume / 4096)) 2>/dev/null
     fi
 }
 
@@ -370,7 +375,7 @@ is_skippable() {
 
 sealed_slice() { # the next slice, sealed, on standard output
     if [ "$compress" = zstd ]; then
-        stage cut slice | stage zstd zstd -q -c 3<&0 | stage openssl seal "-$cipher" 3<&0
+        stage cut slice | stage zstd exec zstd -q -c 3<&0 | stage openssl seal "-$cipher" 3<&0
     else
         stage cut slice | stage openssl seal "-$cipher" 3<&0
     fi
@@ -383,11 +388,13 @@ was_sealed() {
 
 # --- a mirror ---
 
+# What stands still for a minute has broken off; sooner where nobody wants to wait so long.
 ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
-    asked=$1
+    asked=$1 stall=60
+    [ "$patience" -ge 60 ] || stall=$((patience + 1))
     shift
-    stage "curl.$asked" curl -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
-        --connect-timeout 20 --speed-limit 500 --speed-time 60 ${rate:+--limit-rate "$rate"} \
+    stage "curl.$asked" exec curl -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
+        --connect-timeout 20 --speed-limit 500 --speed-time $stall ${rate:+--limit-rate "$rate"} \
         -A "nightdrop.sh/$version" -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
         "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
 }
@@ -405,7 +412,7 @@ judge() { # MIRROR
     *,408 | *,429 | *,50[0234]) why "$1" "it answered $code $said" 2 ;;
     *,[345]??) why "$1" "it answered $code $said" 1 ;;
     51,* | 60,* | 90,*) why "$1" "its certificate is not the one that enrolment pinned" 1 ;;
-    killed,* | 1[2-5]?,*) why "$1" "curl was killed" 2 ;;
+    killed,* | 1[2-5]?,* | 3??,*) why "$1" "curl was killed" 2 ;;
     *) why "$1" "$(tail -n 1 "$run/curl-said.$1" 2>/dev/null | tr -cd ' -~' | cut -c 1-160)" 2 ;;
     esac
 }
@@ -547,12 +554,12 @@ deliver_volumes() {
         begin_slice || { because "$temporary is full"; return 1; }
         name=$stem.vol$number.$ext.p7m
         if [ ! -s "$run/begin" ]; then
-            succeeded source tee || return 1
+            succeeded tee source || return 1
             [ $number -gt 1 ] || name=$stem.$ext.p7m
         fi
         send "$run/volume" "$name" || return 1
     done
-    [ $number -gt 0 ] || { succeeded source tee && because "source wrote nothing"; return 1; }
+    [ $number -gt 0 ] || { succeeded tee source && because "source wrote nothing"; return 1; }
 }
 
 # Without any file: one pass from the source through the seal and tee into a curl for each mirror. Nobody sees the
@@ -561,11 +568,11 @@ deliver_volumes() {
 deliver_stream() {
     exec 3<&0 </dev/null
     begin_slice
-    [ -s "$run/begin" ] || { succeeded source tee && because "source wrote nothing"; return 1; }
+    [ -s "$run/begin" ] || { succeeded tee source && because "source wrote nothing"; return 1; }
     rm -f "$run"/took.*
     fifos=$run/fifo.digest
     mkfifo "$fifos"
-    { stage digest openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
+    { stage digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
     consumers=$!
     for one in $(living); do
         mkfifo "$run/fifo.$one"
@@ -577,12 +584,12 @@ deliver_stream() {
     # shellcheck disable=SC2086 # a list of FIFOs, whose names have no blanks but for those in $temporary
     {
         sealed_slice 2>>"$run/said"
-        if ! { was_sealed && succeeded source tee; }; then kill_stages 'curl.*'; fi
-    } | stage spread tee $fifos 3<&0 | wc -c >"$run/sealed-size"
+        if ! { was_sealed && succeeded tee source; }; then kill_stages 'curl.*'; fi
+    } | stage spread exec tee $fifos 3<&0 | wc -c >"$run/sealed-size"
     # shellcheck disable=SC2086 # a list of numbers
     wait $consumers || :
     rm -f "$run"/pid.to.*
-    { was_sealed && succeeded source tee spread digest; } || return 1
+    { was_sealed && succeeded spread tee source digest; } || return 1
     somebody_took || { because "no mirror took the stream"; return 1; }
     digest=$(cat "$run/digest") digest=${digest##* }
     is_digest "$digest" || { because "openssl could not make a digest"; return 1; }
@@ -749,7 +756,8 @@ run_stages() { # COMMAND ...
     deliver=deliver_volumes
     [ "$volume" != stream ] || deliver=deliver_stream
     exec 4<&0
-    { stage source "$@" 3<&4 | stage tee tee "$run/count" 3<&0 | $deliver 4<&-; } &
+    # A source that has nothing to write for a while would not notice that nobody reads it any more.
+    { stage source exec "$@" 3<&4 | stage tee exec tee "$run/count" 3<&0 | { $deliver 4<&- || { kill_stages source tee; false; }; }; } &
     delivering=$!
     exec 4<&-
     record pid.deliver $delivering
@@ -757,7 +765,7 @@ run_stages() { # COMMAND ...
     rm -f "$run/pid.deliver"
     wait $counting || return 1
     rm -f "$run/pid.count"
-    succeeded source tee
+    succeeded tee source
 }
 
 give_up() {
@@ -878,7 +886,7 @@ unpack_bundle() { # BUNDLE
     END {
         at = 1
         while (blanks() != "") {
-            if (substr(text, at, 2) == "[[") { at += 2; table = word(); expect("]]"); begin_table() }
+            if (substr(text, at, 2) == "[[") { at += 2; table = word(); blanks(); expect("]]"); begin_table() }
             else { key = word(); blanks(); expect("="); set(key) }
         }
         finish()
