@@ -1,0 +1,1116 @@
+#!/bin/sh
+# Nightdrop for whatever cannot run Python: routers, firewalls, anything with a POSIX shell, openssl and curl.
+#
+# One file, the whole client. What a command writes goes, in one pass, through a seal to the recipients' public
+# keys and to every mirror at once; the receipt comes last, and only if every stage succeeded. docs/FORMAT.md
+# says what is stored. A shell hides the failures of a pipeline and has no pipefail, so every stage writes its
+# status into a file of its own, and a file that is not there counts as a failure.
+#
+# No secret is ever an argument or in the environment: passwords go from the bundle into curl's own
+# configuration files, and no shell variable holds one.
+set -eu
+umask 077
+LC_ALL=C
+export LC_ALL
+
+version=0.1.0
+grace=30          # seconds that a failing mirror may cost while another one takes the files
+tries=5           # how often one file is sent again after it broke off in the middle
+smallest=1000000  # octets; with room for less than this in a volume, streams go without temporary files
+
+usage() {
+    cat <<'END'
+usage: nightdrop.sh [-C FOLDER] drop KIND[-full|-inc] EXT [--what TEXT] -- COMMAND [ARGUMENT ...]
+       nightdrop.sh [-C FOLDER] install BUNDLE
+       nightdrop.sh [-C FOLDER] doctor | status | delay [--show]
+
+drop     Run the command, seal what it writes, drop it on every mirror, and end with the receipt, if the
+         command and everything else succeeded. The set is called KIND-full.TIME.EXT.p7m. --what says in the
+         receipt what was backed up, in words of yours (KIND).
+install  Make the configuration in FOLDER from a bundle that `nightdrop enroll` made. Settings that are there
+         stay as they are.
+doctor   Try everything but a backup: the mirrors, the passwords, that nothing is given out, openssl, room.
+status   What was dropped lately, where it is, and what a mirror still lacks.
+delay    Sleep this host's own part of `delay` in the configuration, the same each time, by its name; or show it.
+
+FOLDER is /etc/nightdrop unless -C or NIGHTDROP_FOLDER say otherwise; nightdrop.conf in it explains itself.
+
+exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 done, but not on every mirror
+END
+}
+
+
+# --- saying it ---
+
+say() { printf 'nightdrop: %s\n' "$*"; }
+
+syslog() { # PRIORITY MESSAGE
+    logger -t nightdrop -p "daemon.$1" -- "$2" 2>/dev/null || :
+}
+
+complain() { # MESSAGE [HINT]
+    printf 'nightdrop: error: %s\n' "$1" >&2
+    [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
+    syslog err "$1"
+}
+
+fail() { complain "$@"; exit 1; }
+
+misused() { complain "$@"; exit 2; }
+
+
+# --- the configuration ---
+
+read_configuration() {
+    configuration=$folder/nightdrop.conf
+    [ -r "$configuration" ] || misused "$configuration: there is no such configuration" \
+        "nightdrop.sh install BUNDLE makes it; nightdrop enroll on a mirror makes the bundle"
+    host='' mirrors='' volume=256M cipher=auto compress=auto rate='' patience=600 delay=3600
+    state=$folder/state temporary=/tmp
+    line_number=0
+    while IFS= read -r line || [ -n "$line" ]; do
+        line_number=$((line_number + 1))
+        value=${line#*=}
+        case $line in
+        '' | '#'*) ;;
+        host=*) host=$value ;;
+        mirror=?*' '?*) add_mirror "${value%% *}" "${value#* }" ;;
+        volume=*) volume=$value ;;
+        cipher=*) cipher=$value ;;
+        compress=*) compress=$value ;;
+        rate=*) rate=$value ;;
+        patience=*) patience=$value ;;
+        delay=*) delay=$value ;;
+        state=*) state=$value ;;
+        temporary=*) temporary=$value ;;
+        *) misused "$configuration: line $line_number is no setting: $line" \
+            "KEY=value, with one of: host mirror volume cipher compress rate patience delay state temporary" ;;
+        esac
+    done <"$configuration"
+    check_configuration
+}
+
+# Mirrors are numbered from 1; name_1 and url_1 say which one it is.
+add_mirror() { # NAME URL
+    mirror=$((${mirrors##* } + 1))
+    mirrors="$mirrors $mirror"
+    eval "name_$mirror=\$1 url_$mirror=\${2%/}"
+}
+
+name_of() { eval "printf %s \"\$name_$1\""; }
+
+url_of() { eval "printf %s \"\$url_$1\""; }
+
+check_configuration() {
+    is_host_name "$host" || wrong_setting host "the name of a host, as the bundle says it" "$host"
+    [ -n "$mirrors" ] || wrong_setting mirror "a mirror's name, a blank and its URL" ""
+    case $volume in
+    stream) ;;
+    *) is_size "$volume" || wrong_setting volume "stream, or a size such as 256M" "$volume" ;;
+    esac
+    case $cipher in
+    auto | aes-256-gcm | aes-256-cbc) ;;
+    *) wrong_setting cipher "auto, aes-256-gcm or aes-256-cbc" "$cipher" ;;
+    esac
+    case $compress in
+    auto | zstd | none) ;;
+    *) wrong_setting compress "auto, zstd or none" "$compress" ;;
+    esac
+    [ -z "$rate" ] || is_size "$rate" || wrong_setting rate "octets a second, such as 2M, or nothing" "$rate"
+    is_seconds "$patience" || wrong_setting patience "seconds" "$patience"
+    is_seconds "$delay" || wrong_setting delay "seconds" "$delay"
+    for place in "$state" "$temporary"; do
+        case $place in
+        /*) ;;
+        *) wrong_setting "state and temporary" "a path that begins with /" "$place" ;;
+        esac
+    done
+    for mirror in $mirrors; do
+        [ -r "$(curl_configuration "$mirror")" ] ||
+            misused "$(curl_configuration "$mirror"): cannot be read" "nightdrop.sh install BUNDLE makes it anew"
+    done
+    for recipient in "$folder"/recipients/*.pem; do
+        [ -r "$recipient" ] || misused "$folder/recipients: there is no recipient to seal to" \
+            "nightdrop.sh install BUNDLE puts the bundle's there"
+    done
+}
+
+curl_configuration() { printf '%s/mirrors/%s.curl' "$folder" "$(name_of "$1")"; }
+
+wrong_setting() { # KEY EXPECTED FOUND
+    misused "$configuration: $1 has to be $2, and is \"$3\""
+}
+
+is_number() {
+    case $1 in
+    '' | *[!0-9]*) return 1 ;;
+    esac
+    [ ${#1} -le 12 ]
+}
+
+is_seconds() { is_number "$1" && [ ${#1} -le 7 ]; }
+
+is_size() { is_number "${1%[KMG]}"; }
+
+# By awk, because some shells count in 32 bits.
+octets() { # SIZE
+    echo "$1" | awk '{ factor["K"] = 1e3; factor["M"] = 1e6; factor["G"] = 1e9
+        unit = substr($1, length($1)); printf "%.0f", (unit in factor) ? $1 * factor[unit] : $1 }'
+}
+
+is_host_name() {
+    case $1 in
+    '' | [!a-z0-9]* | *[!a-z0-9] | *[!a-z0-9._-]* | *..*) return 1 ;;
+    esac
+    [ ${#1} -le 63 ]
+}
+
+
+# --- names ---
+
+# KIND, KIND-full or KIND-inc, and EXT, as docs/FORMAT.md, "Names", allows them: `kind` and `type`.
+check_names() { # KIND EXT
+    type=full
+    case $1 in
+    *-inc) type=inc ;;
+    esac
+    kind=${1%-full} kind=${kind%-inc}
+    case $kind in
+    duplicity | '' | [!a-z]* | *[!a-z0-9_]*) kind='' ;;
+    esac
+    if [ -z "$kind" ] || [ ${#kind} -gt 32 ]; then
+        misused "$1 cannot be the kind of a set" \
+            "up to 32 lower-case letters, digits and _, beginning with a letter, and maybe -full or -inc: conf-full"
+    fi
+    case $2 in
+    '' | .* | *. | *..* | *[!a-z0-9.]* | vol[0-9]* | manifest | supplement | jsonstat | difftar) false ;;
+    *) [ ${#2} -le 64 ] ;;
+    esac || misused "$2 cannot be the extension of a set" "lower-case letters, digits, and dots within: tar.gz"
+}
+
+# The set's own time. Written down before anything is sent under it: no name is ever sent twice.
+take_time() {
+    last=$(cat "$state/last" 2>/dev/null) || last=
+    until
+        time=$(date -u +%Y%m%dT%H%M%SZ)
+        [ "$time" != "$last" ]
+    do sleep 1; done
+    if expr "$time" \< "${last:-0}" >/dev/null; then
+        [ "$type" = full ] || fail "the clock ($time) is behind the last backup ($last)" \
+            "an incremental needs a later time than its base: set the clock, or make a full"
+        complain "the clock ($time) is behind the last backup ($last)" "see whether it is set over the network"
+    fi
+    echo "$time" >"$state/last" || fail "$state/last: cannot be written"
+    stem=$kind-$type.$time
+}
+
+
+# --- one run at a time, and nothing left behind ---
+
+target_of() { # LINK
+    link=$(ls -l "$1" 2>/dev/null) || link=
+    printf %s "${link##* -> }"
+}
+
+is_alive() { # PID: and it is one of ours, not a later process that got its number
+    kill -0 "$1" 2>/dev/null || return 1
+    { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -q nightdrop
+}
+
+# A link is made and says whose it is in one step.
+take_lock() {
+    mkdir -p "$state/outbox" || fail "$state: the folder cannot be made" "root is needed, or another \`state\`"
+    lock=$state/lock
+    if ! ln -s $$ "$lock" 2>/dev/null; then
+        holder=$(target_of "$lock")
+        [ -n "$holder" ] || fail "$lock: cannot be made" "is the disk full, or read-only?"
+        ! is_alive "$holder" || fail "a run is under way already: process $holder" "this one was skipped"
+        # It was killed. Of several that see so at once, only one moves the very link that it saw.
+        if ! { mv "$lock" "$lock.$$" && [ "$(target_of "$lock.$$")" = "$holder" ] && rm "$lock.$$" &&
+            ln -s $$ "$lock"; } 2>/dev/null; then
+            fail "another run has just begun" "this one was skipped"
+        fi
+    fi
+    run='' ending=''
+    trap clean_up EXIT
+    trap 'interrupted 129' HUP
+    trap 'interrupted 130' INT
+    trap 'interrupted 143' TERM
+    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own.
+    rm -rf "$temporary/nightdrop~$host~"*
+    run=$temporary/nightdrop~$host~$$
+    mkdir "$run" || fail "$run: the folder for temporary files cannot be made" "is the disk full, or read-only?"
+}
+
+interrupted() { # STATUS
+    trap '' HUP INT TERM
+    ending=$1 # mksh forgets it
+    complain "interrupted" "there is no receipt, so nothing counts; the next run makes a new set"
+    exit "$1"
+}
+
+clean_up() {
+    status=$?
+    [ -z "$ending" ] || status=$ending
+    trap '' HUP INT TERM
+    trap - EXIT
+    kill_stages 'deliver*' 'to.*' '*'
+    # Moved first, so that nothing is written into it while it is removed.
+    if [ -d "$run" ]; then mv "$run" "$run~" && rm -rf "$run~"; fi
+    [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
+    exit "$status"
+}
+
+# A stage is a process whose number is in a file as long as it runs, and then its status in another.
+# Its standard input is descriptor 3, because a shell gives background processes none. The command begins with exec, or is
+# a function that ends so: otherwise yash would give us the number of a shell in between.
+stage() { # NAME COMMAND ...
+    stage_name=$1
+    shift
+    "$@" <&3 3<&- 4<&- &
+    record "pid.$stage_name" $!
+    stage_status=0
+    wait $! || stage_status=$?
+    rm -f "$run/pid.$stage_name"
+    record "status.$stage_name" $stage_status
+}
+
+record() { echo "$2" >"$run/$1"; } 2>/dev/null
+
+kill_stages() { # PATTERN ...
+    for pattern; do
+        for file in "$run"/pid.$pattern; do
+            [ ! -e "$file" ] || kill "$(cat "$file")" || :
+        done
+    done 2>/dev/null
+}
+
+# Whether these stages all succeeded; the first that did not is remembered as the failure. Who was killed by
+# SIGPIPE (141, or 397 in yash) is only the victim of another.
+succeeded() { # STAGE ...
+    blame=
+    for stage_name; do
+        stage_status=$(cat "$run/status.$stage_name" 2>/dev/null) || stage_status=
+        case $stage_status in
+        0) ;;
+        141 | 397) blame=${blame:-"$stage_name lost its reader"} ;;
+        '') blame="$stage_name was killed, or $temporary is full"; break ;;
+        *) blame="$stage_name ended with status $stage_status"; break ;;
+        esac
+    done
+    [ -z "$blame" ] || { because "$blame"; return 1; }
+}
+
+because() { # REASON: why the run fails. The first reason is the cause, what follows from it comes later.
+    [ -s "$run/failure" ] || record failure "$1"
+}
+
+snooze() { # NAME SECONDS
+    stage "$1" exec sleep "$2" 3</dev/null
+}
+
+
+# --- sealing ---
+
+# openssl has GCM in CMS since 3.0; before, and in LibreSSL, it makes a message that nothing opens, or none. In
+# one message GCM ends at 64 GiB, and how long a stream gets nobody knows: what CBC cannot prove, the
+# receipt's digest does.
+choose_cipher() {
+    [ "$cipher" = auto ] || return 0
+    cipher=aes-256-cbc
+    if [ "$volume" != stream ] && echo nightdrop | seal -aes-256-gcm 2>/dev/null >"$run/trial" &&
+        openssl asn1parse -inform DER -in "$run/trial" 2>/dev/null | grep -q authEnvelopedData; then
+        cipher=aes-256-gcm
+    fi
+}
+
+# In a process of its own, which it becomes.
+seal() { # CIPHER
+    exec openssl cms -encrypt -stream -binary -outform DER "$1" "$folder"/recipients/*.pem
+}
+
+choose_compression() { # EXT
+    [ "$compress" = auto ] || return 0
+    compress=none
+    case $1 in
+    *gz | *xz | *zst | *bz2 | *zip) ;;
+    *) ! command -v zstd >/dev/null || compress=zstd ;;
+    esac
+}
+
+# A volume is sealed from a slice of the stream, whose first four octets were read already: only so it can be
+# known whether there is another slice, and whether the slice begins as zstd does.
+begin_slice() {
+    dd bs=1 count=4 <&3 2>/dev/null >"$run/begin"
+}
+
+slice() {
+    [ "$compress" = zstd ] || protect
+    cat "$run/begin"
+    if [ "$volume" = stream ]; then
+        exec cat
+    # dd reads no octet too many from a pipe, which head does. Without fullblock (OpenWrt's busybox) a short
+    # read counts as a block, so the volume may end up smaller; it never loses anything.
+    elif dd iflag=fullblock count=0 </dev/null >/dev/null 2>&1; then
+        exec dd bs=65536 count=$((size_of_volume / 65536)) iflag=fullblock 2>/dev/null
+    else
+        exec dd bs=4096 count=$((size_of_volume / 4096)) 2>/dev/null
+    fi
+}
+
+# An opener would undo the compression of a stream that comes as zstd. A frame that says nothing but these four
+# octets protects it: openers undo that one and pass on the rest as it is (FORMAT.md, "Compression").
+protect() {
+    if printf '\050\265\057\375' | cmp -s - "$run/begin" || is_skippable; then
+        printf '\050\265\057\375\040\004\041\000\000'
+    fi
+}
+
+is_skippable() {
+    case $(dd bs=1 count=1 <"$run/begin" 2>/dev/null | tr '\120-\137' x) in
+    x) dd bs=1 skip=1 <"$run/begin" 2>/dev/null | { printf '\052\115\030' >"$run/mark"; cmp -s - "$run/mark"; } ;;
+    *) false ;;
+    esac
+}
+
+sealed_slice() { # the next slice, sealed, on standard output
+    if [ "$compress" = zstd ]; then
+        stage cut slice | stage zstd exec zstd -q -c 3<&0 | stage openssl seal "-$cipher" 3<&0
+    else
+        stage cut slice | stage openssl seal "-$cipher" 3<&0
+    fi
+}
+
+was_sealed() {
+    if [ "$compress" = zstd ]; then succeeded cut zstd openssl; else succeeded cut openssl; fi
+}
+
+
+# --- a mirror ---
+
+# What stands still for a minute has broken off; sooner where nobody wants to wait so long.
+ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
+    asked=$1 stall=60
+    [ "$patience" -ge 60 ] || stall=$((patience + 1))
+    shift
+    stage "curl.$asked" exec curl -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
+        --connect-timeout 20 --speed-limit 500 --speed-time $stall ${rate:+--limit-rate "$rate"} \
+        -A "nightdrop.sh/$version" -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
+        "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
+}
+
+# What the answer means: 0 taken, 1 it will not change, 2 worth another try. Why is in why.MIRROR.
+judge() { # MIRROR
+    code=000
+    read -r code _ <"$run/result.$1" || :
+    curl_status=$(cat "$run/status.curl.$1" 2>/dev/null) || curl_status=killed
+    said=$(head -n 1 "$run/answer.$1" 2>/dev/null | tr -cd ' -~' | cut -c 1-120) || said=
+    case $curl_status,$code in
+    0,20[014] | 0,207) return 0 ;;
+    *,401) why "$1" "it does not accept the password of $host" 1 ;;
+    *,409) why "$1" "it has other bytes under that name already" 1 ;;
+    *,408 | *,429 | *,50[0234]) why "$1" "it answered $code $said" 2 ;;
+    *,[345]??) why "$1" "it answered $code $said" 1 ;;
+    51,* | 60,* | 90,*) why "$1" "its certificate is not the one that enrolment pinned" 1 ;;
+    killed,* | 1[2-5]?,* | 3??,*) why "$1" "curl was killed" 2 ;;
+    *) why "$1" "$(tail -n 1 "$run/curl-said.$1" 2>/dev/null | tr -cd ' -~' | cut -c 1-160)" 2 ;;
+    esac
+}
+
+why() { # MIRROR REASON STATUS
+    record "why.$1" "$2"
+    return "$3"
+}
+
+put() { # MIRROR FILE NAME
+    ask "$1" -T "$2" -H "Repr-Digest: sha-256=:$digest_base64:" "$(url_of "$1")/$host/$3" 3</dev/null
+    judge "$1"
+}
+
+hail() { # MIRROR
+    ask "$1" -X OPTIONS "$(url_of "$1")/$host/" 3</dev/null
+    judge "$1"
+}
+
+# Again and again, within bounds, until the mirror takes it; in the end it has, or is dead for this run. What
+# broke off in the middle is sent again a few times; a mirror that is not there is waited for.
+persist() { # PATIENCE COMMAND MIRROR ...
+    allowed=$1 waited=0 broken=0 pause=1
+    shift
+    while :; do
+        outcome=0
+        "$@" || outcome=$?
+        case $outcome in
+        0) record "took.$2" yes; return ;;
+        1) break ;;
+        esac
+        octets_sent=0 seconds=0
+        read -r _ octets_sent seconds <"$run/result.$2" || :
+        if [ "${octets_sent%%.*}" != 0 ]; then broken=$((broken + 1)); else waited=$((waited + ${seconds%%.*})); fi
+        waited=$((waited + pause))
+        [ $broken -lt $tries ] || break
+        [ $waited -le "$allowed" ] || break
+        [ $waited -le $grace ] || ! somebody_took || break
+        snooze "pause.$2" $pause
+        [ $pause -ge 30 ] || pause=$((pause * 2))
+    done
+    bury "$2"
+}
+
+bury() { # MIRROR
+    why=$(cat "$run/why.$1" 2>/dev/null) || why="it could not be asked"
+    record "dead.$1" "$why"
+    complain "the mirror $(name_of "$1") is lost for this run: $why"
+}
+
+somebody_took() {
+    for file in "$run"/took.*; do
+        [ ! -e "$file" ] || return 0
+    done
+    return 1
+}
+
+living() {
+    for one in $mirrors; do
+        [ -e "$run/dead.$one" ] || echo "$one"
+    done
+}
+
+# Each living mirror at once; false if none took it.
+everywhere() { # PATIENCE COMMAND [ARGUMENT ...]
+    everywhere_patience=$1 everywhere_command=$2
+    shift 2
+    rm -f "$run"/took.*
+    uploads=
+    for one in $(living); do
+        # posh takes "$@" for unset where there are none.
+        persist "$everywhere_patience" "$everywhere_command" "$one" ${1+"$@"} 3<&- &
+        record "pid.deliver.$one" $!
+        uploads="$uploads $!"
+    done
+    # shellcheck disable=SC2086 # a list of numbers; without any, wait would wait for others
+    [ -z "$uploads" ] || wait $uploads || :
+    rm -f "$run"/pid.deliver.*
+    somebody_took || { because "no mirror takes the backups of $host"; return 1; }
+}
+
+
+# --- delivering ---
+
+# A file of the set: sent, and remembered for the receipt.
+send() { # FILE NAME
+    take_digest "$1"
+    everywhere "$patience" put "$1" "$2" || return 1
+    remember "$2" "$(wc -c <"$1")" "$digest"
+}
+
+remember() { # NAME SIZE SHA256
+    echo "$1 $2 $3" >>"$run/files" || { because "$temporary is full"; return 1; }
+}
+
+take_digest() { # FILE: its SHA-256 as `digest` and `digest_base64`
+    digest=$(openssl dgst -sha256 <"$1") || digest=
+    digest=${digest##* }
+    is_digest "$digest" || { because "openssl could not make a digest"; return 1; }
+    digest_base64=$(echo "$digest" | base64_of_hex)
+}
+
+is_digest() {
+    case $1 in
+    *[!0-9a-f]*) return 1 ;;
+    esac
+    [ ${#1} = 64 ]
+}
+
+# Neither od nor base64 are on every router.
+base64_of_hex() {
+    awk '{
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        for (at = 1; at <= length($1); at += 6) {
+            value = 0
+            for (i = 0; i < 6; i++) {
+                nibble = index("0123456789abcdef", substr($1, at + i, 1))
+                value = value * 16 + (at + i <= length($1) ? nibble - 1 : 0)
+            }
+            octets = int((length($1) - at + 1) / 2)
+            for (i = 3; i >= 0; i--) { digit[i] = value % 64; value = int(value / 64) }
+            for (i = 0; i < 4; i++) printf "%s", i <= octets ? substr(letters, digit[i] + 1, 1) : "="
+        }
+    }'
+}
+
+# Volume by volume: sealed into a file, and sent as often as it takes. The end of the stream is only seen after the
+# source's status was written, so the last volume of a source that failed is not sent; if the first is the
+# last, nothing at all is.
+deliver_volumes() {
+    exec 3<&0 </dev/null
+    number=0
+    begin_slice
+    while [ -s "$run/begin" ]; do
+        number=$((number + 1))
+        rm -f "$run"/status.cut "$run"/status.zstd "$run"/status.openssl
+        sealed_slice >"$run/volume" 2>>"$run/said"
+        was_sealed || return 1
+        begin_slice || { because "$temporary is full"; return 1; }
+        name=$stem.vol$number.$ext.p7m
+        if [ ! -s "$run/begin" ]; then
+            succeeded tee source || return 1
+            [ $number -gt 1 ] || name=$stem.$ext.p7m
+        fi
+        send "$run/volume" "$name" || return 1
+    done
+    [ $number -gt 0 ] || { succeeded tee source && because "source wrote nothing"; return 1; }
+}
+
+# Without any file: one pass from the source through the seal and tee into a curl for each mirror. Nobody sees the
+# end of the stream before all that made it is known to have succeeded: otherwise the curls are killed
+# first, and a mirror keeps nothing that was cut off.
+deliver_stream() {
+    exec 3<&0 </dev/null
+    begin_slice
+    [ -s "$run/begin" ] || { succeeded tee source && because "source wrote nothing"; return 1; }
+    rm -f "$run"/took.*
+    fifos=$run/fifo.digest
+    mkfifo "$fifos"
+    { stage digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
+    consumers=$!
+    for one in $(living); do
+        mkfifo "$run/fifo.$one"
+        fifos="$fifos $run/fifo.$one"
+        consume "$one" "$stem.$ext.p7m" &
+        record "pid.to.$one" $!
+        consumers="$consumers $!"
+    done
+    # shellcheck disable=SC2086 # a list of FIFOs, whose names have no blanks but for those in $temporary
+    {
+        sealed_slice 2>>"$run/said"
+        if ! { was_sealed && succeeded tee source; }; then kill_stages 'curl.*'; fi
+    } | stage spread exec tee $fifos 3<&0 | wc -c >"$run/sealed-size"
+    # shellcheck disable=SC2086 # a list of numbers
+    wait $consumers || :
+    rm -f "$run"/pid.to.*
+    { was_sealed && succeeded spread tee source digest; } || return 1
+    somebody_took || { because "no mirror took the stream"; return 1; }
+    digest=$(cat "$run/digest") digest=${digest##* }
+    is_digest "$digest" || { because "openssl could not make a digest"; return 1; }
+    remember "$stem.$ext.p7m" "$(cat "$run/sealed-size")" "$digest"
+}
+
+# What a mirror does not take any more is read all the same, or tee would die and the other mirror with it.
+consume() { # MIRROR NAME
+    exec 3<"$run/fifo.$1"
+    ask "$1" -T - "$(url_of "$1")/$host/$2"
+    # If the run has failed, it was the run that killed this curl.
+    if judge "$1"; then record "took.$1" yes; elif [ ! -s "$run/failure" ]; then bury "$1"; fi
+    cat <&3 >/dev/null
+}
+
+
+# --- receipts ---
+
+make_receipt() { # FILE
+    sealed_to=
+    for recipient in "$folder"/recipients/*.pem; do
+        openssl x509 -in "$recipient" -outform DER -out "$run/recipient" && take_digest "$run/recipient" || return 1
+        sealed_to="$sealed_to${sealed_to:+, }\"$digest\""
+    done
+    previous=
+    if [ -e "$state/receipt.json" ]; then
+        take_digest "$state/receipt.json" || return 1
+        previous=$digest
+    fi
+    tool="nightdrop.sh $version, $(openssl version | cut -d ' ' -f 1,2), $(curl -q --version | sed -n '1s/ (.*//p')"
+    {
+        printf '{\n "format": "nightdrop-receipt/1",\n "host": "%s",\n "set": "%s",\n "type": "%s",\n' \
+            "$host" "$stem" "$type"
+        printf ' "started": "%s",\n "finished": "%s",\n "files": [\n' "$started" "$(rfc3339)"
+        awk '{ printf "%s  {\"name\": \"%s\", \"size\": %s, \"sha256\": \"%s\"}", comma, $1, $2, $3; comma = ",\n" }
+            END { print "\n ]," }' "$run/files" || return 1
+        printf ' "recipients": [%s],\n "tool": "%s",\n' "$sealed_to" "$(plain "$tool")"
+        printf ' "source": {"what": ["%s"], "size": %s, "files": 1, "unread": 0},\n' \
+            "$(plain "$what")" "$(tr -d ' ' <"$run/size")"
+        printf ' "previous": "%s"\n}\n' "$previous"
+    } >"$1" || return 1
+    # A full disk may have cut it.
+    [ "$(tail -n 1 "$1")" = "}" ]
+}
+
+rfc3339() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+
+plain() { # TEXT: within a JSON string. What is not printable ASCII may be no UTF-8 either.
+    printf %s "$1" | tr -c ' -~' '?' | cut -c 1-1000 | sed 's/[\\"]/\\&/g'
+}
+
+# The receipt is issued the moment it is receipt.json: from then on the next one names it, and the mirrors that
+# have the set are owed it, in this run or a later one. What was prepared before that moment does not count.
+issue_receipt() {
+    make_receipt "$run/receipt.json" || return 1
+    for one in $(living); do
+        owed=$state/outbox/$(name_of "$one")
+        mkdir -p "$owed" && cp "$run/receipt.json" "$owed/.$stem.receipt.json" || return 1
+    done
+    cp "$run/receipt.json" "$state/.receipt.json" && mv "$state/.receipt.json" "$state/receipt.json" || return 1
+    settle_outbox
+}
+
+settle_outbox() {
+    for prepared in "$state"/outbox/*/.*.receipt.json; do
+        [ -e "$prepared" ] || continue
+        if cmp -s "$prepared" "$state/receipt.json"; then
+            mv "$prepared" "${prepared%/*}/${prepared##*/.}"
+        else
+            rm -f "$prepared"
+        fi
+    done
+}
+
+# Pay what is owed, the oldest first.
+send_receipts() {
+    for receipt in $(for one in $(living); do ls "$state/outbox/$(name_of "$one")" 2>/dev/null; done | sort -u); do
+        take_digest_of_owed "$receipt"
+        everywhere "$patience" put_owed "$receipt" || return 1
+        for one in $(living); do
+            [ ! -e "$run/took.$one" ] || rm -f "$state/outbox/$(name_of "$one")/$receipt"
+        done
+    done
+}
+
+take_digest_of_owed() { # RECEIPT
+    for copy in "$state"/outbox/*/"$1"; do take_digest "$copy" && return; done
+}
+
+put_owed() { # MIRROR RECEIPT
+    copy=$state/outbox/$(name_of "$1")/$2
+    [ -e "$copy" ] || return 0
+    put_status=0
+    put "$1" "$copy" "$2" || put_status=$?
+    # nginx says so of the very same octets, too, if its first answer was lost. Nothing would change it.
+    [ "$code" != 409 ] || return 0
+    return $put_status
+}
+
+
+# --- drop ---
+
+drop() { # KIND EXT [--what TEXT] -- COMMAND ...
+    [ $# -ge 4 ] || misused "drop needs a kind, an extension, -- and a command" "nightdrop.sh --help"
+    check_names "$1" "$2"
+    ext=$2 what=$kind
+    shift 2
+    if [ "$1" = --what ]; then
+        what=$2
+        shift 2
+    fi
+    if [ "${1:-}" != -- ] || [ $# -lt 2 ]; then
+        misused "the command to run comes after --" "nightdrop.sh --help"
+    fi
+    shift
+    read_configuration
+    take_lock
+    started=$(rfc3339)
+    settle_outbox
+    everywhere "$patience" hail || give_up
+    send_receipts || give_up
+    choose_volume
+    choose_cipher
+    choose_compression "$ext"
+    take_time
+    run_stages "$@" || give_up
+    issue_receipt || fail "$state: the receipt could not be written" "is the disk full?"
+    everywhere_it_can_be
+}
+
+# The smaller of what is wanted, half of the room for temporary files, and, if they are in memory, a 32nd of that. Not
+# more than 2 GB: some shells count in 32 bits.
+choose_volume() {
+    [ "$volume" != stream ] || return 0
+    size_of_volume=$(octets "$volume")
+    place=$(df -Pk "$temporary" | awk 'END { printf "%.0f %s", $4 * 512, $NF }')
+    room=${place%% *}
+    if is_memory "${place#* }"; then
+        room=$(echo "$room $(memory)" | awk '{ printf "%.0f", $1 < $2 / 32 ? $1 : $2 / 32 }')
+    fi
+    size_of_volume=$(echo "$size_of_volume $room" | awk '{ least = $1 < $2 ? $1 : $2; printf "%.0f", least < 2e9 ? least : 2e9 }')
+    [ "$size_of_volume" -ge $smallest ] || volume=stream
+}
+
+is_memory() { # MOUNT POINT
+    if [ -r /proc/mounts ]; then
+        awk -v at="$1" '$2 == at { type = $3 } END { exit type != "tmpfs" && type != "ramfs" }' /proc/mounts
+    else
+        mount | grep -qE " on $1 .*tmpfs"
+    fi
+}
+
+memory() { # octets
+    awk '/^MemTotal:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo 2>/dev/null ||
+        sysctl -n hw.physmem hw.memsize 2>/dev/null | head -n 1
+}
+
+run_stages() { # COMMAND ...
+    mkfifo "$run/count" || return 1
+    : >"$run/said"
+    wc -c <"$run/count" >"$run/size" &
+    counting=$!
+    record pid.count $counting
+    deliver=deliver_volumes
+    [ "$volume" != stream ] || deliver=deliver_stream
+    exec 4<&0
+    # A source that has nothing to write for a while would not notice that nobody reads it any more.
+    { stage source exec "$@" 3<&4 | stage tee exec tee "$run/count" 3<&0 | { $deliver 4<&- || { kill_stages source tee; false; }; }; } &
+    delivering=$!
+    exec 4<&-
+    record pid.deliver $delivering
+    wait $delivering || return 1
+    rm -f "$run/pid.deliver"
+    wait $counting || return 1
+    rm -f "$run/pid.count"
+    succeeded tee source
+}
+
+give_up() {
+    cat "$run/said" >&2 2>/dev/null || :
+    reasons=
+    for one in $mirrors; do
+        [ ! -e "$run/dead.$one" ] || reasons="$reasons; $(name_of "$one"): $(cat "$run/dead.$one")"
+    done
+    reason=$(cat "$run/failure" 2>/dev/null) || reason="something was killed, or $temporary is full"
+    fail "no backup was made${stem:+ ($stem)}: $reason$reasons" "there is no receipt, so nothing counts as dropped"
+}
+
+# Say who has the set, and with which status the run ends.
+everywhere_it_can_be() {
+    send_receipts || :
+    have='' lack=''
+    for one in $mirrors; do
+        name=$(name_of "$one")
+        if [ -e "$run/dead.$one" ] || [ -e "$state/outbox/$name/$stem.receipt.json" ]; then
+            lack="$lack${lack:+, }$name"
+        else
+            have="$have${have:+, }$name"
+        fi
+    done
+    facts=$(awk '{ size += $2 } END { printf "%.0f octets in %d file%s", size, NR, NR == 1 ? "" : "s" }' "$run/files")
+    { cat "$state/sets" 2>/dev/null || :; echo "$(rfc3339) $stem: $facts; on: ${have:-no mirror}${lack:+; not on: $lack}"; } |
+        tail -n 100 >"$state/.sets" && mv "$state/.sets" "$state/sets"
+    [ -n "$have" ] || fail "no mirror has the receipt of $stem yet: $lack" "it is kept, and the next run sends it first"
+    if [ -n "$lack" ]; then
+        complain "$stem is not on every mirror: $lack lacks it" "$have has it; the check on $lack will tell, too"
+        exit 3
+    fi
+    say "$stem: $facts; on $have"
+    syslog info "$stem: $facts; on $have"
+}
+
+
+# --- install ---
+
+install() { # BUNDLE
+    [ $# = 1 ] || misused "install needs the bundle" "nightdrop enroll on a mirror makes it"
+    [ -r "$1" ] || misused "$1: cannot be read"
+    mkdir -p "$folder" || fail "$folder: the folder cannot be made"
+    fresh=$folder/.fresh
+    rm -rf "$fresh"
+    mkdir "$fresh" "$fresh/mirrors" "$fresh/recipients" || fail "$folder: cannot be written to"
+    trap 'rm -rf "$fresh"' EXIT
+    unpack_bundle "$1" || exit 2
+    for certificate in "$fresh"/recipients/*.pem "$fresh"/mirrors/*.pem; do
+        [ ! -e "$certificate" ] || openssl x509 -in "$certificate" -noout 2>/dev/null ||
+            misused "$1: openssl cannot read a certificate in this bundle" "have the mirror make it anew"
+    done
+    for mirror_configuration in "$fresh"/mirrors/*.curl; do pin "$mirror_configuration"; done
+    write_settings
+    rm -rf "$folder/mirrors" "$folder/recipients"
+    mv "$fresh/mirrors" "$fresh/recipients" "$folder"
+    mv "$fresh/nightdrop.conf" "$folder/nightdrop.conf"
+    read_configuration
+    say "$host drops on:$(for one in $mirrors; do printf ' %s' "$(name_of "$one")"; done)"
+    say "the configuration is $configuration; nightdrop.sh doctor tries everything"
+}
+
+# curl goes by the very key of the pinned certificate, where it can (it says 4 where it cannot).
+pin() { # CURL CONFIGURATION
+    certificate=${1%.curl}.pem
+    [ -e "$certificate" ] || return 0
+    key=$(openssl x509 -in "$certificate" -noout -pubkey | openssl pkey -pubin -outform DER |
+        openssl dgst -sha256 -binary | openssl base64)
+    pinned=0
+    curl -q -s --pinnedpubkey "sha256//$key" file:///dev/null || pinned=$?
+    [ $pinned = 4 ] || [ $pinned = 2 ] || echo "pinnedpubkey = \"sha256//$key\"" >>"$1"
+}
+
+write_settings() {
+    {
+        cat "$fresh/bundle.conf"
+        if [ -e "$folder/nightdrop.conf" ]; then
+            grep -vE '^(host|mirror)=|^# From the bundle' "$folder/nightdrop.conf" || :
+        else
+            settings
+        fi
+    } >"$fresh/nightdrop.conf"
+}
+
+settings() {
+    cat <<'END'
+
+# How large the pieces are that a backup is dropped in: a piece that fails is sent again. Where temporary files are
+# in memory or room is short, smaller ones are made by themselves. stream: one piece, without any temporary
+# file; what fails then fails for that mirror.
+volume=256M
+
+# auto: aes-256-gcm where openssl can (3.0), aes-256-cbc otherwise and for volume=stream.
+cipher=auto
+
+# auto: zstd where it is installed, unless the extension says that it is compressed already. zstd; none.
+compress=auto
+
+# Octets a second to each mirror, such as 500K; nothing: as fast as it goes.
+rate=
+
+# Seconds that a run waits for a lost network or a rebooting mirror while no other mirror answers.
+patience=600
+
+# nightdrop.sh delay sleeps up to so many seconds: each host its own time.
+delay=3600
+
+# Where temporary files are: for a moment, and with room for a volume.
+temporary=/tmp
+END
+}
+
+# The bundle is TOML (docs/FORMAT.md, "Bundle"). Read whole and taken apart octet by octet, so that it may be
+# written in any of TOML's ways. Its parts go straight into files: a password is nowhere else.
+unpack_bundle() { # BUNDLE
+    awk -v out="$fresh" -v folder="$folder" -v bundle="$1" '
+    { text = text $0 "\n" }
+    END {
+        at = 1
+        while (blanks() != "") {
+            if (substr(text, at, 2) == "[[") { at += 2; table = word(); blanks(); expect("]]"); begin_table() }
+            else { key = word(); blanks(); expect("="); set(key) }
+        }
+        finish()
+    }
+    function wrong(what) {
+        printf "nightdrop: error: %s: %s\nhint: nightdrop enroll on a mirror makes a bundle\n", bundle, what > "/dev/stderr"
+        exit 2
+    }
+    function here(  before) { before = substr(text, 1, at); return "line " (gsub(/\n/, "", before) + 1) ": " }
+    function blanks(  next_one) { # over blanks, line ends and comments; the octet that follows
+        while ((next_one = substr(text, at, 1)) ~ /^[ \t\r\n#]$/) {
+            if (next_one == "#") while (substr(text, at, 1) !~ /^\n?$/) at++
+            else at++
+        }
+        return next_one
+    }
+    function expect(mark) {
+        if (substr(text, at, length(mark)) != mark) wrong(here() "expected " mark)
+        at += length(mark)
+    }
+    function word(  begin) {
+        blanks(); begin = at
+        while (substr(text, at, 1) ~ /^[A-Za-z0-9_-]$/) at++
+        if (at == begin) wrong(here() "expected a key")
+        return substr(text, begin, at - begin)
+    }
+    function string(  quote, one, value) {
+        quote = substr(text, at, 1)
+        if (quote != "\"" && quote != "\047") wrong(here() "expected a text")
+        if (substr(text, at, 3) == quote quote quote) quote = quote quote quote
+        at += length(quote)
+        if (length(quote) == 3 && substr(text, at, 1) == "\n") at++
+        while (substr(text, at, length(quote)) != quote) {
+            one = substr(text, at, 1)
+            if (one == "" || (one == "\n" && length(quote) == 1)) wrong(here() "a text without an end")
+            at++
+            if (one == "\\" && substr(quote, 1, 1) == "\"") one = escape()
+            value = value one
+        }
+        at += length(quote)
+        return value
+    }
+    function escape(  one) {
+        one = substr(text, at++, 1)
+        if (one == "n") return "\n"
+        if (one == "t") return "\t"
+        if (one == "r") return "\r"
+        if (one == "\"" || one == "\\") return one
+        if (one == "\n") { while (substr(text, at, 1) ~ /^[ \t\n]$/) at++; return "" }
+        wrong(here() "an escape that is not known here")
+    }
+    function set(key,  one, list) {
+        one = blanks()
+        if (key == "recipients" && table == "") {
+            expect("[")
+            while (blanks() != "]") { list = list string() "\n"; if (blanks() == ",") at++ }
+            expect("]")
+            recipients(list)
+        } else if (table == "" && (key == "format" || key == "host")) field[key] = string()
+        else if (table == "mirror" && key ~ /^(name|url|user|password|certificate)$/) field[count "," key] = string()
+        else wrong(here() "this key is not known here: " key)
+    }
+    function begin_table() { if (table != "mirror") wrong(here() "this table is not known here: " table); count++ }
+    function recipients(list,  lines, number, i) {
+        if (list ~ /PRIVATE KEY/) wrong("a private key is among the recipients; it must never be on a host")
+        number = split(list, lines, "\n")
+        for (i = 1; i <= number; i++) {
+            if (lines[i] ~ /^-----BEGIN CERTIFICATE-----/) { sealed++; inside = 1 }
+            if (inside) print lines[i] > (out "/recipients/" sealed ".pem")
+            if (lines[i] ~ /^-----END CERTIFICATE-----/) inside = 0
+        }
+    }
+    function quoted(value,  i, one, result) {
+        for (i = 1; i <= length(value); i++) {
+            one = substr(value, i, 1)
+            result = result ((one == "\"" || one == "\\") ? "\\" one : one)
+        }
+        return "\"" result "\""
+    }
+    function finish(  i, name, url, file) {
+        if (field["format"] != "nightdrop-bundle/1") wrong("this is not a bundle of the format nightdrop-bundle/1")
+        if (field["host"] !~ /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/) wrong("it names no host")
+        if (!sealed) wrong("it names no recipient")
+        if (!count) wrong("it names no mirror")
+        file = out "/bundle.conf"
+        print "# From the bundle; nightdrop.sh install BUNDLE changes these lines and no others." > file
+        print "host=" field["host"] > file
+        for (i = 1; i <= count; i++) {
+            name = field[i ",name"]; url = field[i ",url"]
+            gsub(/[^A-Za-z0-9._-]/, "_", name); sub(/^\.+/, "_", name)
+            if (name == "" || name in known) wrong("two mirrors of one name, or one without")
+            known[name]
+            if (url !~ /^https?:\/\/[^ \t]+$/) wrong("the mirror " name " has no URL")
+            if (field[i ",user"] == "" || field[i ",password"] == "") wrong("the mirror " name " has no user or password")
+            if (field[i ",user"] field[i ",password"] ~ /[\n\r]/) wrong("the mirror " name " has a line end in its password")
+            print "mirror=" name " " url > file
+            curl = out "/mirrors/" name ".curl"
+            print "user = " quoted(field[i ",user"] ":" field[i ",password"]) > curl
+            print "proto = " (url ~ /^https:/ ? "\"=https\"" : "\"=http\"") > curl
+            if (field[i ",certificate"] != "") {
+                print field[i ",certificate"] > (out "/mirrors/" name ".pem")
+                print "cacert = " quoted(folder "/mirrors/" name ".pem") > curl
+            }
+        }
+    }' "$1"
+}
+
+
+# --- doctor, status, delay ---
+
+doctor() {
+    read_configuration
+    take_lock
+    trouble=0
+    check_tools
+    check_recipients
+    for one in $mirrors; do check_mirror "$one"; done
+    choose_volume
+    choose_cipher
+    if [ "$volume" = stream ]; then
+        say "ok: streams without temporary files, sealed with $cipher"
+    else
+        say "ok: volumes of $size_of_volume octets, sealed with $cipher"
+    fi
+    [ $trouble = 0 ] || exit 1
+    say "all is in place"
+}
+
+trouble() { # MESSAGE [HINT]
+    trouble=1
+    complain "$@"
+}
+
+check_tools() {
+    found=$(curl -q --version | sed -n '1s/^curl \([0-9.]*\).*/\1/p')
+    if echo "$found" | awk -F . '{ exit $1 > 7 || ($1 == 7 && $2 >= 60) }'; then
+        trouble "curl is ${found:-not there}, and 7.60 or newer is needed"
+    else
+        say "ok: curl $found"
+    fi
+    if echo nightdrop | seal -aes-256-cbc >/dev/null 2>"$run/said"; then
+        say "ok: $(openssl version) seals"
+    else
+        trouble "openssl cannot seal: $(head -n 1 "$run/said")" "openssl 1.1.1 or newer, or a LibreSSL that has cms"
+    fi
+}
+
+check_recipients() {
+    for recipient in "$folder"/recipients/*.pem; do
+        openssl x509 -in "$recipient" -noout -checkend 0 >/dev/null ||
+            say "the recipient $recipient has expired; it seals all the same"
+    done
+}
+
+# A mirror has to be there, know us, and give nothing out. A body whose digest is not the one declared shows that it
+# takes files: it is read to its end, refused, and not kept. Only our own door is asked that: nginx would keep it.
+check_mirror() { # MIRROR
+    name=$(name_of "$1")
+    if ! hail "$1"; then
+        trouble "$name: $(cat "$run/why.$1")" "see whether the mirror runs, and whether the bundle is the newest"
+        return
+    fi
+    say "ok: $name is there and knows $host"
+    probe=nightdrop_probe-full.20000101T000000Z.probe.p7m
+    ask "$1" "$(url_of "$1")/$host/$probe" 3</dev/null
+    read -r code _ <"$run/result.$1" || code=000
+    case $code in
+    405 | 403) say "ok: $name gives nothing out" ;;
+    *) trouble "$name: GET was answered with $code, and has to be refused" "look how that mirror is configured" ;;
+    esac
+    ask "$1" -X OPTIONS -D "$run/fields" "$(url_of "$1")/$host/" 3</dev/null
+    grep -qi '^server: nightdrop' "$run/fields" 2>/dev/null || return 0
+    echo nightdrop >"$run/probe"
+    digest_base64=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+    put "$1" "$run/probe" "$probe" || :
+    read -r code _ <"$run/result.$1" || code=000
+    if [ "$code" = 400 ]; then
+        say "ok: $name takes files, and tells a damaged one"
+    else
+        trouble "$name: a file for a try was answered with $code: $(cat "$run/why.$1" 2>/dev/null)"
+    fi
+}
+
+status() {
+    read_configuration
+    if is_alive "$(target_of "$state/lock")"; then say "a run is under way"; fi
+    if [ -s "$state/sets" ]; then tail -n 20 "$state/sets"; else say "nothing was dropped yet"; fi
+    for one in $mirrors; do
+        for receipt in "$state/outbox/$(name_of "$one")"/*; do
+            [ ! -e "$receipt" ] || say "$(name_of "$one") still lacks ${receipt##*/}; the next run sends it"
+        done
+    done
+}
+
+# By the host's name, so that it is another for each host, and the same every day.
+host_delay() { # SECONDS
+    number=$(printf %s "$host" | openssl dgst -sha256) number=${number##* }
+    echo $((0x${number%"${number#??????}"} % ($1 + 1)))
+}
+
+delay() { # [--show]
+    read_configuration
+    if [ "${1:-}" = --show ]; then host_delay "$delay"; else sleep "$(host_delay "$delay")"; fi
+}
+
+
+# --- the command line ---
+
+folder=${NIGHTDROP_FOLDER:-/etc/nightdrop}
+stem=
+if [ "${1:-}" = -C ]; then
+    [ $# -ge 2 ] || misused "-C needs a folder" "nightdrop.sh --help"
+    folder=$2
+    shift 2
+fi
+case ${1:-} in
+drop | install | doctor | status | delay)
+    verb=$1
+    shift
+    "$verb" ${1+"$@"}
+    ;;
+-h | --help) usage ;;
+*)
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,261 @@
+"""The shell client for tests: installed from a real bundle, run by a shell of choice, on real mirrors."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nightdrop.names import SetKey, parse_name
+from nightdrop.receipts import Receipt, parse_receipt
+
+from house import Key
+from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_until
+
+SNOWFLAKES = Path(__file__).parents[2] / "snowflakes"
+SCRIPT = SNOWFLAKES / "nightdrop.sh"
+
+_numbers = itertools.count()
+
+SHELLS = {
+    "ash": ["busybox", "ash"],
+    "dash": ["dash"],
+    "mksh": ["mksh"],
+    "posh": ["posh"],
+    "yash": ["yash", "--posixly-correct"],
+    "bash": ["bash", "--posix"],
+}
+"""By their names, how each shell is run. With ash, busybox's other programs are used, too."""
+
+
+@dataclass
+class Mirrors:
+    """Two mirrors that serve, and a key that opens; hosts are enrolled as they are needed."""
+
+    mirrors: list[Mirror]
+    key: Key
+    unlocked: Path
+    bundle: Path
+    host: str
+
+
+@dataclass
+class Client:
+    """One installed client. `received` is what it has dropped: names that were not there before it."""
+
+    folder: Path
+    home: Mirrors
+    shell: list[str]
+    programs: Path | None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Clients drop as one host, and maybe in the same second: each has kinds of its own.
+        self.number = next(_numbers)
+        self.temporary = self.folder / "temporary"
+        self.temporary.mkdir(parents=True)
+        self.settings = self.folder / "etc" / "nightdrop.conf"
+        self.state = self.folder / "etc" / "state"
+        self.before = [set(os.listdir(self.vault(mirror))) for mirror in self.home.mirrors]
+        self.run("install", self.home.bundle)
+        self.set(temporary=self.temporary, volume="1M", compress="none", patience=5)
+
+    def vault(self, mirror: Mirror) -> Path:
+        return mirror.vault / self.home.host
+
+    def command(self, *words: object) -> list[str]:
+        """The command line of one call."""
+        return [*self.shell, str(SCRIPT), "-C", str(self.settings.parent), *map(str, words)]
+
+    def variables(self) -> dict[str, str]:
+        path = str(self.programs) if self.programs else os.environ["PATH"]
+        return environment_without_proxies() | {"PATH": path} | self.environment
+
+    def run(self, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run it and see that it ends with this status, and leaves nothing behind."""
+        done = subprocess.run(
+            self.command(*words),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            env=self.variables(),
+            timeout=120,
+        )
+        assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        self.left_nothing()
+        return done
+
+    def drop(self, kind: str, *command: object, ext: str = "bin", expect: int = 0) -> str:
+        """Drop what a command writes; what was said."""
+        done = self.run("drop", self.kind(kind), ext, "--", *command, expect=expect)
+        return done.stdout + done.stderr
+
+    def kind(self, kind: str) -> str:
+        """A kind that only this client drops."""
+        name, dash, type_ = kind.partition("-")
+        return f"{name}{self.number}{dash}{type_}"
+
+    def begin(self, kind: str, *command: object) -> subprocess.Popen[str]:
+        """Begin to drop what a command writes."""
+        return subprocess.Popen(
+            self.command("drop", self.kind(kind), "bin", "--", *command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.variables(),
+        )
+
+    def left_nothing(self) -> None:
+        """Neither a temporary file nor a lock is there."""
+        wait_until(lambda: not os.listdir(self.temporary), f"left: {os.listdir(self.temporary)}")
+        assert not os.path.lexists(self.state / "lock")
+
+    def stage(self, name: str) -> int:
+        """The process of a stage of the run that is under way, once it is there."""
+
+        def pids() -> list[str]:
+            files = list(self.temporary.glob(f"nightdrop~*/pid.{name}"))
+            with suppress(FileNotFoundError):
+                return [text for file in files if (text := file.read_text().strip())]
+            return []
+
+        wait_until(lambda: len(pids()) > 0, f"stage {name} runs", 30)
+        return int(pids()[0])
+
+    def set(self, **values: object) -> None:
+        """Change settings."""
+        lines = [
+            line
+            for line in self.settings.read_text().splitlines()
+            if line.partition("=")[0] not in values
+        ]
+        lines += [f"{key}={value}" for key, value in values.items()]
+        self.settings.write_text("\n".join(lines) + "\n")
+
+    def names(self, mirror: int = 0) -> list[str]:
+        """What it has dropped on a mirror."""
+        return sorted(set(os.listdir(self.vault(self.home.mirrors[mirror]))) - self.before[mirror])
+
+    def receipts(self, mirror: int = 0) -> list[Receipt]:
+        """The receipts it has dropped on a mirror, as the check reads them, oldest first."""
+        folder = self.vault(self.home.mirrors[mirror])
+        keys = [
+            parsed.set
+            for name in self.names(mirror)
+            if (parsed := parse_name(name)) is not None and parsed.part == "receipt"
+        ]
+        keys.sort(key=lambda key: key.end)
+        return [self._receipt(folder, key) for key in keys]
+
+    def _receipt(self, folder: Path, key: SetKey) -> Receipt:
+        return parse_receipt((folder / key.receipt_name).read_bytes(), key, self.home.host)
+
+    def opened(self, mirror: int = 0) -> bytes:
+        """The content of the newest set on a mirror, by stock tools, as docs/FORMAT.md says."""
+        folder = self.vault(self.home.mirrors[mirror])
+        content = b""
+        for file in self.receipts(mirror)[-1].files:
+            key, path = self.home.unlocked, folder / file.name
+            opened = subprocess.run(
+                ["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", path, "-inkey", key],
+                check=True,
+                capture_output=True,
+            )
+            content += subprocess.run(
+                ["zstd", "-dcf"], input=opened.stdout, check=True, capture_output=True
+            ).stdout
+        return content
+
+
+def end(process: subprocess.Popen[str], how: signal.Signals | None = None) -> tuple[int, str]:
+    """Wait for a run that was begun, maybe after a signal; its status, and what it said."""
+    if how is not None:
+        process.send_signal(how)
+    said, _ = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+class Broken:
+    """The network in front of a mirror: connections break off, or stand still, after so many octets.
+
+    `limits` are for one connection after the other, None for a good one; the last is for all that follow.
+    """
+
+    def __init__(self, mirror: Mirror, limits: list[int | None], *, stall: bool = False) -> None:
+        self.target = (mirror.address, mirror.port)
+        self.limits = limits
+        self.stall = stall
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                limit = self.limits[min(self.connections, len(self.limits) - 1)]
+                self.connections += 1
+                threading.Thread(target=self._carry, args=(near, limit), daemon=True).start()
+
+    def _carry(self, near: socket.socket, limit: int | None) -> None:
+        if limit == 0:
+            near.close()
+            return
+        far = socket.create_connection(self.target)
+        threading.Thread(target=self._copy, args=(far, near, None), daemon=True).start()
+        self._copy(near, far, limit)
+
+    def _copy(self, source: socket.socket, to: socket.socket, limit: int | None) -> None:
+        with suppress(OSError):
+            while octets := source.recv(65536):
+                if limit is not None:
+                    limit -= len(octets)
+                    if limit < 0:
+                        break
+                to.sendall(octets)
+        if limit is not None and limit < 0 and self.stall:
+            return
+        for each in (source, to):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def broken(
+    client: Client, number: int, limits: list[int | None], *, stall: bool = False
+) -> Iterator[Broken]:
+    """The client reaches one mirror through a bad network."""
+    mirror = client.home.mirrors[number]
+    network = Broken(mirror, limits, stall=stall)
+    before = client.settings.read_text()
+    client.settings.write_text(before.replace(f":{mirror.port}", f":{network.port}"))
+    try:
+        yield network
+    finally:
+        network.close()
+        client.settings.write_text(
+            client.settings.read_text().replace(f":{network.port}", f":{mirror.port}")
+        )
+
+
+def findings(mirror: Mirror) -> list[str]:
+    """What the real check says of a mirror: codes, and the sets they are about."""
+    done = subprocess.run(
+        [*NIGHTDROP, "check", "--json", "--config", mirror.config], capture_output=True, check=False
+    )
+    assert done.returncode in (0, 4), done.stderr
+    return sorted(f"{each['code']} {each['set']}".strip() for each in json.loads(done.stdout)["findings"])

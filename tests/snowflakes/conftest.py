@@ -1,0 +1,88 @@
+"""Two mirrors that serve for all these tests, and the client in each shell."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from snowflakes.clients import SHELLS, Client, Mirrors
+
+from house import Key
+from mirrors import Mirror
+
+HOST = "router1"
+NewClient = Callable[..., Client]
+
+
+@pytest.fixture(scope="session")
+def unlocked(tmp_path_factory: pytest.TempPathFactory, admin_key: Key) -> Path:
+    """The administrator's key without its passphrase, for openssl."""
+    path = tmp_path_factory.mktemp("unlocked") / "key.pem"
+    passphrase = f"file:{admin_key.passphrase}"
+    subprocess.run(
+        ["openssl", "pkey", "-in", admin_key.private, "-passin", passphrase, "-out", path], check=True
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory, admin_key: Key, unlocked: Path) -> Iterator[Mirrors]:
+    """Both mirrors, with one host enrolled."""
+    root = tmp_path_factory.mktemp("home")
+    mirrors = [Mirror(root, name, [admin_key.certificate]) for name in ("mirror-a", "mirror-b")]
+    bundle = root / "bundle.toml"
+    for mirror in mirrors:
+        mirror.enroll(HOST, bundle, "--kind", "shell")
+        mirror.start()
+    yield Mirrors(mirrors, admin_key, unlocked, bundle, HOST)
+    for mirror in mirrors:
+        mirror.stop()
+
+
+@pytest.fixture(scope="session")
+def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with busybox's programs, and of others only those that a router has beside them."""
+    folder = tmp_path_factory.mktemp("busybox")
+    subprocess.run(["busybox", "--install", "-s", folder], check=True)
+    for name in ("openssl", "curl"):
+        found = shutil.which(name)
+        assert found
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture
+def new_client(tmp_path: Path, home: Mirrors, busybox: Path) -> NewClient:
+    """Install a client, for a shell."""
+    numbers = count()
+
+    def install(shell: str = "dash") -> Client:
+        programs = busybox if shell == "ash" else None
+        return Client(tmp_path / f"client{next(numbers)}", home, SHELLS[shell], programs)
+
+    return install
+
+
+@pytest.fixture(params=SHELLS)
+def client(request: pytest.FixtureRequest, new_client: NewClient) -> Client:
+    """A client in each shell."""
+    return new_client(request.param)
+
+
+@pytest.fixture(params=["ash", "dash"])
+def some_client(request: pytest.FixtureRequest, new_client: NewClient) -> Client:
+    """A client in two shells: the one of routers, with busybox's programs, and dash with GNU's."""
+    return new_client(request.param)
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2.5 MB that nothing compresses: three volumes of 1 MB."""
+    path = tmp_path_factory.mktemp("noise") / "noise"
+    with Path("/dev/urandom").open("rb") as file:
+        path.write_bytes(file.read(2_500_000))
+    return path

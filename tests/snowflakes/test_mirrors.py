@@ -1,0 +1,134 @@
+"""Mirrors that are away, break off, stand still, refuse or are not themselves: the other has it all."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from snowflakes.clients import Client, broken, end
+from snowflakes.conftest import NewClient
+
+
+def test_mirror_away(some_client: Client) -> None:
+    some_client.set(patience=1)
+    with broken(some_client, 1, [0]):
+        said = some_client.drop("conf", "echo", "one", expect=3)
+    assert "the mirror mirror-b is lost for this run: " in said
+    assert len(some_client.receipts(0)) == 1
+    assert some_client.names(1) == []
+
+
+def test_both_away_and_the_command_never_runs(new_client: NewClient, tmp_path: Path) -> None:
+    client = new_client()
+    client.set(patience=1)
+    with broken(client, 0, [0]), broken(client, 1, [0]):
+        said = client.drop("conf", "touch", tmp_path / "ran", expect=1)
+    assert "no mirror takes the backups of router1; mirror-a: " in said
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_volume_that_broke_off_is_sent_again(some_client: Client, noise: Path) -> None:
+    # Greeted, half of the first volume, then all of it, and everything else.
+    with broken(some_client, 1, [None, 500_000, None]) as network:
+        said = some_client.drop("mtd", "cat", noise)
+    assert "on mirror-a, mirror-b" in said
+    assert network.connections == 6
+    assert some_client.names(0) == some_client.names(1)
+    assert some_client.opened(1) == noise.read_bytes()
+
+
+@pytest.mark.parametrize("stall", [False, True], ids=["breaks off", "stands still"])
+@pytest.mark.parametrize("volume", ["1M", "stream"])
+def test_mirror_stops_after_some_octets(
+    new_client: NewClient, noise: Path, volume: str, stall: bool
+) -> None:
+    client = new_client("ash")
+    client.set(volume=volume, patience=1)
+    with broken(client, 1, [None, 1_500_000, 500_000, 0], stall=stall):
+        said = client.drop("mtd", "cat", noise, expect=3)
+    assert "not on every mirror: mirror-b lacks it" in said
+    assert client.opened(0) == noise.read_bytes()
+    assert client.receipts(1) == []
+    assert not any(".vol2." in name for name in client.names(1))
+
+
+def test_both_break_off_and_there_is_no_receipt(new_client: NewClient, noise: Path) -> None:
+    client = new_client()
+    client.set(volume="stream", patience=1)
+    with broken(client, 0, [None, 500_000]), broken(client, 1, [None, 700_000]):
+        said = client.drop("mtd", "cat", noise, expect=1)
+    assert "no mirror took the stream; mirror-a: " in said
+    assert client.names(0) == client.names(1) == []
+
+
+@pytest.mark.parametrize("volume", ["1M", "stream"])
+def test_killed_curl(new_client: NewClient, noise: Path, volume: str) -> None:
+    client = new_client("ash")
+    client.set(volume=volume, rate="900K")
+    run = client.begin("mtd", "sh", "-c", f"cat {noise}; sleep 1; echo")
+    client.stage("source")
+    os.kill(client.stage("curl.2"), signal.SIGKILL)
+    status, said = end(run)
+    # A volume is sent again; a stream cannot be.
+    assert status == (0 if volume == "1M" else 3), said
+    client.left_nothing()
+    assert client.opened(0) == noise.read_bytes() + b"\n"
+    assert len(client.receipts(1)) == (1 if volume == "1M" else 0)
+
+
+@pytest.mark.parametrize("line", ["cacert", "pinnedpubkey"])
+def test_another_certificate(new_client: NewClient, line: str) -> None:
+    client = new_client()
+    folder = client.settings.parent / "mirrors"
+    lines = (folder / "mirror-b.curl").read_text().splitlines()
+    others = (folder / "mirror-a.curl").read_text().splitlines()
+    [other] = [each for each in others if each.startswith(line)]
+    (folder / "mirror-b.curl").write_text(
+        "\n".join(other if each.startswith(line) else each for each in lines) + "\n"
+    )
+    said = client.drop("conf", "echo", "one", expect=3)
+    assert "mirror-b is lost for this run: its certificate is not the one that enrolment pinned" in said
+    assert client.names(1) == []
+
+
+def test_wrong_passwords_everywhere(new_client: NewClient) -> None:
+    client = new_client()
+    for path in (client.settings.parent / "mirrors").glob("*.curl"):
+        path.write_text(path.read_text().replace("router1:", "router1:x"))
+    said = client.drop("conf", "echo", "one", expect=1)
+    assert "mirror-b: it does not accept the password of router1" in said
+
+
+def test_a_receipt_that_a_mirror_missed_is_sent_by_the_next_run(some_client: Client) -> None:
+    # Greeted, the stream; then nothing any more.
+    some_client.set(patience=1)
+    with broken(some_client, 1, [None, None, 0]):
+        said = some_client.drop("conf", "echo", "one", expect=3)
+        assert "mirror-b lacks it" in said
+    assert [len(some_client.receipts(mirror)) for mirror in (0, 1)] == [1, 0]
+    assert "mirror-b still lacks" in some_client.run("status").stdout
+    some_client.drop("conf", "echo", "two")
+    assert some_client.receipts(0) == some_client.receipts(1)
+    assert "still lacks" not in some_client.run("status").stdout
+
+
+def test_a_receipt_that_nobody_took_is_not_forgotten(new_client: NewClient) -> None:
+    client = new_client()
+    client.set(patience=1)
+    with broken(client, 0, [None, None, 0]), broken(client, 1, [None, None, 0]):
+        said = client.drop("conf", "echo", "one", expect=1)
+    assert "it is kept, and the next run sends it first" in said
+    client.drop("conf", "echo", "two")
+    first, second = client.receipts(1)
+    assert first == client.receipts(0)[0]
+    assert (first.previous, len(second.previous)) == ("", 64)
+
+
+def test_rate_limit(new_client: NewClient, noise: Path) -> None:
+    client = new_client()
+    client.set(rate="1M", volume="3M")
+    begun = time.monotonic()
+    client.drop("mtd", "cat", noise)
+    assert time.monotonic() - begun > 1.0

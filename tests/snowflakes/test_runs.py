@@ -1,0 +1,240 @@
+"""Runs of the shell client: one at a time, nothing left behind, no secret shown, every failure said."""
+
+import os
+import signal
+import subprocess
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from snowflakes.clients import SCRIPT, Client, end
+from snowflakes.conftest import NewClient
+
+
+def test_one_run_at_a_time(some_client: Client, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    run = some_client.begin("conf", "cat", tmp_path / "gate")
+    some_client.stage("source")
+    done = subprocess.run(
+        some_client.command("drop", "other", "bin", "--", "echo"),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=some_client.variables(),
+    )
+    assert (done.returncode, f"a run is under way already: process {run.pid}" in done.stderr) == (1, True)
+    assert "a run is under way" in status_of(some_client)
+    (tmp_path / "gate").write_text("the first one goes on\n")
+    status, said = end(run)
+    assert status == 0, said
+    assert some_client.opened() == b"the first one goes on\n"
+
+
+def status_of(client: Client) -> str:
+    done = subprocess.run(
+        client.command("status"), capture_output=True, text=True, check=True, env=client.variables()
+    )
+    return done.stdout
+
+
+def test_what_a_killed_run_left_is_cleared(some_client: Client) -> None:
+    run = some_client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
+    source = some_client.stage("source")
+    assert end_hard(run) == -signal.SIGKILL
+    os.kill(source, signal.SIGKILL)
+    assert os.path.lexists(some_client.state / "lock")
+    some_client.drop("conf", "echo", "two")
+    assert some_client.opened() == b"two\n"
+    assert len(some_client.receipts()) == 1
+
+
+def end_hard(run: subprocess.Popen[str]) -> int:
+    run.kill()
+    return run.wait()
+
+
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGINT], ids=lambda how: how.name)
+def test_signals(new_client: NewClient, how: signal.Signals) -> None:
+    client = new_client()
+    client.set(volume="stream")
+    run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
+    client.stage("curl.2")
+    status, said = end(run, how)
+    assert status == 128 + how, said
+    client.left_nothing()
+    assert client.names() == []
+
+
+def test_no_password_is_ever_shown(new_client: NewClient) -> None:
+    client = new_client("posh")
+    client.set(volume="stream")
+    secrets = [mirror.password(client.home.bundle).encode() for mirror in client.home.mirrors]
+    run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
+    client.stage("curl.1"), client.stage("curl.2")
+    seen = 0
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except OSError:
+            continue
+        seen += b"nightdrop.sh" in shown
+        assert not any(secret in shown for secret in secrets)
+    assert seen > 3
+    end(run, signal.SIGTERM)
+    for path in client.settings.parent.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_producer_killed_by_a_signal(some_client: Client, noise: Path) -> None:
+    said = some_client.drop("mtd", "sh", "-c", f"cat {noise}; kill -9 $$", expect=1)
+    assert "source ended with status 137" in said
+    # The volumes before the last are there, and no receipt makes them a set.
+    assert [name.split(".")[-3] for name in some_client.names()] == ["vol1", "vol2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["true"], "source wrote nothing"),
+        (["false"], "source ended with status 1"),
+        (["no-such-command"], "source ended with status 127"),
+    ],
+)
+@pytest.mark.parametrize("volume", ["1M", "stream"])
+def test_nothing_came(new_client: NewClient, volume: str, command: list[str], why: str) -> None:
+    client = new_client("ash")
+    client.set(volume=volume)
+    assert why in client.drop("conf", *command, expect=1)
+    assert client.names() == []
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Callable[[Client, int], Path]]:
+    """Put a client's temporary files on a tmpfs of so many megabytes."""
+    folder = tmp_path / "tmpfs"
+
+    def mount(client: Client, megabytes: int) -> Path:
+        folder.mkdir()
+        options = f"size={megabytes}m"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "nightdrop", folder], check=True)
+        client.temporary = folder / "temporary"
+        client.temporary.mkdir()
+        client.set(temporary=client.temporary, volume="256M")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_full_tmpfs(some_client: Client, noise: Path, tmpfs: Callable[[Client, int], Path]) -> None:
+    folder = tmpfs(some_client, 6)
+    some_client.drop("mtd", "cat", noise)
+    assert some_client.opened() == noise.read_bytes()
+    fill = f"head -c 1000000 {noise}; cat /dev/zero >{folder}/full; cat {noise}"
+    assert "no backup was made" in some_client.drop("full", "sh", "-c", fill, expect=1)
+    assert len(some_client.receipts()) == 1
+
+
+def test_little_room_makes_streams(
+    new_client: NewClient, noise: Path, tmpfs: Callable[[Client, int], Path]
+) -> None:
+    client = new_client()
+    tmpfs(client, 1)
+    client.drop("mtd", "cat", noise)
+    [receipt] = client.receipts()
+    assert [file.name.split(".", 2)[2] for file in receipt.files] == ["bin.p7m"]
+    assert client.opened() == noise.read_bytes()
+
+
+def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path) -> None:
+    """OpenWrt's busybox is built without it, Debian's is not: a dd that refuses it stands in here."""
+    client = new_client("ash")
+    assert client.programs is not None
+    refusing = tmp_path / "programs"
+    refusing.mkdir()
+    (refusing / "dd").write_text(
+        '#!/bin/sh\ncase " $* " in *" iflag="*) exit 1 ;; esac\nexec busybox dd "$@"\n'
+    )
+    (refusing / "dd").chmod(0o755)
+    client.programs = Path(f"{refusing}:{client.programs}")
+    # In small pieces, so that reads are short.
+    client.drop("mtd", "dd", f"if={noise}", "bs=1000")
+    assert len(client.receipts()[0].files) >= 3
+    assert client.opened() == noise.read_bytes()
+
+
+def test_failures_are_in_syslog(new_client: NewClient, tmp_path: Path) -> None:
+    client = new_client("ash")
+    log = tmp_path / "log"
+    # A /dev of its own, for a real syslogd that is nobody else's.
+    script = f"""
+        mount -t tmpfs nightdrop /mnt && mkdir /mnt/dev
+        for device in null zero urandom; do
+            touch /mnt/dev/$device && mount --bind /dev/$device /mnt/dev/$device
+        done
+        ln -s /proc/self/fd /mnt/dev/fd
+        mount --bind /mnt/dev /dev
+        busybox syslogd -n -O {log} &
+        while [ ! -S /dev/log ]; do sleep 0.05; done
+        "$@" || :
+        while ! grep -q 'no backup was made' {log}; do sleep 0.05; done
+        kill $!
+    """
+    command = client.command("drop", client.kind("conf"), "bin", "--", "false")
+    subprocess.run(
+        ["unshare", "-m", "sh", "-ec", textwrap.dedent(script), "sh", *command],
+        check=True,
+        env=client.variables() | {"PATH": os.environ["PATH"]},
+        capture_output=True,
+        timeout=60,
+    )
+    assert "daemon.err nightdrop: no backup was made" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["drop", "conf", "tar", "echo", "one"], "the command to run comes after --"),
+        (["drop", "Conf", "tar", "--", "echo"], "Conf cannot be the kind of a set"),
+        (["drop", "duplicity-full", "tar", "--", "echo"], "duplicity-full cannot be the kind of a set"),
+        (["drop", "conf", "vol1.tar", "--", "echo"], "vol1.tar cannot be the extension of a set"),
+        (["drop", "conf", "a..b", "--", "echo"], "a..b cannot be the extension of a set"),
+        (["drop", "conf", "manifest", "--", "echo"], "manifest cannot be the extension of a set"),
+    ],
+)
+def test_wrong_words(new_client: NewClient, words: list[str], why: str) -> None:
+    done = new_client().run(*words, expect=2)
+    assert done.stderr.splitlines()[0] == f"nightdrop: error: {why}"
+    assert done.stderr.splitlines()[1].startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ({"volume": "many"}, 'volume has to be stream, or a size such as 256M, and is "many"'),
+        ({"cipher": "des3"}, "cipher has to be auto, aes-256-gcm or aes-256-cbc"),
+        ({"compress": "gzip"}, "compress has to be auto, zstd or none"),
+        ({"patience": "1h"}, 'patience has to be seconds, and is "1h"'),
+        ({"temporary": "tmp"}, "state and temporary has to be a path"),
+        ({"volumes": "1M"}, "is no setting: volumes=1M"),
+        ({"host": "Router"}, "host has to be the name of a host"),
+    ],
+)
+def test_wrong_settings(new_client: NewClient, setting: dict[str, str], why: str) -> None:
+    client = new_client("ash")
+    client.set(**setting)
+    assert why in client.run("drop", "conf", "tar", "--", "echo", expect=2).stderr
+
+
+def test_help(new_client: NewClient) -> None:
+    assert "usage: nightdrop.sh" in new_client().run("--help").stdout
+    done = subprocess.run(["sh", SCRIPT], capture_output=True, text=True, check=False)
+    assert (done.returncode, "usage: " in done.stderr) == (2, True)
+    done = subprocess.run(
+        ["sh", SCRIPT, "-C", "/nowhere", "status"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "there is no such configuration" in done.stderr) == (2, True)
