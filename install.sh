@@ -5,80 +5,126 @@ set -eu
 usage() {
     cat <<'END'
 usage: ./install.sh try [--keep] [FOLDER ...]
+       ./install.sh mirror [--url URL] [--recipients FILE] [--wheels DIR] [--dry-run]
+       ./install.sh client [--bundle FILE] [--job NAME] [--plain] [--wheels DIR] [--dry-run]
+       ./install.sh admin [--wheels DIR] [--dry-run]
+       ./install.sh uninstall [--dry-run]
+       ./install.sh wheels DIR
        ./install.sh venv [tests]
 
-try    Try Nightdrop out on this machine, for real and on loopback only: two mirrors, a key, a full and
-       an incremental backup of the FOLDERs (default: /etc and /usr/share/doc), the check, a restore, and
-       a comparison of what was restored with what was there. Your folders are only read. Installs what
-       it needs first: Debian packages, and Python packages into .venv in this checkout.
-       --keep leaves the mirrors running afterwards and says how to use them.
-venv   Only make or refresh .venv; with `tests`, for developing, too.
+try        Try Nightdrop out on this machine, for real and on loopback only: two mirrors, a key, a full and
+           an incremental backup of the FOLDERs (default: /etc and /usr/share/doc), the check, a restore, and
+           a comparison of what was restored with what was there. Your folders are only read. Installs what
+           it needs first: Debian packages, and Python packages into .venv in this checkout.
+           --keep leaves the mirrors running afterwards and says how to use them.
+
+mirror     Make this machine a mirror: the user nightdrop, the vault, the door, the check, their units.
+           With --url (what hosts call it, such as https://backup1.example.org:8443) and --recipients
+           (certificates, PEM) it is configured and started, too.
+client     Make this machine a host that backs itself up daily. --bundle is the file that `nightdrop enroll`
+           made; it is kept encrypted where systemd can, or with --plain as /etc/nightdrop/bundle.toml.
+           --job names another job than `client`, configured by /etc/nightdrop/NAME.toml.
+admin      Install what restores and makes keys, on the machine that has the private key.
+uninstall  Remove what the three above installed. Vault, state, configuration and the user stay.
+
+The roles can share a machine. Each can be run again at any time: that repairs, upgrades to this checkout,
+and leaves configuration and data alone. --dry-run prints each step and does nothing.
+
+They write to /opt/nightdrop (a virtual environment of their own), /etc/nightdrop, /var/lib/nightdrop,
+/srv/nightdrop (mirror), /etc/credstore.encrypted (client), /usr/local/bin/nightdrop, nightdrop's units in
+/usr/local/lib/systemd/system, what `systemctl enable` links, and nightdrop's manual pages and completion
+in /usr/local/share. Python packages come by hash from PyPI or, with --wheels, from a folder that
+`./install.sh wheels DIR` filled on a machine of the same kind with Internet access. Debian packages are
+installed only where Python lacks venv (and, on 32-bit ARM, a compiler).
+
+venv       Only make or refresh .venv in this checkout; with `tests`, for developing, too.
 
 exit status: 0 done, 1 failed, 2 wrong usage
 END
 }
 
-die() { # MESSAGE [HINT]
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=install/steps.sh
+. "$here/install/steps.sh"
+# shellcheck source=install/python.sh
+. "$here/install/python.sh"
+# shellcheck source=install/mirror.sh
+. "$here/install/mirror.sh"
+# shellcheck source=install/client.sh
+. "$here/install/client.sh"
+# shellcheck source=install/admin.sh
+. "$here/install/admin.sh"
+# shellcheck source=install/uninstall.sh
+. "$here/install/uninstall.sh"
+
+wrong_usage() { # MESSAGE
     echo "nightdrop: error: $1" >&2
-    [ -z "${2:-}" ] || echo "hint: $2" >&2
-    exit 1
+    echo "hint: see ./install.sh --help" >&2
+    exit 2
 }
 
-need_debian_packages() { # PACKAGE ...
-    command -v apt-get >/dev/null || die "this machine has no apt-get" "install by hand: $*"
-    [ "$(id -u)" = 0 ] || die "root is needed to install Debian packages" "as root: apt-get install $*"
-    echo "installing Debian packages: $*"
-    apt-get update -qq || die "apt-get update failed" "see whether this machine reaches its Debian mirror"
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
-        die "these Debian packages could not be installed: $*" "try: apt-get install $*"
+# Files are taken from where they are named; everything else is relative to the checkout.
+from=$PWD
+absolute() { # FILE
+    case $1 in
+    /*) echo "$1" ;;
+    *) echo "$from/$1" ;;
+    esac
 }
 
-python_can() { python3 -c "$1" >/dev/null 2>&1; }
-
-make_venv() { # ROLE ...
-    command -v python3 >/dev/null || need_debian_packages python3
-    python_can 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        die "python3 is older than 3.11" "Debian 12 and newer have one that is new enough"
-    python_can 'import ensurepip, venv' || need_debian_packages python3-venv
-
-    # A stamp says which lock was installed. What a stamp already says is not done again.
-    base=$(sum_of pyproject.toml install.sh core/*requirements.txt; python3 --version; pwd)
-    if [ "$(cat .venv/stamps/core 2>/dev/null)" != "$base" ]; then
-        echo "making .venv with Python packages, by hash, for: core"
-        python3 -m venv --clear .venv || die "python3 could not make .venv"
-        mkdir .venv/stamps
-        install_locked core/build-requirements.txt
-        install_locked core/requirements.txt
-        pip --no-build-isolation --editable . || die "Nightdrop itself could not be installed into .venv"
-        echo "$base" >.venv/stamps/core
-    fi
-    for role; do
-        stamp=$(sum_of "$role/requirements.txt")
-        [ "$(cat ".venv/stamps/$role" 2>/dev/null)" != "$stamp" ] || continue
-        echo "installing Python packages into .venv, by hash, for: $role"
-        install_locked "$role/requirements.txt"
-        echo "$stamp" >".venv/stamps/$role"
+read_options() { # ROLE ARGUMENT ...
+    role=$1
+    shift
+    url='' recipients='' bundle='' job=client plain=''
+    while [ $# -gt 0 ]; do
+        option=$1
+        shift
+        case $role:$option in
+        *:--dry-run) dry_run=yes ;;
+        client:--plain) plain=yes ;;
+        mirror:--url | mirror:--recipients | client:--bundle | client:--job | mirror:--wheels | client:--wheels | admin:--wheels)
+            [ $# -gt 0 ] || wrong_usage "$option needs a value"
+            case $option in
+            --url) url=$1 ;;
+            --recipients) recipients=$(absolute "$1") ;;
+            --bundle) bundle=$(absolute "$1") ;;
+            --job) job=$1 ;;
+            --wheels) wheels=$(absolute "$1") ;;
+            esac
+            shift
+            ;;
+        *) wrong_usage "$role: there is no option $option" ;;
+        esac
     done
+    # A typing error must not become a part of a path, or of a configuration.
+    case $job in
+    '' | mirror | *[!a-z0-9-]*) wrong_usage "--job: a name has small letters, digits and hyphens, and is not mirror" ;;
+    esac
+    case $url in
+    '' | https://*) ;;
+    *) wrong_usage "--url: expected something like https://backup1.example.org:8443" ;;
+    esac
+    case $url in
+    *[!A-Za-z0-9.:/_-]*)
+        case $url in
+        https://\[*\]*) ;;
+        *) wrong_usage "--url: expected something like https://backup1.example.org:8443" ;;
+        esac
+        ;;
+    esac
+    for file in "$recipients" "$bundle"; do
+        [ -z "$file" ] || [ -f "$file" ] || die "$file: there is no such file"
+    done
+    [ -z "$wheels" ] || [ -d "$wheels" ] || die "$wheels: there is no such folder"
 }
 
-sum_of() { cat "$@" | sha256sum; }
-
-install_locked() { # LOCK
-    pip --require-hashes -r "$1" ||
-        die "the packages in $1 could not be installed" "see whether this machine reaches PyPI"
-}
-
-pip() { # ARGUMENT ...
-    # The locks are complete, so nothing is resolved: what is not named there is not installed.
-    PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip --quiet install --no-deps "$@"
-}
-
-cd "$(dirname "$0")"
+cd "$here"
 case ${1:-} in
 try)
     shift
     make_venv client server check restore
-    exec .venv/bin/python tests/tryout.py "$@"
+    cd "$from"
+    exec "$here/.venv/bin/python" "$here/tests/tryout.py" "$@"
     ;;
 venv)
     case ${2:-} in
@@ -86,6 +132,17 @@ venv)
     '') make_venv client server check restore ;;
     *) usage >&2; exit 2 ;;
     esac
+    ;;
+wheels)
+    [ $# = 2 ] || { usage >&2; exit 2; }
+    download_wheels "$(absolute "$2")"
+    ;;
+mirror | client | admin | uninstall)
+    read_options "$@"
+    [ -n "$dry_run" ] || [ "$(id -u)" = 0 ] || die "root is needed to install" "with --dry-run, anybody can look at the steps"
+    umask 022
+    "install_$role"
+    say_end
     ;;
 -h | --help) usage ;;
 *) usage >&2; exit 2 ;;

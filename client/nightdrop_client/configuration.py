@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final, cast
 
 from nightdrop.configuration import Section, load
-from nightdrop.enrolment import Bundle, load_bundle
+from nightdrop.enrolment import Bundle
 from nightdrop.envelope.algorithms import SEALING_CIPHERS, CipherName
 from nightdrop.envelope.recipients import Recipient, parse_recipients
 from nightdrop.errors import ConfigurationError
+from nightdrop_client.bundles import find_bundle, read_bundle
 from nightdrop_client.hooks import Hooks
 from nightdrop_client.limits import Limits, load_limits
 
@@ -51,8 +52,8 @@ def load_client(path: Path) -> Client:
     """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""
     section = load(path, "client configuration", "client.example.toml has every key, with its meaning")
     folders, hooks = section.table("folders"), section.table("hooks")
-    bundle_path = section.file("bundle", "bundle.toml")
-    bundle = load_bundle(bundle_path)
+    bundle_path = find_bundle(section.file("bundle", "bundle.toml"), path.stem)
+    bundle = read_bundle(bundle_path)
     client = Client(
         path=path,
         bundle_path=bundle_path,

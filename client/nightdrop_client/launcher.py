@@ -12,8 +12,8 @@ from duplicity import diffdir
 
 from nightdrop.engine.events import Event, EventWriter
 from nightdrop.engine.inside import is_pinned, run_duplicity
-from nightdrop.enrolment import load_bundle
 from nightdrop_client import backend
+from nightdrop_client.bundles import read_bundle
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.job import Job, read_job
 from nightdrop_client.limits import read_limits
@@ -26,7 +26,7 @@ def main() -> None:
     """Run duplicity as the job says; leaves with duplicity's exit status."""
     job, events = read_job(Path(sys.argv[1])), EventWriter(int(sys.argv[2]))
     state = State(Path(job.state))
-    bundle = load_bundle(Path(job.bundle))
+    bundle = read_bundle(Path(job.bundle))
     drop_log = DropLog(state.drop_log)
     mirrors = Mirrors(
         bundle.host,

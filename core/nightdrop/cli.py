@@ -136,7 +136,25 @@ def run(words: list[str]) -> ExitStatus:
         print("\n".join(f"nightdrop {name:15}{VERBS[name].summary}" for name in family))
         return ExitStatus.DONE
     name, rest = _split(words)
-    module = _load(name)
+    try:
+        module = cast(VerbModule, importlib.import_module(VERBS[name].module))
+        try:
+            arguments = make_parser(name, module).parse_args(rest)
+        except SystemExit:
+            # It has printed the help that was asked for; its errors come as ours.
+            return ExitStatus.DONE
+        return module.run(arguments)
+    except ModuleNotFoundError as error:
+        raise _role_is_missing(name, error) from error
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """What takes the arguments of a verb whose role is installed, and has its help."""
+    return make_parser(name, cast(VerbModule, importlib.import_module(VERBS[name].module)))
+
+
+def make_parser(name: str, module: VerbModule) -> argparse.ArgumentParser:
+    """What takes the arguments of the verb behind which this module is."""
     parser = _Parser(
         prog=f"nightdrop {name}",
         description=module.DESCRIPTION.strip(),
@@ -145,12 +163,7 @@ def run(words: list[str]) -> ExitStatus:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    try:
-        arguments = parser.parse_args(rest)
-    except SystemExit:
-        # It has printed the help that was asked for; its errors come as ours.
-        return ExitStatus.DONE
-    return module.run(arguments)
+    return parser
 
 
 def complain(error: NightdropError) -> ExitStatus:
@@ -213,13 +226,10 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     )
 
 
-def _load(name: str) -> VerbModule:
-    verb = VERBS[name]
-    try:
-        return cast(VerbModule, importlib.import_module(verb.module))
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"`nightdrop {name}` needs the {verb.role} role, which is not installed here "
-            f"(no module {error.name})",
-            f"install it: pip install 'nightdrop[{verb.role}]'",
-        ) from error
+def _role_is_missing(name: str, error: ModuleNotFoundError) -> UsageError:
+    role = VERBS[name].role
+    installer = {"client": "client", "server": "mirror", "check": "mirror", "restore": "admin"}
+    return UsageError(
+        f"`nightdrop {name}` needs the {role} role, which is not installed here (no module {error.name})",
+        f"install it: ./install.sh {installer.get(role, 'admin')}",
+    )

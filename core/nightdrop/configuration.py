@@ -135,12 +135,18 @@ class Section:
 def load(path: Path, what: str, hint: str) -> Section:
     """Read the TOML file at `path`; `what` it is and a `hint`, for the errors there may be."""
     try:
-        with path.open("rb") as file:
-            return Section(path, tomllib.load(file), hint)
+        octets = path.read_bytes()
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: there is no such {what}", hint) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}", hint) from error
+    return parse(octets, path, what, hint)
+
+
+def parse(octets: bytes, path: Path, what: str, hint: str) -> Section:
+    """The same of TOML that was read already; `path` is where it came from."""
+    try:
+        return Section(path, tomllib.loads(octets.decode()), hint)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(
             f"{path}: this {what} is not TOML: {harmless(str(error))}", hint

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from nightdrop.configuration import load
+from nightdrop.configuration import Section, load, parse
 from nightdrop.errors import ConfigurationError
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop.networks import Network, is_inside, load_networks
 
 BUNDLE_FORMAT: Final = "nightdrop-bundle/1"
+
+_BUNDLE_HINT: Final = "`nightdrop enroll HOST` on a mirror makes one"
 
 HostKind = Literal["duplicity", "shell"]
 HOST_KINDS: Final = ("duplicity", "shell")
@@ -84,7 +86,16 @@ def load_hosts(mirror: Mirror) -> list[EnrolledHost]:
 
 def load_bundle(path: Path) -> Bundle:
     """Read a bundle."""
-    section = load(path, "bundle", "`nightdrop enroll HOST` on a mirror makes one")
+    return _bundle(load(path, "bundle", _BUNDLE_HINT))
+
+
+def parse_bundle(octets: bytes, path: Path) -> Bundle:
+    """The same of a bundle that was read already; `path` is where it came from."""
+    return _bundle(parse(octets, path, "bundle", _BUNDLE_HINT))
+
+
+def _bundle(section: Section) -> Bundle:
+    path = section.path
     if section.text("format") != BUNDLE_FORMAT:
         raise ConfigurationError(
             f"{path}: this is not a bundle of the format {BUNDLE_FORMAT}", section.hint

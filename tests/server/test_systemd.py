@@ -4,9 +4,7 @@ Whether the service works inside it is for tests/lab/systemd, which boots a mach
 """
 
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ import nightdrop_server
 
 from house import run
 from mirrors import NIGHTDROP, Mirror, basic, free_port, new_name, wait_until
+from units import complaints, exposure
 
 UNITS = Path(nightdrop_server.__file__).parent / "systemd"
 
@@ -79,26 +78,12 @@ def test_sockets_that_do_not_fit_the_configuration(mirror: Mirror, wrong: str) -
 
 def test_the_units_are_right(tmp_path: Path) -> None:
     """As far as systemd can tell without running them; the command is this one's."""
-    for unit in UNITS.glob("nightdrop-*"):
-        text = unit.read_text().replace("/opt/nightdrop/.venv/bin/nightdrop", str(_command()))
-        (tmp_path / unit.name).write_text(text)
-    units = sorted(map(str, tmp_path.iterdir()))
-    assert len(units) == 3
-    done = subprocess.run(
-        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
-    )
-    ours = [line for line in done.stderr.splitlines() if "nightdrop" in line]
-    assert ours == []
+    assert complaints(UNITS, tmp_path) == []
 
 
 def test_the_sandbox_is_tight() -> None:
-    """systemd's own measure, from 10 (none) to 0: below 1 it cannot do much more."""
-    unit = UNITS / "nightdrop-serve.service"
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=7", str(unit)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
-    assert found is not None, done.stdout
-    assert float(found[1]) < 1
+    """Below 1 it cannot do much more."""
+    assert exposure(UNITS / "nightdrop-serve.service") < 1
 
 
 def test_the_units_and_the_example_configuration_agree() -> None:
@@ -111,9 +96,3 @@ def test_the_units_and_the_example_configuration_agree() -> None:
     assert f"RequiresMountsFor={vault[1]}\n" in service
     assert state and f"StateDirectory={state[1]}\n" in service
     assert listen and f"ListenStream={listen[1]}\n" in (UNITS / "nightdrop-serve.socket").read_text()
-
-
-def _command() -> Path:
-    found = shutil.which("nightdrop", path=str(Path(sys.executable).parent))
-    assert found is not None
-    return Path(found)

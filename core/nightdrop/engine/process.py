@@ -85,7 +85,7 @@ def _telling_line(message: str) -> str:
 
 def _environment() -> dict[str, str]:
     """What the duplicity process gets to see of the environment: nothing that could be a secret."""
-    kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME", "TMPDIR") if name in os.environ}
     # Without UTF-8, Python cannot name every file; with it, odd octets pass through unharmed.
     return kept | {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
 

@@ -1,0 +1,112 @@
+# shellcheck shell=sh
+# ./install.sh mirror: the user, the folders, the configuration, the units; and start it, once it is configured.
+
+mirror_toml=$configuration/mirror.toml
+
+install_mirror() {
+    need_systemd
+    install_app server check
+    getent passwd nightdrop >/dev/null ||
+        step "make the user nightdrop" make_user
+    make_folder 755 root "$configuration"
+    make_folder 755 root /var/lib/nightdrop
+    make_folder 700 nightdrop /var/lib/nightdrop/mirror
+    configure_mirror
+    # Up to here nothing is in use yet; what is changed from here on is worth a restart.
+    upgraded=$changed
+    install_file core/nightdrop/systemd/nightdrop-failed "$opt/nightdrop-failed" 755
+    install_units core/nightdrop/systemd/nightdrop-failed@.service check/nightdrop_check/systemd/nightdrop-* \
+        server/nightdrop_server/systemd/nightdrop-*.service server/nightdrop_server/systemd/nightdrop-*.socket
+    if [ -z "$dry_run" ] && grep -q 'backup1\.example\.org' "$mirror_toml"; then
+        say "to go on: edit $mirror_toml (name, url, recipients), then run ./install.sh mirror again"
+    else
+        start_mirror
+    fi
+}
+
+make_user() {
+    systemd-sysusers - <server/nightdrop_server/systemd/nightdrop.sysusers.conf
+}
+
+configure_mirror() {
+    [ -z "$recipients" ] || install_file "$recipients" "$configuration/recipients.pem"
+    if [ -e "$mirror_toml" ]; then
+        [ -z "$url" ] || grep -qF "url = \"$url\"" "$mirror_toml" ||
+            say "kept as it is: $mirror_toml, whose url is not $url"
+        return 0
+    fi
+    example=$(mktemp)
+    fill_in_example >"$example"
+    install_file "$example" "$mirror_toml"
+    rm -f "$example"
+}
+
+fill_in_example() {
+    if [ -z "$url" ]; then
+        cat server/nightdrop_server/mirror.example.toml
+        return
+    fi
+    host=${url#https://}
+    host=${host%%/*}
+    port=443
+    case $host in
+    \[*\]:* | [!\[]*:*) port=${host##*:} host=${host%:*} ;;
+    esac
+    sed -e "s|^name = .*|name = \"$host\"|" -e "s|^url = .*|url = \"$url\"|" \
+        -e "s|^listen = \"\[::\]:8443\"|listen = \"[::]:$port\"|" \
+        -e "s|backup1\.example\.org|$host|" server/nightdrop_server/mirror.example.toml
+}
+
+start_mirror() {
+    if [ ! -e "$opt/.venv" ] || [ ! -e "$mirror_toml" ]; then
+        say "  fit the units to $mirror_toml, make the vault's folder, enable and start the units"
+        return
+    fi
+    fitted=$(mktemp -d)
+    "$opt/.venv/bin/python" -m nightdrop_server.fitting "$mirror_toml" "$fitted" || {
+        rm -rf "$fitted"
+        die "the mirror was not started" "mend $mirror_toml as it says above, then run ./install.sh mirror again"
+    }
+    make_folder 700 nightdrop "$(cat "$fitted/vault")"
+    fit_units
+    if [ -n "$upgraded" ] && is_booted; then
+        # Uploads under way are sent again.
+        step "restart the door if it runs" systemctl try-restart nightdrop-serve.service
+    fi
+    # shellcheck disable=SC2046 # names of units
+    enable_units $(cat "$fitted/units")
+    rm -rf "$fitted"
+}
+
+# A vault or an address other than the units' own are made known to them by drop-ins.
+fit_units() {
+    refitted=''
+    for dropin in "$fitted"/*.d/mirror-toml.conf; do
+        [ -e "$dropin" ] || continue
+        target=/etc/systemd/system/${dropin#"$fitted"/}
+        cmp -s "$dropin" "$target" || refit install_file "$dropin" "$target"
+    done
+    for dropin in /etc/systemd/system/nightdrop-*.d/mirror-toml.conf; do
+        if [ -e "$dropin" ] && [ ! -e "$fitted/${dropin#/etc/systemd/system/}" ]; then
+            refit step "remove $dropin" rm "$dropin"
+        fi
+    done
+    if [ -n "$refitted" ]; then
+        reload
+        if is_booted; then listen_anew; fi
+    fi
+}
+
+refit() { # COMMAND ...
+    refitted=yes
+    "$@"
+}
+
+listen_anew() {
+    listening=$(systemctl list-units --plain --no-legend --state=active 'nightdrop-serve.*' \
+        'nightdrop-administration.*' | cut -d ' ' -f 1)
+    [ -n "$listening" ] || return 0
+    step "stop the door" systemctl stop nightdrop-serve.socket nightdrop-administration.socket nightdrop-serve.service
+    # shellcheck disable=SC2086 # names of units
+    step "start it with its new settings" systemctl start $listening
+}

@@ -1,0 +1,95 @@
+# shellcheck shell=sh
+# What the parts of install.sh share: how a step is said, done or, in a dry run, only printed.
+
+dry_run=''
+changed=''
+wheels=''
+opt=/opt/nightdrop
+units=/usr/local/lib/systemd/system
+configuration=/etc/nightdrop
+
+die() { # MESSAGE [HINT]
+    echo "nightdrop: error: $1" >&2
+    [ -z "${2:-}" ] || echo "hint: $2" >&2
+    exit 1
+}
+
+say() { echo "$*"; }
+
+# Every change to the machine is a step, so that what is printed is what is done, and a dry run is one place.
+step() { # WHAT COMMAND ...
+    changed=yes
+    echo "  $1"
+    what=$1
+    shift
+    [ -z "$dry_run" ] || return 0
+    "$@" || die "this step failed: $what" "mend what it says above, then run the same again: it goes on from there"
+}
+
+install_file() { # SOURCE TARGET [MODE]
+    cmp -s "$1" "$2" || step "write $2" put "$1" "$2" "${3:-644}"
+}
+
+put() { # SOURCE TARGET MODE
+    # Beside it and renamed: whoever reads it meanwhile finds the old one whole.
+    install -D -m "$3" "$1" "$2.new" && mv -f "$2.new" "$2"
+}
+
+make_folder() { # MODE OWNER FOLDER
+    # One that is there may be as it is for a reason.
+    [ -d "$3" ] || step "make the folder $3, of $2, mode $1" install -d -m "$1" -o "$2" -g "$2" "$3"
+}
+
+link_to() { # TARGET LINK
+    if [ "$(readlink "$2" || true)" != "$1" ]; then
+        [ ! -e "$2" ] || [ -L "$2" ] || die "$2 is there already, and is not ours" "move it away, then run this again"
+        step "link $2 to $1" make_link "$1" "$2"
+    fi
+}
+
+make_link() { # TARGET LINK
+    # `ln -sfn` is not one step: a kill between its two would leave nothing.
+    mkdir -p "$(dirname "$2")" && ln -sfn "$1" "$2.new" && mv -fT "$2.new" "$2"
+}
+
+need_systemd() {
+    command -v systemctl >/dev/null ||
+        die "this machine has no systemd" "a host without it uses the shell client in snowflakes/, or cron and ./install.sh venv"
+}
+
+# In a chroot (an image being made) units are enabled, and start with the machine.
+is_booted() { [ -d /run/systemd/system ]; }
+
+install_units() { # UNIT ...
+    before=$changed
+    changed=''
+    for unit; do install_file "$unit" "$units/${unit##*/}"; done
+    [ -z "$changed" ] || reload
+    changed=$changed$before
+}
+
+reload() {
+    if is_booted; then step "have systemd read the units anew" systemctl daemon-reload; fi
+}
+
+enable_units() { # UNIT ...
+    for unit; do
+        # What was enabled here before and disabled by hand stays so.
+        [ ! -e "$opt/enabled/$unit" ] || continue
+        step "enable $unit" enable_unit "$unit"
+        # A timer waits for its time; a start of the machine would do the same.
+        if is_booted; then step "start $unit" systemctl start "$unit"; fi
+    done
+}
+
+enable_unit() { # UNIT
+    systemctl enable --quiet "$1" && mkdir -p "$opt/enabled" && touch "$opt/enabled/$1"
+}
+
+say_end() {
+    if [ -n "$dry_run" ]; then
+        say "this was a dry run: nothing was changed"
+    elif [ -z "$changed" ]; then
+        say "nothing had to be changed"
+    fi
+}

@@ -1,0 +1,40 @@
+# shellcheck shell=sh
+# ./install.sh uninstall: everything that the other parts put there, and nothing else.
+
+install_uninstall() {
+    for unit in "$units"/nightdrop-*; do
+        [ -e "$unit" ] || continue
+        name=${unit##*/}
+        case $name in
+        *@.*) stop_unit "$(echo "$name" | sed 's/@/@*/')" ;;
+        *) stop_unit "$name" ;;
+        esac
+    done
+    for unit in "$units"/nightdrop-* /etc/systemd/system/nightdrop-*.d/mirror-toml.conf; do
+        [ ! -e "$unit" ] || step "remove $unit" rm "$unit"
+    done
+    [ -z "$changed" ] || reload
+    for link in /usr/local/bin/nightdrop /usr/local/share/man/man1/nightdrop*.1 \
+        /usr/local/share/bash-completion/completions/nightdrop; do
+        case $(readlink "$link" || true) in
+        "$opt"/*) step "remove $link" rm "$link" ;;
+        esac
+    done
+    for each in "$opt/.venv" "$opt"/venv-* "$opt/roles" "$opt/enabled" "$opt/nightdrop-failed"; do
+        if [ -e "$each" ] || [ -L "$each" ]; then step "remove $each" rm -rf "$each"; fi
+    done
+    # Whatever else is in there is not ours.
+    [ ! -d "$opt" ] || rmdir "$opt" 2>/dev/null || true
+    say "left where they are, as far as they are there:"
+    say "  $configuration and /etc/credstore.encrypted/nightdrop-*.bundle   configuration, bundles"
+    say "  /var/lib/nightdrop   state: enrolled hosts, certificate, ledger; what a client remembers"
+    say "  /srv/nightdrop, or where mirror.toml has the vault   the backups"
+    say "  the user nightdrop, to whom a mirror's state and vault belong"
+}
+
+stop_unit() { # UNIT or PATTERN
+    if is_booted; then step "stop $1" systemctl stop "$1"; fi
+    for link in /etc/systemd/system/*.wants/$1; do
+        [ ! -L "$link" ] || step "disable ${link##*/}" systemctl disable --quiet "${link##*/}"
+    done
+}

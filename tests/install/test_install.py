@@ -1,0 +1,140 @@
+"""install.sh: what it says it would do, and what it refuses. Real installations are tests/lab/fleet's."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WRITES = ("/opt/nightdrop", "/etc/nightdrop", "/var/lib/nightdrop", "/srv/nightdrop", "/usr/local/share",
+          "/etc/credstore.encrypted", "/usr/local/bin/nightdrop",
+          "/usr/local/lib/systemd/system/nightdrop-")  # fmt: skip
+PLACES = ("/opt/nightdrop", "/etc/nightdrop", "/var/lib/nightdrop", "/srv/nightdrop", "/usr/local",
+          "/etc/credstore.encrypted", "/etc/systemd/system")  # fmt: skip
+
+
+def install(*words: str | Path, expect: int = 0, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / "install.sh"), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def everything() -> set[tuple[str, int]]:
+    """What there is where it may write, with the times of its last change."""
+    found = set()
+    for place in PLACES:
+        for folder, _, files in os.walk(place):
+            for name in (folder, *(f"{folder}/{file}" for file in files)):
+                found.add((name, os.lstat(name).st_ctime_ns))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        (
+            ["mirror", "--url", "https://backup9.example.net:8443"],
+            ["Python packages for: check server", "the user nightdrop", "/etc/nightdrop/mirror.toml",
+             "nightdrop-serve.socket", "nightdrop-report.timer"],
+        ),
+        (["client", "--bundle", "README.md"], ["packages for: client", "nightdrop-backup@client.timer"]),
+        (["client", "--bundle", "README.md", "--plain"], ["write /etc/nightdrop/bundle.toml"]),
+        (["client", "--job", "db", "--bundle", "README.md"], ["/etc/nightdrop/db.toml", "@db.timer"]),
+        (["admin"], ["packages for: restore", "/usr/local/bin/nightdrop"]),
+        (["uninstall"], ["left where they are"]),
+    ],
+)  # fmt: skip
+def test_a_dry_run_says_the_steps_and_does_none(words: list[str], steps: list[str]) -> None:
+    before = everything()
+    done = install(*words, "--dry-run")
+    for step in steps:
+        assert step in done.stdout
+    # And it is all where --help says.
+    for word in done.stdout.replace(",", " ").replace(":", " ").split():
+        assert not word.startswith("/") or word.startswith(WRITES), word
+    assert "this was a dry run: nothing was changed" in done.stdout
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["mirrors"],
+        ["mirror", "--bundle", "README.md"],
+        ["client", "--url", "https://a.example"],
+        ["client", "--bundle"],
+        ["client", "--job", "../x"],
+        ["client", "--job", "mirror"],
+        ["mirror", "--url", "http://a.example"],
+        ["mirror", "--url", 'https://a" x = "b'],
+        ["admin", "--plain"],
+        ["wheels"],
+    ],
+)
+def test_wrong_usage(words: list[str]) -> None:
+    dry = ["--dry-run"] if words and words[0] in ("mirror", "client", "admin") else []
+    done = install(*words[:1], *dry, *words[1:], expect=2)
+    assert done.stdout == ""
+
+
+def test_files_are_taken_from_where_one_stands(tmp_path: Path) -> None:
+    (tmp_path / "web1.toml").write_text("x")
+    install("client", "--bundle", "web1.toml", "--dry-run", cwd=tmp_path)
+    done = install("client", "--bundle", "web2.toml", "--dry-run", cwd=tmp_path, expect=1)
+    assert done.stderr.startswith(f"nightdrop: error: {tmp_path}/web2.toml: there is no such file")
+
+
+def test_only_root_installs() -> None:
+    command = ["setpriv", "--reuid", "65534", "--clear-groups", str(ROOT / "install.sh"), "admin"]
+    if subprocess.run([*command[:4], "test", "-x", command[4]], check=False).returncode:
+        pytest.skip("nobody cannot read this checkout")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("nightdrop: error: root is needed")
+
+
+@pytest.mark.parametrize("shell", ["bash --posix", "busybox sh"])
+def test_other_shells(shell: str) -> None:
+    if shutil.which(shell.partition(" ")[0]) is None:
+        pytest.skip(f"no {shell}")
+    command = [*shell.split(), str(ROOT / "install.sh"), "admin", "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("this was a dry run: nothing was changed\n")
+
+
+def failed(tmp_path: Path, script: str) -> tuple[Path, dict[str, str]]:
+    """A program for /etc/nightdrop/on-failure's or sendmail's place, which keeps what it was told."""
+    program = tmp_path / script
+    program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/words"; cat >"{tmp_path}/text"\n')
+    program.chmod(0o755)
+    return program, dict(os.environ)
+
+
+def test_a_failure_is_told_to_the_administrators_command(tmp_path: Path) -> None:
+    program, environment = failed(tmp_path, "on-failure")
+    script = ROOT / "core" / "nightdrop" / "systemd" / "nightdrop-failed"
+    subprocess.run(
+        ["sh", str(script), "some.service"],
+        check=True,
+        env=environment | {"NIGHTDROP_ON_FAILURE": str(program)},
+    )
+    assert (tmp_path / "words").read_text() == "some.service\n"
+    assert "some.service failed on " in (tmp_path / "text").read_text()
+
+
+def test_a_failure_is_mailed_where_there_is_a_sendmail(tmp_path: Path) -> None:
+    _, environment = failed(tmp_path, "sendmail")
+    script = (ROOT / "core" / "nightdrop" / "systemd" / "nightdrop-failed").read_text()
+    here = tmp_path / "nightdrop-failed"
+    here.write_text(script.replace("PATH=/usr/sbin:/usr/lib:$PATH", f"PATH={tmp_path}:$PATH"))
+    subprocess.run(
+        ["sh", str(here), "some.service"],
+        check=True,
+        env=environment | {"NIGHTDROP_ON_FAILURE": "/nowhere"},
+    )
+    assert (tmp_path / "words").read_text() == "-t\n"
+    assert "\nSubject: [nightdrop] some.service failed on " in (tmp_path / "text").read_text()
