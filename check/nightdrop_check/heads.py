@@ -15,7 +15,7 @@ from nightdrop.envelope.inspection import Inspection, inspect_envelope
 from nightdrop.envelope.likeness import Likeness
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError, UnknownCipherError
-from nightdrop.vault import Vault
+from nightdrop.vault import FolderVault
 
 _SAMPLE_AT: Final = 6 * 1024
 _SAMPLE: Final = 4 * 1024
@@ -50,7 +50,7 @@ class Head:
 class HeadReader:
     """Describes the files of a vault, one after the other."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: FolderVault) -> None:
         self._vault = vault
         self._known: list[tuple[Likeness, str, tuple[RecipientId, ...]]] = []
 

@@ -10,7 +10,7 @@ from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import NightdropError
 from nightdrop.ledger import Ledger, Refusals
 from nightdrop.mirror import Mirror
-from nightdrop.vault import Vault
+from nightdrop.vault import FolderVault
 from nightdrop_check.attempts import apply, attempt, could_not_look
 from nightdrop_check.contents import Contents, judge_contents
 from nightdrop_check.findings import Finding
@@ -59,7 +59,9 @@ class Setting:
 class HostJudge:
     """Judges hosts, with a memory and a ledger (None where it could not be read) of its own."""
 
-    def __init__(self, setting: Setting, vault: Vault, memory: Memory, ledger: Ledger | None) -> None:
+    def __init__(
+        self, setting: Setting, vault: FolderVault, memory: Memory, ledger: Ledger | None
+    ) -> None:
         self._setting = setting
         self._vault = vault
         self._memory = memory

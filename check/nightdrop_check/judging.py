@@ -13,7 +13,7 @@ from nightdrop.envelope.recipients import RecipientId, load_recipients
 from nightdrop.errors import VaultError
 from nightdrop.ledger import Ledger, Refusals
 from nightdrop.mirror import Mirror
-from nightdrop.vault import FolderVault, Vault
+from nightdrop.vault import FolderVault
 from nightdrop_check import workers
 from nightdrop_check.attempts import apply, attempt, could_not_look
 from nightdrop_check.findings import Finding, printable, sort
@@ -34,7 +34,7 @@ _COVERED: Final = 30 * 86400
 class _Judge:
     """One run of the check: what it looks with, and the findings so far that are of no host."""
 
-    def __init__(self, mirror: Mirror, vault: Vault | None, now: float) -> None:
+    def __init__(self, mirror: Mirror, vault: FolderVault | None, now: float) -> None:
         self.mirror = mirror
         self.vault = vault or FolderVault(mirror.vault)
         # Only what can be opened anew can be looked at by several processes.
@@ -157,7 +157,7 @@ class _Judge:
 
 
 def judge_mirror(
-    mirror: Mirror, now: float, vault: Vault | None = None, budget: Budget | None = None
+    mirror: Mirror, now: float, vault: FolderVault | None = None, budget: Budget | None = None
 ) -> Report:
     """Judge a mirror as it is at `now` (epoch seconds), reading files within a budget, by default the one
     of `mirror.toml`; never raises for what lies in the vault.

@@ -13,7 +13,7 @@ from nightdrop.errors import ReceiptError, VaultError
 from nightdrop.ledger import Drop, Ledger
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, digest, parse_receipt
-from nightdrop.vault import StoredFile, Vault
+from nightdrop.vault import FolderVault, StoredFile
 from nightdrop_check.settled import Remembered, Settled
 from nightdrop_check.shelf import ReceiptState, Shelf, ShelfFile, ShelfSet
 
@@ -49,7 +49,7 @@ class Book:
 
 
 def look_at_host(
-    vault: Vault, host: str, book: Book, suspects: frozenset[str], there: bool = True
+    vault: FolderVault, host: str, book: Book, suspects: frozenset[str], there: bool = True
 ) -> Shelf:
     """See what the vault has of `host`. `suspects` are files in which the scrub found something. Raises
     VaultError if the host's folder cannot be listed.
@@ -106,7 +106,7 @@ class _Found(NamedTuple):
     dropped: dict[SetKey, Drop]
 
 
-def _sets(vault: Vault, host: str, entries: list[StoredFile], drops: dict[str, Drop]) -> _Found:
+def _sets(vault: FolderVault, host: str, entries: list[StoredFile], drops: dict[str, Drop]) -> _Found:
     """Put entries in order, and read the receipts among them."""
     by_set: dict[SetKey, dict[str, ShelfFile]] = {}
     strange, irregular = [], []
@@ -165,7 +165,7 @@ class _Read(NamedTuple):
 class _Receipts:
     """The receipts of one host, read until they are too many octets."""
 
-    def __init__(self, vault: Vault, host: str, irregular: frozenset[str]) -> None:
+    def __init__(self, vault: FolderVault, host: str, irregular: frozenset[str]) -> None:
         self._vault = vault
         self._host = host
         self._irregular = irregular

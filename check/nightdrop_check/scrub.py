@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
 from nightdrop.errors import VaultError
-from nightdrop.vault import Vault
+from nightdrop.vault import FolderVault
 from nightdrop_check.memory import Memory, Seen
 
 SOON: Final = 7 * 86400
@@ -40,7 +40,7 @@ class Scrubbed:
     hosts: frozenset[str]
 
 
-def scrub(vault: Vault, memory: Memory, budget: Budget, now: float) -> Scrubbed:
+def scrub(vault: FolderVault, memory: Memory, budget: Budget, now: float) -> Scrubbed:
     """Read what waits longest, and remember what was found; `now` is the look's time (epoch seconds)."""
     files, size, surprised = 0, 0, set()
     for host, before, after in _read(vault, memory, budget, now):
@@ -51,7 +51,9 @@ def scrub(vault: Vault, memory: Memory, budget: Budget, now: float) -> Scrubbed:
     return Scrubbed(files, size, frozenset(surprised))
 
 
-def _read(vault: Vault, memory: Memory, budget: Budget, now: float) -> Iterator[tuple[str, Seen, Seen]]:
+def _read(
+    vault: FolderVault, memory: Memory, budget: Budget, now: float
+) -> Iterator[tuple[str, Seen, Seen]]:
     """Host, and what was known before and after, of every file that is read."""
     begun, size = time.monotonic(), 0
     verified_before = now if budget.everything else now - SOON
@@ -71,7 +73,7 @@ def _read(vault: Vault, memory: Memory, budget: Budget, now: float) -> Iterator[
                 memory.remember(host, files)
 
 
-def _read_file(vault: Vault, host: str, before: Seen, now: float) -> Seen:
+def _read_file(vault: FolderVault, host: str, before: Seen, now: float) -> Seen:
     """Read one file. Errors become facts; one that went away meanwhile is the next look's to tell."""
     try:
         with vault.open(host, before.name) as stream:

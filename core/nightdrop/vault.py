@@ -39,17 +39,14 @@ class Vault(Protocol):
     def strays(self) -> list[str]:
         """What lies beside the hosts' folders and is none, sorted."""
 
-    def list(self, host: str, most: int | None = None) -> list[StoredFile]:
-        """Everything in the folder of `host`, sorted by name; VaultError if it is more than `most`."""
+    def list(self, host: str) -> list[StoredFile]:
+        """Everything in the folder of `host`, sorted by name."""
 
     def stat(self, host: str, name: str) -> StoredFile | None:
         """The file, or None where there is none."""
 
     def open(self, host: str, name: str) -> BinaryIO:
         """The file's bytes, seekable."""
-
-    def ends(self, host: str, name: str, head: int, tail: int) -> "Ends":
-        """The file's first and last octets, at most so many of each."""
 
 
 class Ends(NamedTuple):
