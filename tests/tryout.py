@@ -171,6 +171,7 @@ class Tryout:
     def restore(self) -> None:
         nightdrop(
             *("restore", "run", self.mirrors[1].vault, "--host", HOST, "--to", self.restored),
+            *("--devices", "--setuid"),
             *("--key", self.key / "key.pem", "--passphrase-file", self.passphrase),
         )
 
