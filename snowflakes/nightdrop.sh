@@ -212,9 +212,9 @@ target_of() { # LINK
     printf %s "${link##* -> }"
 }
 
-is_alive() { # PID: and it is one of ours, not a later process that got its number
-    kill -0 "$1" 2>/dev/null || return 1
-    { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -q nightdrop
+is_alive() { # PID: and it is a run of ours, not a later process that got its number, after a reboot maybe
+    { [ "$1" != $$ ] && kill -0 "$1" 2>/dev/null; } || return 1
+    { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -q 'nightdrop\.sh'
 }
 
 # A link is made and says whose it is in one step.

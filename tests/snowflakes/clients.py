@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,13 +24,18 @@ SCRIPT = SNOWFLAKES / "nightdrop.sh"
 
 _numbers = itertools.count()
 
+
+def _found(name: str) -> str:
+    return shutil.which(name) or name
+
+
 SHELLS = {
-    "ash": ["busybox", "ash"],
-    "dash": ["dash"],
-    "mksh": ["mksh"],
-    "posh": ["posh"],
-    "yash": ["yash", "--posixly-correct"],
-    "bash": ["bash", "--posix"],
+    "ash": [_found("busybox"), "ash"],
+    "dash": [_found("dash")],
+    "mksh": [_found("mksh")],
+    "posh": [_found("posh")],
+    "yash": [_found("yash"), "--posixly-correct"],
+    "bash": [_found("bash"), "--posix"],
 }
 """By their names, how each shell is run. With ash, busybox's other programs are used, too."""
 

@@ -50,6 +50,24 @@ def test_what_a_killed_run_left_is_cleared(some_client: Client) -> None:
     assert len(some_client.receipts()) == 1
 
 
+@pytest.mark.parametrize("holder", ["1", "4194305", "own"])
+def test_lock_from_before_a_reboot(new_client: NewClient, holder: str) -> None:
+    """The number in it is nobody's now, or somebody else's, or by chance our own."""
+    client = new_client("ash")
+    client.state.mkdir()
+    script = 'rm -f "$0"; ln -s "$1" "$0"; shift; exec "$@"'
+    number = "$$" if holder == "own" else holder
+    done = subprocess.run(
+        ["sh", "-c", script.replace("$1", number), client.state / "lock", "-", *client.command("doctor")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=client.variables(),
+    )
+    assert done.returncode == 0, done.stderr
+    client.left_nothing()
+
+
 def end_hard(run: subprocess.Popen[str]) -> int:
     run.kill()
     return run.wait()
