@@ -34,6 +34,7 @@ class Verb(NamedTuple):
 VERBS = {
     "seal": Verb("core", "nightdrop.verbs.seal", "encrypt a stream to recipients"),
     "inspect": Verb("core", "nightdrop.verbs.inspect", "describe envelopes without a key"),
+    "doctor": Verb("core", "nightdrop.verbs.doctor", "is everything in place on this machine?"),
     "backup": Verb("client", "nightdrop_client.verbs.backup", "back this host up, once"),
     "status": Verb(
         "client", "nightdrop_client.verbs.status", "what this host has backed up, and where it is"

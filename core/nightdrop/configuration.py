@@ -24,6 +24,10 @@ class Section:
         self._prefix = prefix
         self._asked: set[str] = set()
 
+    def has(self, key: str) -> bool:
+        """Whether there is something at `key`."""
+        return key in self._values
+
     def text(self, key: str, default: object = _REQUIRED, expected: str = "a text") -> str:
         """The string at `key`."""
         value = self._take(key, default, expected)

@@ -1,0 +1,155 @@
+"""What `nightdrop doctor` looks at on a mirror: the door, the vault, and what the check needs."""
+
+import http.client
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from nightdrop import systemd
+from nightdrop.enrolment import load_host
+from nightdrop.envelope.recipients import load_recipients
+from nightdrop.errors import NightdropError
+from nightdrop.examining import Line, certificate, recipients
+from nightdrop.mirror import Mirror, load_mirror
+from nightdrop.text import count, format_size
+from nightdrop_server import store
+from nightdrop_server.fitting import units
+from nightdrop_server.targets import url_prefix
+from nightdrop_server.tls import ensure_certificate
+
+_TIMEOUT: Final = 20.0
+
+
+def examine(path: Path) -> Iterator[Line]:
+    """Everything of the mirror with this configuration. Changes nothing."""
+    mirror = load_mirror(path)
+    yield Line("ok", "configuration", f"mirror {mirror.name}, {mirror.url}")
+    for file in mirror.recipients:
+        try:
+            yield from recipients(iter(load_recipients(file)))
+        except NightdropError as error:
+            yield Line("fail", "recipients", error.message, error.hint)
+    yield from _vault(mirror)
+    yield from _hosts(mirror)
+    if mirror.tls:
+        yield _certificate(mirror)
+    yield from _door(mirror)
+    yield _synchronised()
+    yield _mail(mirror)
+    wanted = units(mirror)
+    timers = [name for name in wanted if name.endswith(".timer")]
+    services = [name for name in wanted if not name.endswith(".timer")]
+    yield from systemd.units(timers, services, "./install.sh mirror")
+
+
+def _vault(mirror: Mirror) -> Iterator[Line]:
+    """Whether it is there, is the mirror's user's, and has room."""
+    vault, hint = mirror.vault, "is its disk mounted? `./install.sh mirror` makes the folder"
+    if not vault.is_dir():
+        yield Line("fail", "vault", f"{vault} is not there", hint)
+        return
+    try:
+        store.probe(vault)
+    except NightdropError as error:
+        yield Line("fail", "vault", error.message, error.hint)
+        return
+    if mirror.state.is_dir() and vault.stat().st_uid != mirror.state.stat().st_uid:
+        text = f"{vault} and {mirror.state} belong to different users"
+        yield Line("fail", "vault", text, "both belong to whom `nightdrop serve` runs as: nightdrop")
+        return
+    usage = shutil.disk_usage(vault)
+    text = f"{vault}, with {format_size(usage.free)} of {format_size(usage.total)} free"
+    hint = "make room, or move the vault to a larger disk"
+    if usage.free <= mirror.reserve:
+        text += f": not more than the reserve of {format_size(mirror.reserve)}, so nothing is taken in"
+        yield Line("fail", "vault", text, hint)
+    elif usage.free < usage.total / 10:
+        yield Line("warn", "vault", text, hint)
+    else:
+        yield Line("ok", "vault", text)
+    if vault.stat().st_dev == Path("/").stat().st_dev:
+        yield Line("warn", "vault's disk", "is that of the system", "give the vault a disk of its own")
+
+
+def _hosts(mirror: Mirror) -> Iterator[Line]:
+    names = []
+    for path in sorted(mirror.hosts.glob("*.toml")):
+        try:
+            names.append(load_host(path).name)
+        except NightdropError as error:
+            yield Line("fail", f"host {path.stem}", error.message, error.hint)
+    if names:
+        yield Line("ok", "hosts", f"{count(len(names), 'host')} may drop here: {', '.join(names)}")
+    else:
+        yield Line("warn", "hosts", "none is enrolled", "nightdrop enroll HOST")
+
+
+def _certificate(mirror: Mirror) -> Line:
+    if not mirror.certificate.exists():
+        return Line("warn", "certificate", "there is none yet", "the door makes it when it starts")
+    try:
+        ensure_certificate(mirror)
+        pem = mirror.certificate.read_bytes()
+    except (NightdropError, OSError) as error:
+        return Line("fail", "certificate", str(error), getattr(error, "hint", ""))
+    hint = "take tls.crt and tls.key out of the state, start the door, enrol every host with --again"
+    return certificate("certificate", x509.load_pem_x509_certificate(pem).not_valid_after_utc, hint)
+
+
+def _door(mirror: Mirror) -> Iterator[Line]:
+    """Whether the door answers here, and refuses who is not known and what is not allowed."""
+    address = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(mirror.listen.address, mirror.listen.address)  # noqa: S104
+    for method, expected, what in (("OPTIONS", 401, "who has no password"), ("GET", 405, "GET")):
+        try:
+            with closing(_connect(mirror, address)) as connection:
+                connection.request(method, f"{url_prefix(mirror)}/doctor/")
+                status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            hint = "systemctl start nightdrop-serve.service; journalctl -u nightdrop-serve.service"
+            yield Line("fail", "door", f"does not answer on {address}:{mirror.listen.port}: {why}", hint)
+            return
+        if status == expected:
+            yield Line("ok", "door", f"refuses {what} ({status})")
+        else:
+            hint = "something else than `nightdrop serve` may be there"
+            yield Line("fail", "door", f"answers {what} with {status}, not {expected}", hint)
+
+
+def _connect(mirror: Mirror, address: str) -> http.client.HTTPConnection:
+    if not mirror.tls:
+        return http.client.HTTPConnection(address, mirror.listen.port, timeout=_TIMEOUT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # It is made for the name that hosts use, and asked by address here; that it is this one is enough.
+    context.check_hostname = False
+    context.load_verify_locations(mirror.certificate)
+    return http.client.HTTPSConnection(address, mirror.listen.port, timeout=_TIMEOUT, context=context)
+
+
+def _synchronised() -> Line:
+    """Whether somebody keeps the clock right: ages are judged by it."""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        done = subprocess.CompletedProcess(command, 1, "", "")
+    if done.stdout.strip() == "yes":
+        return Line("ok", "clock", "is kept right")
+    hint = "apt install systemd-timesyncd, or chrony"
+    return Line("warn", "clock", "nothing says that it is kept right; ages are judged by it", hint)
+
+
+def _mail(mirror: Mirror) -> Line:
+    mail = mirror.check.mail
+    if mail is None:
+        return Line("warn", "mail", "nobody is named to get the reports", "[check.mail] in mirror.toml")
+    where = f"{mail.server}:{mail.port}" if mail.server else str(mail.sendmail)
+    if not mail.server and not mail.sendmail.exists():
+        return Line("fail", "mail", f"there is no {mail.sendmail}", "name a mail server with `server`")
+    return Line("ok", "mail", f"to {', '.join(mail.to)} by {where}")
