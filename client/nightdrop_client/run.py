@@ -3,13 +3,15 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
+from nightdrop.envelope.recipients import Recipient
 from nightdrop.errors import NightdropError
-from nightdrop.names import SetType
+from nightdrop.names import SetType, format_time
 from nightdrop.progress import ProgressLine
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog, FinishedSet
@@ -20,6 +22,7 @@ from nightdrop_client.leftovers import clear
 from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.planning import Plan, plan
 from nightdrop_client.progress import RunProgress
+from nightdrop_client.rotation import forget_recipients, keep_recipients, recipients_of
 from nightdrop_client.settling import settle
 from nightdrop_client.state import State
 
@@ -81,8 +84,13 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
         settle(client, state, log, mirrors)
         chosen = plan(log, names, client.full_every, time.time(), full_wanted)
         say(f"making {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
+        moment = log.take_time()
+        recipients = _recipients(client, state, log, chosen, moment)
+        if {one.fingerprint for one in recipients} != {one.fingerprint for one in client.recipients}:
+            say("sealed to the last full's recipients; the new ones take effect with the next full")
         with client.hooks.around(_facts(client) | {"NIGHTDROP_TYPE": chosen.type}) as problems:
-            job = _job(client, state, chosen.type, log.take_time(), mirrors.failures)
+            sealing = replace(client, recipients=recipients)
+            job = _job(sealing, state, chosen.type, moment, mirrors.failures)
             stem, volumes, warnings = _run_duplicity(state, job, lock, mirrors)
         done = next(done for done in log.sets() if done.key.stem == stem)
         lacking = settle(client, state, log, mirrors)[done.key.stem]
@@ -100,6 +108,18 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
     finally:
         mirrors.close()
         log.close()
+
+
+def _recipients(
+    client: Client, state: State, log: DropLog, chosen: Plan, moment: int
+) -> tuple[Recipient, ...]:
+    """Whom the set that is made now is sealed to."""
+    keys = [done.key for done in log.sets()]
+    if chosen.type == "full":
+        forget_recipients(state, keys)
+        keep_recipients(client, state, format_time(datetime.fromtimestamp(moment, UTC)))
+        return tuple(client.recipients)
+    return recipients_of(client, state, keys[-1], keys)
 
 
 def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dict[str, str]) -> Path:

@@ -33,7 +33,7 @@ def scanned(page: Path) -> str:
     picture = page.with_suffix(".png")
     words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     profile = f"--user-data-dir={page.parent / 'profile'}"
-    size = ["--window-size=900,4200", f"--screenshot={picture}"]
+    size = ["--window-size=900,4400", "--force-device-scale-factor=2", f"--screenshot={picture}"]
     subprocess.run(
         ["chromium", *words, profile, *size, f"file://{page}"],
         check=True,
