@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from nightdrop.drills import FOLDER, load_drills
 from nightdrop.enrolment import EnrolledHost, load_host
 from nightdrop.envelope.recipients import RecipientId, load_recipients
 from nightdrop.errors import VaultError
@@ -75,6 +76,7 @@ class _Judge:
             verified_size=scrubbed.size,
             coverage=coverage,
             room=house.room if house else None,
+            drill=house.drill if house else None,
         )
 
     def close(self) -> None:
@@ -96,6 +98,9 @@ class _Judge:
         room = self._attempt(
             lambda: look_at_room(self.mirror.vault, self.mirror.reserve, self.memory, self.now)
         )
+        drills = self._attempt("", lambda: load_drills(self.mirror.state / FOLDER)) or ([], [])
+        for trouble in drills[1]:
+            self._could_not_look("", trouble, severity="warning")
         return House(
             mirror=self.mirror,
             folders=tuple(self.folders),
@@ -103,6 +108,8 @@ class _Judge:
             enrolled=enrolled,
             room=room,
             coverage=coverage,
+            drill=drills[0][-1] if drills[0] else None,
+            begun=float(self.memory.mark("begun") or self.now),
             newest=max((each.newest for each in looked), default=0.0),
             came_lately=sum(each.came_lately for each in looked),
             now=self.now,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nightdrop.drills import Drill
 from nightdrop.text import count
 from nightdrop_check.findings import Finding, Severity
 from nightdrop_check.memory import Coverage
@@ -49,7 +50,8 @@ class HostSummary:
 @dataclass(frozen=True)
 class Report:
     """What the check of a mirror told at a time (epoch seconds). `verified_files` and `verified_size`
-    (octets) say how much was read to the last byte in this look, `coverage` how much in the last 30 days.
+    (octets) say how much was read to the last byte in this look, `coverage` how much in the last 30 days;
+    `drill` is the last that is on record.
     """
 
     mirror: str
@@ -60,6 +62,7 @@ class Report:
     verified_size: int
     coverage: Coverage | None
     room: Room | None
+    drill: Drill | None = None
 
     def number_of(self, severity: Severity) -> int:
         """How many findings there are of a severity."""

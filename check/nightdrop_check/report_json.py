@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
+from nightdrop.drills import Drill
 from nightdrop_check.report import HostSummary, Report
 
 FORMAT: Final = "nightdrop-check/1"
@@ -22,6 +23,7 @@ def to_json(report: Report) -> str:
         "coverage": report.coverage
         and asdict(report.coverage) | {"waiting_since": _time(report.coverage.waiting_since)},
         "room": report.room and asdict(report.room) | {"full_at": _time(report.room.full_at)},
+        "drill": report.drill and _drill(report.drill),
         "hosts": [_host(host) for host in report.hosts],
         "findings": [asdict(finding) for finding in report.findings],
     }
@@ -32,6 +34,11 @@ def _host(host: HostSummary) -> dict[str, object]:
     recent = [asdict(each) | {"received": _time(each.received)} for each in host.recent]
     times = {"newest_full": _time(host.newest_full), "newest_set": _time(host.newest_set)}
     return asdict(host) | times | {"recent": recent}
+
+
+def _drill(drill: Drill) -> dict[str, object]:
+    sums = {"files": drill.files, "good": drill.good, "size": drill.size, "seconds": drill.seconds}
+    return {"at": _time(drill.at), **sums}
 
 
 def _time(epoch: float | None) -> str | None:

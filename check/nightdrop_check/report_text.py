@@ -6,7 +6,7 @@ from typing import Final
 from nightdrop.text import count, format_size
 from nightdrop_check.findings import Finding
 from nightdrop_check.report import HostSummary, Report
-from nightdrop_check.words import ago, span
+from nightdrop_check.words import ago, drill_in_words, span
 
 _COLOURS: Final = {"error": "31", "warning": "33", "info": "36", "well": "32", "waiting": "36"}
 _WIDTH: Final = 100
@@ -27,7 +27,7 @@ def to_text(report: Report, colour: bool = False) -> str:
 
 
 def footing(report: Report) -> list[str]:
-    """How much was read, and how long the disk lasts: a sentence each."""
+    """How much was read, how long the disk lasts, how the last drill went: a sentence each."""
     lines = []
     if (covered := report.coverage) is not None:
         share = covered.size_read / covered.size if covered.size else 1.0
@@ -43,6 +43,8 @@ def footing(report: Report) -> list[str]:
         elif room.per_day is not None:
             text += "; it is not filling up"
         lines.append(f"{text}.")
+    if report.drill is not None:
+        lines.append(f"Last drill: {drill_in_words(report.drill, report.at)}.")
     return lines
 
 

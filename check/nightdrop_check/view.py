@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nightdrop.checking import Expected
+from nightdrop.drills import Drill
 from nightdrop.enrolment import EnrolledHost
 from nightdrop.ledger import Refusals
 from nightdrop.mirror import Mirror
@@ -52,8 +53,9 @@ class View:
 @dataclass(frozen=True)
 class House:
     """The mirror as a whole: the folders in its vault, what lies beside them, who is enrolled; the room
-    on its disk, how much was read lately; when its newest file came, and how many octets in the last
-    week. None stands for what could not be looked at.
+    on its disk, how much was read lately; the last drill (None: there was none), when the check began;
+    when its newest file came, and how many octets in the last week. None stands for what could not be
+    looked at.
     """
 
     mirror: Mirror
@@ -62,6 +64,8 @@ class House:
     enrolled: frozenset[str]
     room: Room | None
     coverage: Coverage | None
+    drill: Drill | None
+    begun: float
     newest: float
     came_lately: int
     now: float

@@ -3,13 +3,15 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
+from nightdrop.envelope.recipients import Recipient
 from nightdrop.errors import ConfigurationError, NightdropError
-from nightdrop.names import SetType
+from nightdrop.names import SetType, format_time
 from nightdrop.progress import ProgressLine
 from nightdrop.text import count
 from nightdrop_client.configuration import Client
@@ -24,6 +26,7 @@ from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.planning import Plan, plan
 from nightdrop_client.progress import Expected, RunProgress
 from nightdrop_client.retiring import retire_old_chains
+from nightdrop_client.rotation import forget_recipients, keep_recipients, recipients_of
 from nightdrop_client.settling import settle
 from nightdrop_client.state import SkippedError, State
 
@@ -124,8 +127,13 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
         settle(client, state, log, mirrors)
         chosen = plan(log, names, client.full_every, time.time(), full_wanted)
         say(f"making {'a full' if chosen.type == 'full' else 'an incremental'}: {chosen.reason}")
+        moment = log.take_time()
+        recipients = _recipients(client, state, log, chosen, moment)
+        if {one.fingerprint for one in recipients} != {one.fingerprint for one in client.recipients}:
+            say("sealed to the last full's recipients; the new ones take effect with the next full")
         with client.hooks.around(_facts(client) | {"NIGHTDROP_TYPE": chosen.type}) as problems:
-            job = prepare_job(client, state, chosen.type, log.take_time(), mirrors.failures)
+            sealing = replace(client, recipients=recipients)
+            job = prepare_job(sealing, state, chosen.type, moment, mirrors.failures)
             expected = _expected(log, chosen.type)
             stem, volumes, warnings = _run_duplicity(
                 state, job, lock, mirrors, expected=expected, say=say
@@ -147,6 +155,18 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
     finally:
         mirrors.close()
         log.close()
+
+
+def _recipients(
+    client: Client, state: State, log: DropLog, chosen: Plan, moment: int
+) -> tuple[Recipient, ...]:
+    """Whom the set that is made now is sealed to."""
+    keys = [done.key for done in log.sets()]
+    if chosen.type == "full":
+        forget_recipients(state, keys)
+        keep_recipients(client, state, format_time(datetime.fromtimestamp(moment, UTC)))
+        return tuple(client.recipients)
+    return recipients_of(client, state, keys[-1], keys)
 
 
 def prepare_job(

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nightdrop import __version__
+from nightdrop.envelope.recipients import Recipient
 from nightdrop.envelope.sealing import Sealer
 from nightdrop.files import whole_file
 from nightdrop.names import SetKey, parse_name
@@ -17,6 +18,7 @@ from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.mirrors import Mirrors
+from nightdrop_client.rotation import recipients_of
 from nightdrop_client.state import State
 
 
@@ -25,9 +27,10 @@ def settle(client: Client, state: State, log: DropLog, mirrors: Mirrors) -> dict
     lacking = {}
     for done in log.sets():
         if log.receipt_of(done.key) is None:
-            _write_supplement(client, state, done)
+            recipients = recipients_of(client, state, done.key, [each.key for each in log.sets()])
+            _write_supplement(client, state, done, recipients)
             _send(state.outbox / done.key.supplement_name, log, mirrors, _having(log, done.key))
-            _write_receipt(client, state, log, done)
+            _write_receipt(client, state, log, done, recipients)
         elif not (state.outbox / done.key.receipt_name).exists():
             continue
         lacking[done.key.stem] = _send_all(client, state, log, mirrors, done.key)
@@ -74,17 +77,21 @@ def _send(path: Path, log: DropLog, mirrors: Mirrors, takers: Sequence[str]) -> 
         log.record(mirror, parsed.set, facts)
 
 
-def _write_supplement(client: Client, state: State, done: FinishedSet) -> None:
+def _write_supplement(
+    client: Client, state: State, done: FinishedSet, recipients: Sequence[Recipient]
+) -> None:
     path = state.outbox / done.key.supplement_name
     if not done.supplement or path.exists():
         return
     with whole_file(path, 0o600) as file:
-        sealer = Sealer(file.write, client.recipients, client.cipher, client.compress)
+        sealer = Sealer(file.write, recipients, client.cipher, client.compress)
         sealer.update(done.supplement)
         sealer.finish()
 
 
-def _write_receipt(client: Client, state: State, log: DropLog, done: FinishedSet) -> None:
+def _write_receipt(
+    client: Client, state: State, log: DropLog, done: FinishedSet, recipients: Sequence[Recipient]
+) -> None:
     files = {name: file for name, file in log.files(done.key).items() if parse_name(name)}
     files.pop(done.key.receipt_name, None)
     receipt = Receipt(
@@ -94,7 +101,7 @@ def _write_receipt(client: Client, state: State, log: DropLog, done: FinishedSet
         started=_rfc3339(done.started),
         finished=_rfc3339(done.finished),
         files=tuple(_in_order(list(files.values()))),
-        recipients=tuple(recipient.fingerprint for recipient in client.recipients),
+        recipients=tuple(recipient.fingerprint for recipient in recipients),
         tool=f"nightdrop {__version__}, duplicity {version('duplicity')}",
         source=Source(client.include, done.size, done.files, done.unread),
         previous=log.last_receipt(),

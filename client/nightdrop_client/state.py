@@ -43,6 +43,11 @@ class State:
         return self.root / "outbox"
 
     @property
+    def recipients(self) -> Path:
+        """The certificates that each full was sealed to, a file a full."""
+        return self.root / "recipients"
+
+    @property
     def scratch(self) -> Path:
         """What a run needs for its own time only; emptied before each run."""
         return self.root / "scratch"

@@ -38,9 +38,10 @@ class Special:
 @dataclass(frozen=True)
 class CheckSettings:
     """The check's settings. A run reads at most `scrub_size` octets (0: no limit) and for `scrub_time`
-    seconds; `scrub_every` is how many seconds a file may wait to be read again. `mail` is None
-    where nobody is to be mailed. `metrics` is a file to write, `ping` a URL to tell of each look,
-    `notify` a configuration file of Apprise; None or "" where that is not wanted.
+    seconds; `scrub_every` is how many seconds a file may wait to be read again, `drill_every` after how
+    many another drill is due (0: never). `mail` is None where nobody is to be mailed. `metrics` is a file
+    to write, `ping` a URL to tell of each look, `notify` a configuration file of Apprise; None or ""
+    where that is not wanted.
     """
 
     page: Path
@@ -49,6 +50,7 @@ class CheckSettings:
     scrub_size: int
     scrub_time: int
     scrub_every: int
+    drill_every: int
     mail: MailSettings | None
     metrics: Path | None
     ping: str
@@ -78,6 +80,7 @@ def read_check_settings(check: Section, state: Path) -> CheckSettings:
         scrub_size=check.size("scrub_size", "0"),
         scrub_time=check.duration("scrub_time", "10m"),
         scrub_every=check.duration("scrub_every", "90D"),
+        drill_every=check.duration("drill_every", "180D"),
         mail=read_mail_settings(check.table("mail")),
         metrics=check.file("metrics", "x") if check.text("metrics", "") else None,
         ping=_ping(check),

@@ -9,7 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -21,7 +20,7 @@ from nightdrop.engine.stand_in import answer, write_all, write_script
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import EnvelopeError
 from nightdrop_restore.opening import open_envelope
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.unwrapping import Key, PrivateKey
 
 _LONGEST = 1 << 20
 
@@ -46,8 +45,8 @@ def shared_key(descriptor: int) -> Key:
     # It was checked in full when it was loaded; doing so for each volume takes 0.3 s.
     der = bytes.fromhex(fields["private"])
     private = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
-    if not isinstance(private, RSAPrivateKey):
-        raise EnvelopeError("the key is no RSA key")
+    if not isinstance(private, PrivateKey):
+        raise EnvelopeError("the key is of a kind that opens nothing")
     ids = [RecipientId(bytes.fromhex(i), serial, bytes.fromhex(k)) for i, serial, k in fields["ids"]]
     return Key(private, frozenset(ids))
 

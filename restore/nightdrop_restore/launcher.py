@@ -29,7 +29,7 @@ from nightdrop_restore.losing import Losses
 from nightdrop_restore.owners import Owners
 from nightdrop_restore.placing import restore_only
 from nightdrop_restore.telling import Teller
-from nightdrop_restore.unpacking import map_owners, write_with
+from nightdrop_restore.unpacking import map_owners, read_on_after_dots, write_with
 from nightdrop_restore.writing import Overwrite, Policy, Writer
 
 URL: Final = "nightdrop:///vault"
@@ -86,6 +86,7 @@ def main() -> None:
     )
     losses.install()
     restore_only(choice, teller.left)
+    read_on_after_dots()
     map_owners(Owners(order.users, order.groups))
     policy = Policy(order.overwrite, order.devices, order.setuid)
     write_with(lambda: Writer(Path(order.to), policy, teller, Asker()), losses)

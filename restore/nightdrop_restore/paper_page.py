@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop_restore.paper import SEPARATOR, to_lines
 
-_LINES_IN_CODE: Final = 14
+_LINES_IN_CODE: Final = 10
 
 _STYLE: Final = """
 @page { size: A4; margin: 14mm; }

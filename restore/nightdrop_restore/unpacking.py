@@ -12,7 +12,7 @@ from duplicity.path import ROPath
 
 from nightdrop_restore.losing import Losses
 from nightdrop_restore.owners import Owners
-from nightdrop_restore.writing import Item, Type, Writer
+from nightdrop_restore.writing import Index, Item, Type, Writer
 
 _TYPES: Final[dict[str, Type]] = {
     "reg": "file",
@@ -43,6 +43,22 @@ def write_with(make_writer: Callable[[], Writer], losses: Losses) -> None:
         return writer is not None
 
     patchdir.Write_ROPaths = write
+
+
+def read_on_after_dots() -> None:
+    """Have a path with `..` in it cost nothing else: the writer refuses it; duplicity would give up."""
+    original = patchdir.get_index_from_tarinfo
+
+    def get_index_from_tarinfo(tarinfo: Any) -> tuple[Index, str, int]:
+        parts = tarinfo.name.split("/")
+        if ".." not in parts:
+            return original(tarinfo)  # type: ignore[no-any-return]
+        # No name in a tar holds a NUL, so this stands for the dots, and for nothing else.
+        tarinfo.name = "/".join("\0" if part == ".." else part for part in parts)
+        index, difftype, multivol = original(tarinfo)
+        return tuple(b".." if part == b"\0" else part for part in index), difftype, multivol
+
+    patchdir.get_index_from_tarinfo = get_index_from_tarinfo
 
 
 def map_owners(owners: Owners) -> None:

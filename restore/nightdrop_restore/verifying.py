@@ -52,8 +52,11 @@ def verify(
         return Verdict(place.name, host, name, size, problem)
 
     for one in sets:
-        if one.problem and not one.unfinished:
+        if one.receipt is None and one.problem and not one.unfinished:
             yield Verdict(place.name, host, one.key.stem, 0, one.problem)
+        for file in one.receipt.files if one.receipt else ():
+            if file.name not in one.files:
+                yield Verdict(place.name, host, file.name, 0, "it is missing")
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         yield from pool.map(look, names)

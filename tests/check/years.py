@@ -82,7 +82,7 @@ def judged(
 def usual(late_after: int = 3, full_late_after: int = 37) -> CheckSettings:
     """The settings that a mirror has when nobody says otherwise. In days."""
     expected = Expected(late_after * 86400, full_late_after * 86400)
-    return CheckSettings(Path("/"), expected, (), 0, 600, 90 * 86400, None, None, "", None)
+    return CheckSettings(Path("/"), expected, (), 0, 600, 90 * 86400, 0, None, None, "", None)
 
 
 def _local(day: int, hour: int, minute: int) -> datetime:

@@ -14,68 +14,61 @@ from mirrors import NIGHTDROP
 from trees import describe, differences
 
 
-@pytest.fixture
-def filled(house: House) -> House:
-    for name in ("a/one.conf", "a/deep/two.conf", "b/three", "c/four.conf", "c/five"):
-        (house.source / name).parent.mkdir(parents=True, exist_ok=True)
-        (house.source / name).write_text(name * 60_000)
-    (house.source / "a").chmod(0o750)
-    os.link(house.source / "a" / "one.conf", house.source / "c" / "linked")
-    house.backup()
-    (house.source / "a" / "deep" / "two.conf").write_text("changed")
-    (house.source / "c" / "new.conf").write_text("new")
-    house.backup()
-    return house
-
-
 def names(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
-def test_several_paths_keep_the_folders_above(filled: House, tmp_path: Path) -> None:
-    source = filled.source
-    back = filled.restore(
-        tmp_path / "to", "--path", str(source / "a"), "--path", str(source / "c" / "linked")
+def test_several_paths_keep_the_folders_above(chain: House, tmp_path: Path) -> None:
+    source = chain.source
+    back = chain.restore(
+        tmp_path / "to", "--path", str(source / "m" / "deep"), "--path", str(source / "folder" / "file")
     )
-    assert names(back) == {"a/one.conf", "a/deep/two.conf", "c/linked"}
-    assert (back / "a/deep/two.conf").read_text() == "changed"
-    assert differences(describe(source / "a" / "deep"), describe(back / "a" / "deep")) == {}
-    assert (back / "c" / "linked").stat().st_nlink == 2
-    for one, other in ((source, back), (source / "a", back / "a"), (source / "c", back / "c")):
+    assert names(back) == {"m/deep/er/file", "folder/file"}
+    assert (back / "folder/file").read_text() == "two"
+    assert differences(describe(source / "m" / "deep"), describe(back / "m" / "deep")) == {}
+    for one, other in ((source, back), (source / "m", back / "m"), (source / "folder", back / "folder")):
         assert one.stat().st_mode == other.stat().st_mode
         assert int(one.stat().st_mtime) == int(other.stat().st_mtime)
 
 
-def test_strip(filled: House, tmp_path: Path) -> None:
-    to, source = tmp_path / "to", filled.source
+def test_names_of_one_file_in_several_paths(chain: House, tmp_path: Path) -> None:
+    folder = chain.source / "folder"
+    words = ["--path", str(folder / "file"), "--path", str(folder / "hard link")]
+    back = chain.restore(tmp_path / "to", *words) / "folder"
+    assert (back / "file").samefile(back / "hard link")
+
+
+def test_strip(chain: House, tmp_path: Path) -> None:
+    to, source = tmp_path / "to", chain.source
     depth = len(source.parts) - 1
-    words = ["--path", str(source / "a"), "--path", str(source / "b"), "--strip", str(depth)]
-    filled.restore(to, *words)
-    assert names(to) == {"a/one.conf", "a/deep/two.conf", "b/three"}
-    filled.restore(tmp_path / "whole", "--path", str(source / "b"), "--strip", "0")
-    assert names(tmp_path / "whole") == {str((source / "b" / "three").relative_to("/"))}
+    words = ["--path", str(source / "folder"), "--path", str(source / "c new"), "--strip", str(depth)]
+    chain.restore(to, *words)
+    assert names(to) == {"folder/file", "folder/hard link", "folder/one.conf", "folder/new.conf", "c new"}
+    chain.restore(tmp_path / "whole", "--path", str(source / "c new"), "--strip", "0")
+    assert names(tmp_path / "whole") == {str((source / "c new").relative_to("/"))}
 
 
-def test_find(filled: House, tmp_path: Path) -> None:
-    back = filled.restore(tmp_path / "to", "--find", "*.conf")
-    assert names(back) == {"a/one.conf", "a/deep/two.conf", "c/four.conf", "c/new.conf"}
-    filled.restore(tmp_path / "c", "--path", str(filled.source / "c"), "--find", "n*", "--find", "five")
-    assert names(tmp_path / "c") == {"new.conf", "five"}
-    back = filled.restore(tmp_path / "deep", "--find", f"{filled.source}/*/deep")
-    assert names(back) == {"a/deep/two.conf"}
+def test_find(chain: House, tmp_path: Path) -> None:
+    back = chain.restore(tmp_path / "to", "--find", "*.conf")
+    assert names(back) == {"folder/one.conf", "folder/new.conf"}
+    folder = str(chain.source / "folder")
+    chain.restore(tmp_path / "some", "--path", folder, "--find", "n*", "--find", "file")
+    assert names(tmp_path / "some") == {"new.conf", "file"}
+    back = chain.restore(tmp_path / "deep", "--find", f"{chain.source}/*/deep")
+    assert names(back) == {f"{name}/deep/er/file" for name in "amz"}
 
 
-def test_files_of_a_path_and_a_pattern(filled: House) -> None:
-    words = ["restore", "files", filled.mirrors[0].vault, "--host", HOST, *filled.key.arguments]
-    said = run(*words, "--path", filled.source / "a", "--find", "*.conf").stdout.splitlines()
-    below = filled.source.relative_to("/")
-    assert [line.split()[-1] for line in said] == [f"{below}/a/deep/two.conf", f"{below}/a/one.conf"]
+def test_files_of_a_path_and_a_pattern(chain: House) -> None:
+    words = ["restore", "files", chain.mirrors[0].vault, "--host", HOST, *chain.key.arguments]
+    said = run(*words, "--path", chain.source / "folder", "--find", "*.conf").stdout.splitlines()
+    below = chain.source.relative_to("/")
+    assert [line.split()[-1] for line in said] == [f"{below}/folder/new.conf", f"{below}/folder/one.conf"]
 
 
-def test_a_path_that_is_not_there_is_said(filled: House, tmp_path: Path) -> None:
-    vault, key = filled.mirrors[0].vault, filled.key.arguments
+def test_a_path_that_is_not_there_is_said(chain: House, tmp_path: Path) -> None:
+    vault, key = chain.mirrors[0].vault, chain.key.arguments
     words = ["restore", "run", vault, "--host", HOST, "--to", tmp_path / "to", *key]
-    said = run(*words, "--path", filled.source / "b", "--path", "/nowhere", expect=3).stdout
+    said = run(*words, "--path", chain.source / "folder", "--path", "/nowhere", expect=3).stdout
     assert "it is not in the backup:\n    nowhere\n" in said
 
 
@@ -117,19 +110,20 @@ def test_nothing_is_restored_through_a_link() -> None:
     assert refused == [(b"a", b"passwd"), (b"a", b"x", b"y")]
 
 
-def test_passphrase_from_a_descriptor(filled: House, tmp_path: Path) -> None:
+def test_passphrase_from_a_descriptor(chain: House, tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    os.write(writing, filled.key.passphrase.read_bytes())
+    os.write(writing, chain.key.passphrase.read_bytes())
     os.close(writing)
-    words = ["--host", HOST, "--to", tmp_path / "to", "--key", filled.key.private]
-    command = [*NIGHTDROP, "restore", "run", filled.mirrors[0].vault, *words]
+    words = ["--host", HOST, "--to", tmp_path / "to", "--key", chain.key.private]
+    folder = ["--path", chain.source / "folder"]
+    command = [*NIGHTDROP, "restore", "run", chain.mirrors[0].vault, *words, *folder]
     subprocess.run([*command, "--passphrase-fd", str(reading)], check=True, pass_fds=[reading])
     os.close(reading)
     error, _hint = complaint(
         run(
             "restore",
             "files",
-            filled.mirrors[0].vault,
+            chain.mirrors[0].vault,
             "--host",
             HOST,
             *words[4:],

@@ -14,6 +14,7 @@ from nightdrop_check.rules import (
     corrupt,
     could_not_look,
     disk_near_full,
+    drill_due,
     fork,
     grown,
     incomplete,
@@ -60,5 +61,6 @@ HOUSE_RULES: Final[tuple[Callable[[House], Iterator[Finding]], ...]] = (
     disk_near_full.judge,
     scrub_overdue.judge,
     key_expiring.judge,
+    drill_due.judge,
     clock_skew.judge_house,
 )

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.keys import ask_passphrase, load_key
 
     if arguments.sample < 1:
-        raise UsageError("--sample needs a number of files, at least 1")
+        raise UsageError("--sample needs a number of files, at least 1", "12 is the default")
     for folder in filter(None, (arguments.record, arguments.work)):
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}", "make it first")

@@ -1,0 +1,103 @@
+"""Restoring what a machine in an attacker's hands dropped: nothing outside DIR is touched, nothing that
+could harm is made unasked, and what is honest in it comes back.
+"""
+
+import os
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from restore.forging import forge, member
+
+from house import HOST, Key, complaint, run
+
+
+def restore(vault: Path, to: Path, key: Key, *words: object, expect: int) -> str:
+    known = ["restore", "run", vault, "--host", HOST, "--to", to, *key.arguments]
+    return run(*known, *words, expect=expect).stdout
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "precious").write_text("kept")
+    return folder
+
+
+def test_nothing_is_written_outside(tmp_path: Path, admin_key: Key, outside: Path) -> None:
+    """Absolute names, and links that lead out and are then written through, or over."""
+    vault = tmp_path / "vault"
+    forge(
+        vault,
+        admin_key,
+        [
+            (member("snapshot/", tarfile.DIRTYPE, 0o755), b""),
+            (member(f"snapshot//{str(outside).lstrip('/')}/absolute"), b"evil"),
+            (member("snapshot/a link", tarfile.SYMTYPE, linkname=str(outside)), b""),
+            (member("snapshot/a link/through"), b"evil"),
+            (member("snapshot/a link/precious"), b"evil"),
+            (member("snapshot/b link", tarfile.SYMTYPE, linkname=str(outside / "precious")), b""),
+            (member("snapshot/b link"), b"evil"),
+            (member("snapshot/honest"), b"honest"),
+        ],
+    )
+    said = restore(vault, tmp_path / "to", admin_key, expect=3)
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"precious": "kept"}
+    assert (tmp_path / "to" / "honest").read_text() == "honest"
+    assert "what should be its folder is none" in said
+    assert "its path leads elsewhere" in said
+
+
+def test_a_path_with_dots_is_refused(tmp_path: Path, admin_key: Key, outside: Path) -> None:
+    forge(
+        tmp_path / "vault",
+        admin_key,
+        [
+            (member("snapshot/", tarfile.DIRTYPE, 0o755), b""),
+            (member("snapshot/../outside/escaped"), b"evil"),
+            (member("snapshot/honest"), b"honest"),
+        ],
+    )
+    said = restore(tmp_path / "vault", tmp_path / "to", admin_key, expect=3)
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+    assert (tmp_path / "to" / "honest").read_text() == "honest"
+    assert "../outside/escaped" in said
+
+
+DANGEROUS = [
+    (member("snapshot/", tarfile.DIRTYPE, 0o755), b""),
+    (member("snapshot/\x1b]0;owned\x07"), b"x"),
+    (member("snapshot/disk", tarfile.BLKTYPE, 0o666, devmajor=7, devminor=250), b""),
+    (member("snapshot/memory", tarfile.CHRTYPE, 0o666, devmajor=1, devminor=1), b""),
+    (member("snapshot/root shell", mode=0o6755), b"#!/bin/sh\n"),
+]
+
+
+def test_devices_and_setuid_only_when_asked_for(tmp_path: Path, admin_key: Key) -> None:
+    vault = tmp_path / "vault"
+    forge(vault, admin_key, DANGEROUS)
+    said = restore(vault, tmp_path / "to", admin_key, expect=3)
+    assert "\x1b" not in said
+    assert "\x07" not in said
+    assert not (tmp_path / "to" / "disk").exists()
+    assert not (tmp_path / "to" / "memory").exists()
+    assert stat.S_IMODE((tmp_path / "to" / "root shell").stat().st_mode) == 0o755
+    assert "it is a block device; --devices restores those:\n    disk\n" in said
+    assert "without its setuid or setgid bit; --setuid restores those:\n    root shell\n" in said
+    listed = run("restore", "files", vault, "--host", HOST, *admin_key.arguments).stdout
+    assert "\x1b" not in listed
+    restore(vault, tmp_path / "all", admin_key, "--devices", "--setuid", expect=0)
+    assert stat.S_ISBLK((tmp_path / "all" / "disk").lstat().st_mode)
+    assert (tmp_path / "all" / "memory").lstat().st_rdev == os.makedev(1, 1)
+    assert stat.S_IMODE((tmp_path / "all" / "root shell").stat().st_mode) == 0o6755
+
+
+def test_a_vault_and_not_what_lies_in_it(tmp_path: Path, admin_key: Key) -> None:
+    """Without a set that can be used, that is said in one line."""
+    (tmp_path / "vault" / HOST).mkdir(parents=True)
+    known = ["restore", "run", tmp_path / "vault", "--host", HOST, "--to", tmp_path / "to"]
+    error, _ = complaint(run(*known, *admin_key.arguments, expect=1))
+    assert "there is no backup that can be restored" in error

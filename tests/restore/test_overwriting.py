@@ -1,0 +1,126 @@
+"""What is in the way of a restore, whom files belong to, and how a restore tells of itself."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nightdrop.engine.events import EventWriter
+from nightdrop.errors import NightdropError
+from nightdrop_restore.telling import Teller
+from nightdrop_restore.writing import Item, Policy, Writer
+
+from house import HOST, House, complaint, run
+from mirrors import NIGHTDROP
+from trees import describe, differences
+
+
+def words(chain: House, to: Path) -> list[str]:
+    known = ["restore", "run", str(chain.mirrors[0].vault), "--host", HOST, "--to", str(to)]
+    return [*known, "--path", str(chain.source / "folder"), *chain.key.arguments]
+
+
+@pytest.fixture
+def half(chain: House, tmp_path: Path) -> Path:
+    """A folder that has some of what is restored to it: another file, a link and a folder in the way."""
+    to = tmp_path / "to"
+    to.mkdir()
+    (to / "file").write_text("mine")
+    (to / "mine").write_text("mine")
+    (to / "one.conf").symlink_to(tmp_path / "elsewhere")
+    (to / "new.conf").mkdir()
+    (tmp_path / "elsewhere").write_text("mine")
+    return to
+
+
+def test_never(chain: House, half: Path, tmp_path: Path) -> None:
+    said = run(*words(chain, half), "--overwrite", "never", expect=3).stdout
+    assert (half / "file").read_text() == "mine"
+    assert (half / "one.conf").is_symlink()
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+    assert (half / "hard link").read_text() == "two"
+    assert "was not overwritten:\n    file\n    one.conf\n" in said
+    assert "there is a folder of its name already:\n    new.conf\n" in said
+
+
+def test_always(chain: House, half: Path, tmp_path: Path) -> None:
+    run(*words(chain, half), "--overwrite", "always", expect=3)
+    assert (half / "file").read_text() == "two"
+    assert (half / "one.conf").read_text() == "one"
+    assert not (half / "one.conf").is_symlink()
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+    assert (half / "mine").read_text() == "mine"
+    assert (half / "new.conf").is_dir()
+
+
+def test_ask(chain: House, half: Path) -> None:
+    """On the terminal: yes to the first, no to the next."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(NIGHTDROP[0], [*NIGHTDROP, *words(chain, half), "--overwrite", "ask"])
+    said, answers = b"", [b"y\n", b"n\n"]
+    while True:
+        try:
+            piece = os.read(terminal, 10_000)
+        except OSError:
+            break
+        said += piece
+        if piece and said.count(b"n[o]ne: ") > 2 - len(answers) and answers:
+            os.write(terminal, answers.pop(0))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3, said
+    assert b"file is there. Overwrite?" in said
+    assert (half / "file").read_text() == "two"
+    assert (half / "one.conf").is_symlink()
+
+
+def test_ask_needs_a_terminal(chain: House, tmp_path: Path) -> None:
+    error, _ = complaint(run(*words(chain, tmp_path / "to"), "--overwrite", "ask", expect=2))
+    assert "--overwrite ask needs a terminal" in error
+
+
+def test_owners_are_mapped(chain: House, tmp_path: Path) -> None:
+    owners = tmp_path / "owners"
+    owners.write_text("# there, here\nuser root 4321\ngroup 0 daemon\n")
+    run(*words(chain, tmp_path / "to"), "--map-owner", owners)
+    status = (tmp_path / "to" / "file").stat()
+    assert (status.st_uid, status.st_gid) == (4321, 1)
+    owners.write_text("user root\n")
+    error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
+    assert "owners: line 1: expected" in error
+    owners.write_text("user root nobody-of-this-name\n")
+    error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
+    assert "this machine has no user nobody-of-this-name" in error
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    """It ends there, and leaves no piece of a file behind."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    listener = Teller(EventWriter(os.open(os.devnull, os.O_WRONLY)))
+    writer = Writer(disk / "to", Policy(), listener)
+    try:
+        for number in range(3):
+            content = io.BytesIO(bytes([number]) * 300_000)
+            item = Item((b"file %d" % number,), "file", 0o644, 0, 0, 1.0, content=lambda c=content: c)
+            writer.write(item)
+        large = Item((b"large",), "file", 0o644, 0, 0, 1.0, content=lambda: io.BytesIO(bytes(300_000)))
+        with pytest.raises(NightdropError, match="cannot write any more: No space left"):
+            writer.write(large)
+        assert {path.name: path.stat().st_size for path in (disk / "to").iterdir()} == {
+            f"file {number}": 300_000 for number in range(3)
+        }
+    finally:
+        writer.close()
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_json(chain: House, tmp_path: Path) -> None:
+    told = json.loads(run(*words(chain, tmp_path / "to"), "--json").stdout)
+    assert (told["host"], told["entries"], len(told["sets"])) == (HOST, 5, 2)
+    assert told["unrestored"] == told["unlike"] == {}
+    assert differences(describe(chain.source / "folder"), describe(tmp_path / "to")) == {}

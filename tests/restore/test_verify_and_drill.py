@@ -1,0 +1,136 @@
+"""Trying whether backups can be restored: everything opened, a sample restored; the check tells."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from nightdrop.drills import parse_drill
+from nightdrop_restore.sampling import Sample
+from restore.forging import seal
+
+from house import HOST, House, complaint, run
+from mirrors import NIGHTDROP, wait_until
+
+
+def alter(path: Path) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    path.write_bytes(octets)
+
+
+def name_of(chain: House, *parts: str) -> Path:
+    """The one file of the first vault whose name has these parts."""
+    [name] = [name for name in chain.names() if all(part in name for part in parts)]
+    return chain.mirrors[0].vault / HOST / name
+
+
+def test_verify_a_good_vault(chain: House) -> None:
+    vaults = [mirror.vault for mirror in chain.mirrors]
+    sealed = [name for name in chain.names() if name.endswith(".p7m")]
+    said = run("restore", "verify", *vaults, *chain.key.arguments).stdout
+    assert said.startswith(f"{2 * len(sealed)} files, ")
+    assert said.endswith("all as they should be\n")
+
+
+def test_verify_tells_every_damage(chain: House) -> None:
+    """Altered, cut off, missing, replaced by another envelope that opens: of each, in which vault."""
+    altered, cut = name_of(chain, "full.", ".vol2."), name_of(chain, "full.", ".vol3.")
+    missing, other = name_of(chain, "full.", ".vol4."), name_of(chain, "-inc.", ".manifest.")
+    alter(altered)
+    os.truncate(cut, 1000)
+    missing.unlink()
+    seal(other, chain.key, b"something else")
+    words = ["restore", "verify", *(mirror.vault for mirror in chain.mirrors), *chain.key.arguments]
+    told = json.loads(run(*words, "--json", expect=3).stdout)
+    problems = {each["name"]: each["problem"] for each in told["problems"]}
+    assert "altered" in problems[altered.name]
+    assert "not what its receipt says" in problems[cut.name]
+    assert problems[other.name] == "it is not what its receipt says"
+    assert problems[missing.name] == "it is missing"
+    assert {each["vault"] for each in told["problems"]} == {str(chain.mirrors[0].vault)}
+    assert told["hosts"] == [HOST]
+
+
+def test_verify_without_a_receipt_and_with_the_wrong_key(chain: House, tmp_path: Path) -> None:
+    for name in chain.names():
+        if name.endswith(".receipt.json"):
+            (chain.mirrors[0].vault / HOST / name).unlink()
+    alter(name_of(chain, "full.", ".vol2."))
+    words = ["restore", "verify", chain.mirrors[0].vault]
+    said = run(*words, *chain.key.arguments, expect=3).stdout
+    assert "vol2.difftar.p7m: it was altered: its authentication tag does not match" in said
+    assert said.endswith("; 1 problem\n")
+
+
+def test_a_drill_and_its_record(chain: House, tmp_path: Path) -> None:
+    records, work = tmp_path / "drills", tmp_path / "work"
+    records.mkdir()
+    work.mkdir()
+    words = ["restore", "drill", chain.mirrors[0].vault, "--sample", "9", "--work", work]
+    said = run(*words, "--record", records, *chain.key.arguments).stdout
+    assert f"{HOST}: 9 of 9, " in said
+    assert list(work.iterdir()) == []
+    [record] = records.iterdir()
+    drill = parse_drill(record.read_bytes())
+    assert (drill.files, drill.good, drill.passed) == (9, 9, True)
+    assert b"folder" not in record.read_bytes()
+    # Where the mirror keeps it, the check tells of it.
+    mirror = chain.mirrors[0]
+    (mirror.state / "drills").mkdir(exist_ok=True)
+    kept = mirror.state / "drills" / record.name
+    try:
+        kept.write_bytes(record.read_bytes())
+        told = json.loads(run("check", "--config", mirror.config, "--json", "--no-page").stdout)
+        assert told["drill"]["files"] == told["drill"]["good"] == 9
+        text = run("check", "--config", mirror.config, "--no-page").stdout
+        assert "Last drill: just now, 9 of 9 files, " in text
+        assert "drill-due" not in text
+    finally:
+        kept.unlink()
+
+
+def test_a_drill_of_everything_finds_what_is_lost(chain: House) -> None:
+    alter(name_of(chain, "full.", ".vol3."))
+    words = ["restore", "drill", chain.mirrors[0].vault, "--sample", "1000", *chain.key.arguments]
+    told = parse_drill(run(*words, "--json", expect=3).stdout.encode())
+    assert 0 < told.good < told.files
+    # What one vault has damaged is taken from the other on the day itself, and so here.
+    words.insert(3, str(chain.mirrors[1].vault))
+    told = parse_drill(run(*words, "--json").stdout.encode())
+    assert told.good == told.files > 90
+
+
+def test_a_drill_that_is_interrupted_leaves_nothing(chain: House, tmp_path: Path) -> None:
+    words = ["restore", "drill", chain.mirrors[0].vault, "--sample", "1000", "--work", tmp_path / "work"]
+    (tmp_path / "work").mkdir()
+    command = [*NIGHTDROP, *map(str, words), *chain.key.arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: bool(list((tmp_path / "work").glob("*/restored/*"))), "it restores", 60)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "interrupted" in said
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_file_that_differs_is_no_match(tmp_path: Path) -> None:
+    """The comparison itself: against a signature that rdiff's library made of another content."""
+    from duplicity.librsync import SigGenerator
+
+    signer = SigGenerator(512)
+    signer.update(b"content" * 1000)
+    sample = Sample((b"file",), signer.getsig())
+    (tmp_path / "file").write_bytes(b"content" * 1000)
+    assert sample.is_like(tmp_path / "file")
+    for other in (b"content" * 999, b"content" * 999 + b"contenu", b"", b"content" * 1001):
+        (tmp_path / "file").write_bytes(other)
+        assert not sample.is_like(tmp_path / "file")
+
+
+def test_mistakes(chain: House, tmp_path: Path) -> None:
+    words = ["restore", "drill", chain.mirrors[0].vault, *chain.key.arguments]
+    assert "--sample needs" in complaint(run(*words, "--sample", "0", expect=2))[0]
+    assert "there is no folder" in complaint(run(*words, "--record", tmp_path / "no", expect=2))[0]
+    assert "no host nobody" in complaint(run(*words, "--host", "nobody", expect=2))[0]
