@@ -9,6 +9,7 @@ from typing import Final
 
 from nightdrop_check.findings import Finding
 from nightdrop_check.rules import (
+    bad_signature,
     broken_chain,
     clock_skew,
     corrupt,
@@ -19,9 +20,11 @@ from nightdrop_check.rules import (
     incomplete,
     key_expiring,
     late,
+    mirror_differs,
     missing,
     not_encrypted,
     overwrite_refused,
+    peer_silent,
     quota_near,
     scrub_overdue,
     shrunk,
@@ -29,6 +32,7 @@ from nightdrop_check.rules import (
     truncated,
     unknown_file,
     unknown_host,
+    unsigned,
     weak_cipher,
     wrong_recipient,
 )
@@ -50,6 +54,8 @@ HOST_RULES: Final[tuple[Callable[[View], Iterator[Finding]], ...]] = (
     source_errors.judge,
     overwrite_refused.judge,
     quota_near.judge,
+    unsigned.judge,
+    bad_signature.judge,
     clock_skew.judge,
     unknown_file.judge,
     could_not_look.judge,
@@ -61,4 +67,6 @@ HOUSE_RULES: Final[tuple[Callable[[House], Iterator[Finding]], ...]] = (
     scrub_overdue.judge,
     key_expiring.judge,
     clock_skew.judge_house,
+    peer_silent.judge,
+    mirror_differs.judge,
 )
