@@ -99,7 +99,8 @@ def _dangling(shelf: Shelf) -> list[tuple[ShelfSet, ShelfSet | None]]:
     """Every finished set whose `previous` is no receipt that is here, with the set it must mean.
 
     That is a set without a usable receipt that lies between it and the finished set before it; None if
-    there is none. The oldest finished set is left out: what was before it was removed to make room, or
+    there is none. A receipt whose signature does not hold may be the one, with other bytes, and is told
+    of as such. The oldest finished set is left out: what was before it was removed to make room, or
     this mirror is younger than the host.
     """
     known = {digest for each in shelf.sets for digest in each.receipt_digests}
@@ -111,7 +112,7 @@ def _dangling(shelf: Shelf) -> list[tuple[ShelfSet, ShelfSet | None]]:
             between.append(each)
             continue
         previous = each.receipt.previous
-        if previous and previous not in known and before is not None:
+        if previous and previous not in known and before is not None and before.signature != "bad":
             out.append((each, between[-1] if between else None))
         before, between = each, []
     return out

@@ -15,6 +15,7 @@ from nightdrop_check.attempts import apply, attempt, could_not_look
 from nightdrop_check.contents import Contents, judge_contents
 from nightdrop_check.findings import Finding
 from nightdrop_check.heads import HeadReader
+from nightdrop_check.inventory import Holding, hold
 from nightdrop_check.looking import Book, look_at_host
 from nightdrop_check.memory import Memory, Seen
 from nightdrop_check.report import HostSummary
@@ -33,13 +34,14 @@ _LEDGER_SETTLES: Final = 60.0
 @dataclass(frozen=True)
 class Looked:
     """One host, looked at: its summary, what was found; when its newest file came (epoch seconds), and
-    how many octets came in the last week.
+    how many octets came in the last week; what is held of it, None where that is not known.
     """
 
     summary: HostSummary
     findings: list[Finding]
     newest: float = 0.0
     came_lately: int = 0
+    holding: Holding | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class HostJudge:
         setting = self._setting
         if setting.folders is None:
             return None
-        basis = self._basis()
+        basis = self._basis(host)
         known = self._settled.of(host.name, basis)
         book = attempt(lambda: Book(self._ledger, host.name, known), findings, host.name)
         if book is None:
@@ -91,7 +93,7 @@ class HostJudge:
         suspects = self._memory.suspects(host.name)
         there = host.name in setting.folders
         shelf = attempt(
-            lambda: look_at_host(self._vault, host.name, book, suspects, there),
+            lambda: look_at_host(self._vault, host, book, suspects, there),
             findings,
             host.name,
         )
@@ -109,12 +111,15 @@ class HostJudge:
             findings,
             max((each.newest_file for each in lately), default=0.0),
             sum(each.size for each in lately),
+            hold(((e.key.end, e.stem, e.receipt_sha256, e.received) for e in shelf.done), setting.now),
         )
 
-    def _basis(self) -> str:
-        """What sets are judged by, beside the files and the ledger."""
+    def _basis(self, host: EnrolledHost) -> str:
+        """What a host's sets are judged by, beside the files and the ledger."""
         ours = sorted(str(each) for each in self._setting.ours)
-        return hashlib.sha256("\n".join([FORMAT, *ours]).encode()).hexdigest()
+        return hashlib.sha256(
+            "\n".join([FORMAT, host.signed_since, *host.signers, *ours]).encode()
+        ).hexdigest()
 
     def _contents(self, shelf: Shelf) -> Contents:
         """Judge the files of sets that are not settled, and remember what was seen."""
@@ -148,6 +153,8 @@ class HostJudge:
         for standing in view.standings:
             each = standing.set
             if standing.state != "whole" or each.settled or irregular or each.stem in told:
+                continue
+            if each.signature not in ("not asked for", "good"):
                 continue
             seen = [view.contents.seen.get(name) for name in each.files]
             facts = [one for one in seen if one is not None and _is_calm(one, each, view.now)]

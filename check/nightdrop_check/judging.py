@@ -12,6 +12,7 @@ from nightdrop.drills import FOLDER, load_drills
 from nightdrop.enrolment import EnrolledHost, load_host
 from nightdrop.envelope.recipients import RecipientId, load_recipients
 from nightdrop.errors import VaultError
+from nightdrop.files import whole_file
 from nightdrop.ledger import Ledger, Refusals
 from nightdrop.mirror import Mirror
 from nightdrop.vault import FolderVault
@@ -19,7 +20,9 @@ from nightdrop_check import workers
 from nightdrop_check.attempts import apply, attempt, could_not_look
 from nightdrop_check.findings import Finding, printable, sort
 from nightdrop_check.host_judge import HostJudge, Looked, Setting
+from nightdrop_check.inventory import Inventory, write_inventory
 from nightdrop_check.memory import Coverage, Memory, memory_path
+from nightdrop_check.peers import ask
 from nightdrop_check.report import Report
 from nightdrop_check.room import look_at_room
 from nightdrop_check.rules import HOUSE_RULES
@@ -62,7 +65,7 @@ class _Judge:
         for name in scrubbed.hosts:
             looked[name] = self.judge.judge(hosts[name])
         coverage = self.memory.coverage(self.now - _COVERED)
-        house = self._house(frozenset(hosts), list(looked.values()), coverage)
+        house = self._house(looked, coverage)
         if house is not None:
             for rule in HOUSE_RULES:
                 apply(rule, house, self.findings)
@@ -92,7 +95,7 @@ class _Judge:
             return dict(workers.judge_many(self.setting, all_of_them))
         return {host.name: self.judge.judge(host) for host in all_of_them}
 
-    def _house(self, enrolled: frozenset[str], looked: list[Looked], coverage: Coverage) -> House | None:
+    def _house(self, looked: dict[str, Looked], coverage: Coverage) -> House | None:
         if self.folders is None:
             return None
         room = self._attempt(
@@ -105,15 +108,24 @@ class _Judge:
             mirror=self.mirror,
             folders=tuple(self.folders),
             strays=tuple(self._attempt(self.vault.strays) or ()),
-            enrolled=enrolled,
+            enrolled=frozenset(looked),
             room=room,
             coverage=coverage,
             drill=drills[0][-1] if drills[0] else None,
             begun=float(self.memory.mark("begun") or self.now),
-            newest=max((each.newest for each in looked), default=0.0),
-            came_lately=sum(each.came_lately for each in looked),
+            newest=max((each.newest for each in looked.values()), default=0.0),
+            came_lately=sum(each.came_lately for each in looked.values()),
             now=self.now,
+            peers=tuple(ask(peer, self.memory) for peer in self.mirror.check.peers),
+            inventory=self._inventory(looked),
         )
+
+    def _inventory(self, looked: dict[str, Looked]) -> Inventory | None:
+        """What is held here, written down for other mirrors; None where a host could not be looked at."""
+        held = {name: each.holding for name, each in looked.items() if each.holding is not None}
+        inventory = Inventory(self.now, held)
+        self._attempt(lambda: _write(self.mirror.inventory, write_inventory(inventory)))
+        return inventory if len(held) == len(looked) else None
 
     def _open_memory(self) -> Memory:
         """The memory; where it cannot be written, one for this look, and a finding."""
@@ -175,6 +187,11 @@ def judge_mirror(
         return judge.run(budget or Budget(settings.scrub_size, settings.scrub_time))
     finally:
         judge.close()
+
+
+def _write(path: Path, octets: bytes) -> None:
+    with whole_file(path, 0o600) as file:
+        file.write(octets)
 
 
 def _enrolments(folder: Path) -> list[Path]:

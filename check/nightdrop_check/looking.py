@@ -1,7 +1,6 @@
 """Looking at what one host has on the shelf.
 
-Everything but the receipts is names, sizes and times; no other file is opened here. What the host
-wrote is not believed: receipts are read up to a limit and parsed with suspicion, names that cannot
+Everything but the receipts is names, sizes and times; no other file is opened here. Names that cannot
 exist, links, pipes and folders are set apart, and a folder that is filled beyond all measure is not
 looked into, so that other hosts are judged all the same.
 """
@@ -9,19 +8,16 @@ looked into, so that other hosts are judged all the same.
 from itertools import chain
 from typing import Final, NamedTuple
 
-from nightdrop.errors import ReceiptError, VaultError
+from nightdrop.enrolment import EnrolledHost
 from nightdrop.ledger import Drop, Ledger
 from nightdrop.names import SetKey, parse_name
-from nightdrop.receipts import MAX_SIZE, Receipt, digest, parse_receipt
 from nightdrop.vault import FolderVault, StoredFile
+from nightdrop_check.receipts import Receipts
 from nightdrop_check.settled import Remembered, Settled
 from nightdrop_check.shelf import ReceiptState, Shelf, ShelfFile, ShelfSet
 
 MOST_FILES: Final = 150_000
 """Files of one host that are looked at: each costs memory. Years of a large host have a tenth of that."""
-
-RECEIPTS_TOGETHER: Final = 40_000_000
-"""Octets of one host's receipts that are read in one look; those of settled sets need no reading."""
 
 
 class Book:
@@ -49,11 +45,12 @@ class Book:
 
 
 def look_at_host(
-    vault: FolderVault, host: str, book: Book, suspects: frozenset[str], there: bool = True
+    vault: FolderVault, enrolled: EnrolledHost, book: Book, suspects: frozenset[str], there: bool = True
 ) -> Shelf:
-    """See what the vault has of `host`. `suspects` are files in which the scrub found something. Raises
+    """See what the vault has of a host. `suspects` are files in which the scrub found something. Raises
     VaultError if the host's folder cannot be listed.
     """
+    host = enrolled.name
     entries = vault.list(host, MOST_FILES) if there else []
     settled = _still_settled(entries, book, suspects)
     covered = frozenset(chain.from_iterable(each.names for each in settled.values()))
@@ -61,7 +58,7 @@ def look_at_host(
     drops, known = book.lately, book.known
     if known.beyond or len(settled) < len(known.sets) or any(e.name not in drops for e in rest):
         drops = book.drops()
-    found = _sets(vault, host, rest, drops)
+    found = _sets(vault, enrolled, rest, drops)
     sets = [*found.sets, *(_settled_set(each) for each in settled.values())]
     keys = {each.key for each in sets}
     return Shelf(
@@ -106,7 +103,9 @@ class _Found(NamedTuple):
     dropped: dict[SetKey, Drop]
 
 
-def _sets(vault: FolderVault, host: str, entries: list[StoredFile], drops: dict[str, Drop]) -> _Found:
+def _sets(
+    vault: FolderVault, enrolled: EnrolledHost, entries: list[StoredFile], drops: dict[str, Drop]
+) -> _Found:
     """Put entries in order, and read the receipts among them."""
     by_set: dict[SetKey, dict[str, ShelfFile]] = {}
     strange, irregular = [], []
@@ -126,7 +125,7 @@ def _sets(vault: FolderVault, host: str, entries: list[StoredFile], drops: dict[
         for name, drop in drops.items()
         if name.endswith(".receipt.json") and (parsed := parse_name(name)) is not None
     }
-    receipts = _Receipts(vault, host, frozenset(entry.name for entry in irregular))
+    receipts = Receipts(vault, enrolled, frozenset(entry.name for entry in irregular))
     sets = [_set(receipts, key, files, dropped.get(key)) for key, files in by_set.items()]
     return _Found(sets, tuple(strange), tuple(irregular), dropped)
 
@@ -136,9 +135,7 @@ def _settled_set(each: Settled) -> ShelfSet:
     return ShelfSet(each.key, {}, each.receipt, state, "", each.digest, each.digests, (), each)
 
 
-def _set(
-    receipts: "_Receipts", key: SetKey, files: dict[str, ShelfFile], dropped: Drop | None
-) -> ShelfSet:
+def _set(receipts: Receipts, key: SetKey, files: dict[str, ShelfFile], dropped: Drop | None) -> ShelfSet:
     read = receipts.read(key, files)
     digests = {read.digest, dropped.sha256 if dropped else ""} - {""}
     # A name that a link or a pipe took is told as such, not as a file that is missing. And a set may
@@ -149,50 +146,14 @@ def _set(
         if file.name not in files and not receipts.is_there(file.name)
     )
     return ShelfSet(
-        key, files, read.receipt, read.state, read.problem, read.digest, frozenset(digests), absent
+        key=key,
+        files=files,
+        receipt=read.receipt,
+        receipt_state=read.state,
+        receipt_problem=read.problem,
+        receipt_sha256=read.digest,
+        receipt_digests=frozenset(digests),
+        absent=absent,
+        signature=read.signature,
+        signature_problem=read.signature_problem,
     )
-
-
-class _Read(NamedTuple):
-    """A receipt as it could be read."""
-
-    receipt: Receipt | None
-    state: ReceiptState
-    problem: str = ""
-    digest: str = ""
-
-
-class _Receipts:
-    """The receipts of one host, read until they are too many octets."""
-
-    def __init__(self, vault: FolderVault, host: str, irregular: frozenset[str]) -> None:
-        self._vault = vault
-        self._host = host
-        self._irregular = irregular
-        self._room = RECEIPTS_TOGETHER
-
-    def is_there(self, name: str) -> bool:
-        """Whether something has this name, whatever it is."""
-        return name in self._irregular or self._vault.stat(self._host, name) is not None
-
-    def read(self, key: SetKey, files: dict[str, ShelfFile]) -> _Read:
-        """The receipt of a set with these files."""
-        if key.receipt_name in self._irregular:
-            return _Read(None, "irregular")
-        if (file := files.get(key.receipt_name)) is None:
-            return _Read(None, "absent")
-        if file.size > MAX_SIZE:
-            return _Read(None, "wrong", f"it is longer than {MAX_SIZE:,} octets")
-        if file.size > self._room:
-            return _Read(None, "unreadable", "the receipts of this host are too long together")
-        self._room -= file.size
-        try:
-            with self._vault.open(self._host, key.receipt_name) as stream:
-                octets = stream.read(file.size + 1)
-        except (VaultError, OSError) as error:
-            return _Read(None, "unreadable", str(error))
-        try:
-            receipt = parse_receipt(octets, key, self._host)
-        except ReceiptError as error:
-            return _Read(None, "wrong", error.message, digest(octets))
-        return _Read(receipt, "usable", digest=digest(octets))

@@ -1,4 +1,6 @@
-"""The report as metrics, for the textfile collector of Prometheus' node_exporter (format 0.0.4)."""
+"""The report as metrics, for the textfile collector of Prometheus' node_exporter (format 0.0.4), and for
+the administrator's listener, which gives them out with its own: no name is used by both.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -66,7 +68,7 @@ def _hosts(report: Report) -> Iterable[str]:
     sizes = [({"host": h.name}, h.newest_size) for h in hosts if h.newest_size is not None]
     yield from _metric("host_newest_set_bytes", "The size of its newest set.", sizes)
     yield from _metric("host_sets", "Its finished sets.", [({"host": h.name}, h.sets) for h in hosts])
-    yield from _metric("host_bytes", "All it has here.", [({"host": h.name}, h.size) for h in hosts])
+    yield from _metric("host_kept_bytes", "All it has here.", [({"host": h.name}, h.size) for h in hosts])
 
 
 def _metric(name: str, what: str, samples: Iterable[Sample]) -> list[str]:

@@ -12,6 +12,7 @@ from nightdrop.vault import StoredFile
 from nightdrop_check.settled import Settled
 
 ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
+SignatureState = Literal["not asked for", "good", "absent", "bad", "unreadable"]
 
 
 class ShelfFile(NamedTuple):
@@ -35,7 +36,8 @@ class ShelfSet:
     be looked at, "irregular" one that is a link, a pipe or a folder; `receipt_problem` says more,
     `receipt_sha256` what it is, in hex. `receipt_digests` are those by which a later receipt may name
     this one as its `previous`.
-    `absent` are files that the receipt names and that are not there.
+    `absent` are files that the receipt names and that are not there. `signature` is how it is with the
+    signature of a usable receipt, of a host that signs; `signature_problem` says more.
 
     A set that is `settled` was found whole by an earlier look, and nothing of it has changed: it comes
     without `files`, and its receipt without those that it names.
@@ -50,6 +52,8 @@ class ShelfSet:
     receipt_digests: frozenset[str]
     absent: tuple[ReceiptFile, ...]
     settled: Settled | None = None
+    signature: SignatureState = "not asked for"
+    signature_problem: str = ""
 
     @property
     def stem(self) -> str:

@@ -10,8 +10,10 @@ from nightdrop.ledger import Refusals
 from nightdrop.mirror import Mirror
 from nightdrop_check.completeness import Standing, standings
 from nightdrop_check.contents import Contents
+from nightdrop_check.inventory import Inventory
 from nightdrop_check.memory import Coverage
 from nightdrop_check.oddities import oddities
+from nightdrop_check.peers import Asked
 from nightdrop_check.room import Room
 from nightdrop_check.shelf import Shelf
 from nightdrop_check.usual import Odd
@@ -54,8 +56,8 @@ class View:
 class House:
     """The mirror as a whole: the folders in its vault, what lies beside them, who is enrolled; the room
     on its disk, how much was read lately; the last drill (None: there was none), when the check began;
-    when its newest file came, and how many octets in the last week. None stands for what could not be
-    looked at.
+    when its newest file came, and how many octets in the last week; other mirrors, and what to compare
+    with them. None stands for what could not be looked at.
     """
 
     mirror: Mirror
@@ -69,3 +71,5 @@ class House:
     newest: float
     came_lately: int
     now: float
+    peers: tuple[Asked, ...] = ()
+    inventory: Inventory | None = None

@@ -10,6 +10,7 @@ from nightdrop.enrolment import Bundle
 from nightdrop.envelope.algorithms import SEALING_CIPHERS, CipherName
 from nightdrop.envelope.recipients import Recipient, parse_recipients
 from nightdrop.errors import ConfigurationError
+from nightdrop.signatures import SigningKey, load_signing_key
 from nightdrop_client.bundles import find_bundle, read_bundle
 from nightdrop_client.hooks import Hooks
 from nightdrop_client.limits import Limits, load_limits
@@ -27,7 +28,7 @@ class Client:
     `state` is the folder for what the client remembers. `include` are absolute folders or files
     without symbolic links on the way; `exclude` duplicity's globs. `full_every` and `patience` are
     in seconds, `volume_size` in octets. A folder that holds a file called as one of
-    `exclude_if_present` is left out.
+    `exclude_if_present` is left out. Receipts are signed with `signing_key`, if there is one.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Client:
     compress: bool
     patience: int
     limits: Limits
+    signing_key: SigningKey | None
 
 
 def load_client(path: Path) -> Client:
@@ -78,6 +80,7 @@ def load_client(path: Path) -> Client:
         compress=section.choice("compress", ("zstd", "none"), "zstd") == "zstd",
         patience=section.duration("patience", "30m"),
         limits=load_limits(section.table("limits")),
+        signing_key=_signing_key(section),
     )
     folders.finish()
     hooks.finish()
@@ -87,6 +90,10 @@ def load_client(path: Path) -> Client:
     if not 1_000_000 <= client.volume_size <= 10_000_000_000:
         raise section.wrong("volume_size", "a size from 1M to 10G", client.volume_size)
     return client
+
+
+def _signing_key(section: Section) -> SigningKey | None:
+    return load_signing_key(section.file("signing_key")) if section.text("signing_key", "") else None
 
 
 def _source(section: Section, name: str) -> str:

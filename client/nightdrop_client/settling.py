@@ -1,4 +1,4 @@
-"""The end of a set: its supplement and its receipt reach every mirror that has all the rest of it.
+"""The end of a set: supplement, receipt's signature and receipt reach every mirror that has all the rest.
 
 Can be broken off anywhere and done again: what is to be sent lies in the outbox first, byte for byte,
 because a name on a mirror takes one content only, and sealing twice gives two.
@@ -38,19 +38,21 @@ def settle(client: Client, state: State, log: DropLog, mirrors: Mirrors) -> dict
 
 
 def _send_all(client: Client, state: State, log: DropLog, mirrors: Mirrors, key: SetKey) -> list[str]:
-    """Send supplement, then receipt, where they are lacked; clear what nobody can use any more."""
-    supplement, receipt = state.outbox / key.supplement_name, state.outbox / key.receipt_name
+    """Send supplement, signature, receipt where they are lacked; clear what nobody can use any more."""
+    receipt = state.outbox / key.receipt_name
+    before = [state.outbox / name for name in (key.supplement_name, key.signature_name)]
     whole = _having(log, key)
-    _send(supplement, log, mirrors, whole)
-    if supplement.exists():
-        whole = [name for name in whole if supplement.name in log.files(key, name)]
+    for path in before:
+        _send(path, log, mirrors, whole)
+        if path.exists():
+            whole = [name for name in whole if path.name in log.files(key, name)]
     _send(receipt, log, mirrors, whole)
     names = [mirror.name for mirror in client.bundle.mirrors]
     lacking = [name for name in names if receipt.name not in log.files(key, name)]
     # A mirror that missed a volume will never have this set, so there is nothing to keep for it.
     if not set(lacking) & set(_having(log, key)):
-        supplement.unlink(missing_ok=True)
-        receipt.unlink(missing_ok=True)
+        for path in (*before, receipt):
+            path.unlink(missing_ok=True)
     return lacking
 
 
@@ -107,6 +109,11 @@ def _write_receipt(
         previous=log.last_receipt(),
     )
     octets = receipt.to_bytes()
+    signature = state.outbox / done.key.signature_name
+    signature.unlink(missing_ok=True)  # a run that was cut short may have signed another receipt
+    if client.signing_key:
+        with whole_file(signature, 0o600) as file:
+            file.write(client.signing_key.sign(octets))
     with whole_file(state.outbox / done.key.receipt_name, 0o600) as file:
         file.write(octets)
     log.issue(done.key, digest(octets))

@@ -36,12 +36,28 @@ class Special:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """Another mirror that the same hosts drop on, whose administrator's listener is asked what it holds:
+    its address, the certificate that TLS is pinned to (None: whom the system trusts), the file with the
+    password of its user `peer`; after how many seconds without a look of its check it is silent, and how
+    many seconds a set may be on one mirror only.
+    """
+
+    name: str
+    url: str
+    certificate: Path | None
+    password: Path
+    silent_after: int
+    grace: int
+
+
+@dataclass(frozen=True)
 class CheckSettings:
     """The check's settings. A run reads at most `scrub_size` octets (0: no limit) and for `scrub_time`
     seconds; `scrub_every` is how many seconds a file may wait to be read again, `drill_every` after how
     many another drill is due (0: never). `mail` is None where nobody is to be mailed. `metrics` is a file
     to write, `ping` a URL to tell of each look, `notify` a configuration file of Apprise; None or ""
-    where that is not wanted.
+    where that is not wanted. `peers` are other mirrors that are looked after.
     """
 
     page: Path
@@ -55,6 +71,7 @@ class CheckSettings:
     metrics: Path | None
     ping: str
     notify: Path | None
+    peers: tuple[Peer, ...] = ()
 
     def expected(self, host: str, kind: str) -> Expected:
         """What is expected of the sets of a kind of a host; of several the later one wins."""
@@ -85,6 +102,7 @@ def read_check_settings(check: Section, state: Path) -> CheckSettings:
         metrics=check.file("metrics", "x") if check.text("metrics", "") else None,
         ping=_ping(check),
         notify=check.file("notify", "x") if check.text("notify", "") else None,
+        peers=tuple(_peer(table) for table in check.tables("peer")),
     )
     check.finish()
     return settings
@@ -96,6 +114,22 @@ def _ping(check: Section) -> str:
     if text and not (text.startswith(("https://", "http://")) and text.isascii() and text.isprintable()):
         raise check.wrong("ping", expected, text)
     return text
+
+
+def _peer(table: Section) -> Peer:
+    found = Peer(
+        name=table.text("name"),
+        url=table.text("url").rstrip("/"),
+        certificate=table.file("certificate", "x") if table.text("certificate", "") else None,
+        password=table.file("password_file"),
+        silent_after=table.duration("silent_after", "3D"),
+        grace=table.duration("grace", "1D"),
+    )
+    table.finish()
+    # A password goes there, so it goes over TLS, or nowhere but to this machine.
+    if not found.url.startswith(("https://", "http://127.0.0.1:", "http://[::1]:")):
+        raise table.wrong("url", 'an address such as "https://10.0.0.6:8444"', found.url)
+    return found
 
 
 def _special(table: Section) -> Special:

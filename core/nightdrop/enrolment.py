@@ -27,7 +27,8 @@ HOST_KINDS: Final = ("duplicity", "shell")
 class EnrolledHost:
     """A host that a mirror lets in: its name, what kind of client it runs, when it was enrolled
     (RFC 3339), how many octets it may keep there (0: as many as there is room for), and the networks it
-    may come from (none: any).
+    may come from (none: any). `signers` are certificates (PEM) by which its receipts are signed that
+    come after `signed_since` (RFC 3339); none of a host that does not sign.
     """
 
     name: str
@@ -35,6 +36,8 @@ class EnrolledHost:
     enrolled: str
     quota: int
     networks: tuple[Network, ...] = ()
+    signers: tuple[str, ...] = ()
+    signed_since: str = ""
 
     def may_come_from(self, address: str) -> bool:
         """Whether it is let in from this address."""
@@ -70,6 +73,8 @@ def load_host(path: Path) -> EnrolledHost:
         enrolled=section.text("enrolled"),
         quota=section.size("quota", "0"),
         networks=tuple(load_networks(section, "networks")),
+        signers=tuple(section.texts("signers", [])),
+        signed_since=section.text("signed_since", ""),
     )
     section.finish()
     if host.name != path.stem or not is_host_name(host.name):

@@ -62,5 +62,9 @@ class ReceiptError(NightdropError):
     """A file that calls itself a receipt and is none."""
 
 
+class SignatureError(NightdropError):
+    """A receipt's signature that is none, or not by whom it should be."""
+
+
 class VaultError(NightdropError):
     """A vault or its ledger cannot be looked at."""

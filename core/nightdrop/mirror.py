@@ -53,6 +53,16 @@ class Mirror:
         return self.state / "ledger.sqlite"
 
     @property
+    def inventory(self) -> Path:
+        """What the check last saw here, for other mirrors: the administrator's listener gives it out."""
+        return self.state / "inventory.json"
+
+    @property
+    def check_metrics(self) -> Path:
+        """The check's last numbers, which the administrator's listener gives out with its own."""
+        return self.state / "check.prom"
+
+    @property
     def hosts(self) -> Path:
         """The folder with one enrolment file a host."""
         return self.state / "hosts"

@@ -79,6 +79,11 @@ class SetKey(NamedTuple):
         return f"{self.stem}.receipt.json"
 
     @property
+    def signature_name(self) -> str:
+        """The name of this set's receipt's signature."""
+        return f"{self.receipt_name}.p7s"
+
+    @property
     def supplement_name(self) -> str:
         """The name of the envelope with what duplicity does not keep (FORMAT.md, "Supplement")."""
         return f"{self.stem}.supplement.p7m"

@@ -2,7 +2,7 @@
 the vault and tells Prometheus how the mirror is. It takes nothing in.
 
 It is on loopback or a private address and has passwords of its own: `admin` may see everything, `metrics`
-only /metrics. What it gives out is as sealed as it came.
+only /metrics, `peer`, another mirror, only /inventory. What it gives out is as sealed as it came.
 """
 
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from nightdrop.names import is_host_name
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault
 from nightdrop_server.answers import Answer, Fields, Refused
+from nightdrop_server.check_files import written_by_check
 from nightdrop_server.credentials import known_user
 from nightdrop_server.dav import MAX_BODY, Dav
 from nightdrop_server.facts import Facts
@@ -27,6 +28,7 @@ from nightdrop_server.targets import Place, find_place
 
 ADMIN: Final = "admin"
 METRICS: Final = "metrics"
+PEER: Final = "peer"
 THREADS: Final = 16
 
 _ALLOW: Fields = (("Allow", "GET, HEAD, OPTIONS, PROPFIND"),)
@@ -64,15 +66,25 @@ class Administration:
         user = known_user(head, self._passwords)
         # No host is called so: what stands in the log is not mistaken for one.
         request.host = f"@{user}"
-        if head.target == "/metrics" and head.method in ("GET", "HEAD"):
+        if head.target == "/metrics" and user != PEER and head.method in ("GET", "HEAD"):
             text = metrics_text(self._mirror, self._facts, self._counters)
-            return Answer(HTTPStatus.OK, (("Content-Type", CONTENT_TYPE),), text.encode())
+            octets = text.encode() + written_by_check(self._mirror.check_metrics)
+            return Answer(HTTPStatus.OK, (("Content-Type", CONTENT_TYPE),), octets)
+        if head.target == "/inventory" and user != METRICS and head.method in ("GET", "HEAD"):
+            return self._inventory()
         if user != ADMIN:
-            raise Refused(HTTPStatus.FORBIDDEN, f"{user} may only see /metrics")
+            only = "/metrics" if user == METRICS else "/inventory"
+            raise Refused(HTTPStatus.FORBIDDEN, f"{user} may only see {only}")
         place = Place("", "") if head.target == "/" else find_place(head.target, "")
         if head.method in ("OPTIONS", "PROPFIND"):
             return self._look(request, place)
         return self._give(request, place)
+
+    def _inventory(self) -> Answer:
+        octets = written_by_check(self._mirror.inventory)
+        if not octets:
+            raise Refused(HTTPStatus.NOT_FOUND, "`nightdrop check` has not looked yet")
+        return Answer(HTTPStatus.OK, (("Content-Type", "application/json"),), octets)
 
     def _give(self, request: Request, place: Place) -> Answer:
         if not place.host:

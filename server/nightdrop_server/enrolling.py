@@ -52,6 +52,7 @@ class Wishes(NamedTuple):
     kind: HostKind | None = None
     quota: int | None = None
     networks: tuple[Network, ...] | None = None
+    signers: tuple[str, ...] | None = None
 
 
 def enrol(mirror: Mirror, name: str, wishes: Wishes, *, again: bool) -> BundleMirror:
@@ -69,6 +70,8 @@ def enrol(mirror: Mirror, name: str, wishes: Wishes, *, again: bool) -> BundleMi
                 "with --again it gets a new password, and its old bundle stops working",
             )
         known = load_host(enrolment) if enrolment.exists() else EnrolledHost(name, "duplicity", _now(), 0)
+        if wishes.signers and wishes.signers != known.signers:
+            known = replace(known, signed_since=_now())
         said = {field: value for field, value in wishes._asdict().items() if value is not None}
         make_folder(mirror.vault / name)
         write_private(enrolment, enrolment_text(replace(known, **said)).encode())
@@ -99,6 +102,8 @@ def enrolment_text(host: EnrolledHost) -> str:
         fields["quota"] = str(host.quota)
     if host.networks:
         fields["networks"] = [str(network) for network in host.networks]
+    if host.signers:
+        fields |= {"signers": list(host.signers), "signed_since": host.signed_since}
     return tomli_w.dumps(fields)
 
 

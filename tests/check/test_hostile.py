@@ -18,7 +18,7 @@ from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.receipts import MAX_SIZE
 from nightdrop.vault import FolderVault, StoredFile
-from nightdrop_check import looking, workers
+from nightdrop_check import looking, receipts, workers
 from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
 from nightdrop_check.report_json import to_json
@@ -208,7 +208,7 @@ def test_a_host_that_fills_its_folder_starves_nobody(
 
 
 def test_receipts_that_are_too_long_together(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "RECEIPTS_TOGETHER", 2500)
+    monkeypatch.setattr(receipts, "RECEIPTS_TOGETHER", 2500)
     for host in ("a", "b"):
         mirror.enroll(host)
         mirror.full(host, NIGHT)

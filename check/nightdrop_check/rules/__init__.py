@@ -9,6 +9,7 @@ from typing import Final
 
 from nightdrop_check.findings import Finding
 from nightdrop_check.rules import (
+    bad_signature,
     broken_chain,
     clock_skew,
     corrupt,
@@ -20,9 +21,11 @@ from nightdrop_check.rules import (
     incomplete,
     key_expiring,
     late,
+    mirror_differs,
     missing,
     not_encrypted,
     overwrite_refused,
+    peer_silent,
     quota_near,
     scrub_overdue,
     shrunk,
@@ -30,6 +33,7 @@ from nightdrop_check.rules import (
     truncated,
     unknown_file,
     unknown_host,
+    unsigned,
     weak_cipher,
     wrong_recipient,
 )
@@ -51,6 +55,8 @@ HOST_RULES: Final[tuple[Callable[[View], Iterator[Finding]], ...]] = (
     source_errors.judge,
     overwrite_refused.judge,
     quota_near.judge,
+    unsigned.judge,
+    bad_signature.judge,
     clock_skew.judge,
     unknown_file.judge,
     could_not_look.judge,
@@ -63,4 +69,6 @@ HOUSE_RULES: Final[tuple[Callable[[House], Iterator[Finding]], ...]] = (
     key_expiring.judge,
     drill_due.judge,
     clock_skew.judge_house,
+    peer_silent.judge,
+    mirror_differs.judge,
 )

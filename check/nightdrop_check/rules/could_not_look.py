@@ -17,3 +17,7 @@ def judge(view: View) -> Iterator[Finding]:
             name = each.key.receipt_name
             sentence = f"the receipt of {each.stem} is not readable: {each.receipt_problem}"
             yield Finding("could-not-look", "error", view.host, name, sentence, HINT, {"files": [name]})
+        if each.signature == "unreadable":
+            name = each.key.signature_name
+            sentence = f"the signature of {each.stem} is not readable: {each.signature_problem}"
+            yield Finding("could-not-look", "error", view.host, name, sentence, HINT, {"files": [name]})

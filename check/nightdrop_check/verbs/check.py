@@ -95,8 +95,9 @@ def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
     else:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(to_text(report, colour), end="")
-    if mirror.check.metrics is not None:
-        write_metrics(report, mirror.check.metrics)
+    for metrics in (mirror.check_metrics, mirror.check.metrics):
+        if metrics is not None:
+            write_metrics(report, metrics)
     if not arguments.no_page:
         path = write_page(report, arguments.page or mirror.check.page)
         if not arguments.json:

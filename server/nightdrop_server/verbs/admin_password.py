@@ -9,8 +9,9 @@ from nightdrop.mirror import DEFAULT_PATH, load_mirror
 
 DESCRIPTION = """\
 Make a new password for the administrator's listener, in place of the one before: for the user
-`admin`, who may read the whole vault there, or, with --metrics, for the user `metrics`, who may only
-read /metrics. It is in force at once. Only its hash is kept here, so it is shown this one time.
+`admin`, who may read the whole vault there; with --metrics, for the user `metrics`, who may only read
+/metrics; with --peer, for the user `peer`: another mirror, whose check may only read /inventory, the sets
+that are here. It is in force at once. Only its hash is kept here, so it is shown this one time.
 """
 
 
@@ -19,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
     )
-    parser.add_argument("--metrics", action="store_true", help="for Prometheus, which needs no more")
+    whose = parser.add_mutually_exclusive_group()
+    whose.add_argument("--metrics", action="store_true", help="for Prometheus, which needs no more")
+    whose.add_argument("--peer", action="store_true", help="for the check of another mirror")
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="a file to write it to, 0600 (standard output)"
     )
@@ -27,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make it, keep its hash, hand it out."""
-    from nightdrop_server.administration import ADMIN, METRICS
+    from nightdrop_server.administration import ADMIN, METRICS, PEER
     from nightdrop_server.enrolling import set_password
     from nightdrop_server.files import write_private
     from nightdrop_server.state import locked, prepare
 
     mirror = load_mirror(arguments.config)
     prepare(mirror)
-    user = METRICS if arguments.metrics else ADMIN
+    user = METRICS if arguments.metrics else PEER if arguments.peer else ADMIN
     password = secrets.token_urlsafe(32)
     if arguments.output is not None:
         # First, so that one which nobody gets to see is never in force.

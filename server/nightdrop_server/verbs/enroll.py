@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where it may come from, such as 192.0.2.0/24; any: from everywhere (any)",
     )
     parser.add_argument(
+        "--signer",
+        metavar="CERT",
+        nargs="+",
+        help="certificates (PEM files) that its receipts are signed with; none: it does not sign (none)",
+    )
+    parser.add_argument(
         "--again",
         action="store_true",
         help="it is enrolled; give it a new password, and leave what is not said as it is",
@@ -52,7 +58,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
     # Everything that can be wrong is looked at before the first change.
     enrolling.check_host_name(arguments.host)
-    wishes = enrolling.Wishes(arguments.kind, _quota(arguments.quota), _networks(arguments.network))
+    wishes = enrolling.Wishes(
+        arguments.kind,
+        _quota(arguments.quota),
+        _networks(arguments.network),
+        _signers(arguments.signer),
+    )
     mirror = load_mirror(arguments.config)
     recipients = enrolling.recipients_of(mirror)
     output: Path | None = arguments.output
@@ -93,3 +104,11 @@ def _networks(texts: list[str] | None) -> tuple[Network, ...] | None:
         return tuple(dict.fromkeys(parse_network(text) for text in texts))
     except ValueError as error:
         raise UsageError(f"--network: {error}") from error
+
+
+def _signers(names: list[str] | None) -> tuple[str, ...] | None:
+    from nightdrop.signatures import read_signers
+
+    if names in (None, ["none"]):
+        return None if names is None else ()
+    return tuple(pem for name in names for pem in read_signers(Path(name)))

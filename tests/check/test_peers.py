@@ -1,0 +1,169 @@
+"""Two mirrors that look after each other: what only one of them has, and when the other is silent."""
+
+import http.server
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from check.vaults import DAY, HOUR, Shelves
+from nightdrop_check.findings import Finding
+from nightdrop_check.inventory import FORMAT, LONGEST
+
+from house import HOST, House, Key, run
+from mirrors import free_port
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, admin_key: Key) -> Iterator[tuple[House, Shelves]]:
+    """Two mirrors that serve, with the same two sets; the first one looks after the second."""
+    house = House(tmp_path_factory.mktemp("pair"), admin_key)
+    here, there = house.mirrors
+    port = free_port()
+    with there.config.open("a") as file:
+        file.write(f'[administration]\nlisten = "127.0.0.1:{port}"\n')
+    password = house.root / "peer.password"
+    run("admin-password", "--peer", "--config", there.config, "-o", password)
+    house.start()
+    try:
+        for number in range(2):
+            (house.source / str(number)).write_text("x")
+            house.backup()
+        with here.config.open("a") as file:
+            file.write(
+                f'[[check.peer]]\nname = "mirror-b"\nurl = "http://127.0.0.1:{port}"\n'
+                f'password_file = "{password}"\ngrace = "0s"\n'
+            )
+        yield house, Shelves(here.config, HOST, time.time())
+    finally:
+        house.close()
+
+
+@pytest.fixture
+def two(pair: tuple[House, Shelves]) -> Iterator[tuple[Shelves, Shelves]]:
+    """Both mirrors' shelves, put back afterwards."""
+    here, there = pair[1], Shelves(pair[0].mirrors[1].config, HOST, time.time())
+    kept = there.mirror.state / "kept"
+    shutil.copytree(there.folder, kept)
+    there.check(HOUR)
+    yield here, there
+    shutil.rmtree(there.folder)
+    kept.rename(there.folder)
+    (here.mirror.state / "check.sqlite").unlink(missing_ok=True)
+
+
+def only(shelves: Shelves, after: float = HOUR) -> Finding:
+    findings = shelves.check(after).findings
+    assert len(findings) == 1, [(f.code, f.sentence) for f in findings]
+    return findings[0]
+
+
+def test_mirrors_that_are_alike_yield_nothing(two: tuple[Shelves, Shelves]) -> None:
+    assert two[0].codes(HOUR) == []
+
+
+def test_a_set_that_is_only_here(two: tuple[Shelves, Shelves]) -> None:
+    here, there = two
+    there.remove_set("inc")
+    there.check(HOUR)
+    found = only(here)
+    assert (found.code, found.severity, found.host) == ("mirror-differs", "warning", HOST)
+    assert "is here and not on mirror-b" in found.sentence
+
+
+def test_a_set_that_has_another_receipt_there(two: tuple[Shelves, Shelves]) -> None:
+    here, there = two
+    path = there.path("receipt", "inc")
+    path.write_bytes(path.read_bytes().replace(b'"files": ', b'"files":  '))
+    there.check(HOUR)
+    found = only(here)
+    assert (found.code, found.severity) == ("mirror-differs", "error")
+    assert "another receipt on mirror-b" in found.sentence
+
+
+def test_a_check_that_does_not_run_any_more(two: tuple[Shelves, Shelves]) -> None:
+    here, _ = two
+    here.configure('[[check.expect]]\nhosts = ["*"]\nlate_after = "90D"\nfull_late_after = "90D"\n')
+    found = only(here, after=5 * DAY)
+    assert (found.code, found.severity, found.subject) == ("peer-silent", "error", "mirror-b")
+    assert "its check last looked 4 days ago" in found.sentence
+
+
+def test_what_a_peer_may_see(pair: tuple[House, Shelves], two: tuple[Shelves, Shelves]) -> None:
+    import requests
+
+    peer = pair[1].mirror.check.peers[0]
+    auth = ("peer", peer.password.read_text().strip())
+    status = {
+        path: requests.get(f"{peer.url}{path}", auth=auth, timeout=30).status_code
+        for path in ("/inventory", "/metrics", "/", f"/{HOST}/", f"/{HOST}/{two[1].name('receipt')}")
+    }
+    assert list(status.values()) == [200, 403, 403, 403, 403]
+    assert requests.get(f"{peer.url}/inventory", auth=("peer", "x"), timeout=30).status_code == 401
+
+
+SET = "duplicity-full.20260102T030405Z"
+ANSWERS: dict[str, bytes] = {
+    "nothing": b"",
+    "deep": b"[" * 2_000_000,
+    "wide": b"[" + b"[]," * 3_000_000 + b"0]",
+    "long": b" " * (LONGEST + 1),
+    "other": b'{"format": "x"}',
+    "a list": b"[]",
+    "host": json.dumps(
+        {"format": FORMAT, "at": 1, "hosts": {"<b>": {"months": {}, "sets": {}}}}
+    ).encode(),
+    "set": json.dumps(
+        {"format": FORMAT, "at": 1, "hosts": {HOST: {"months": {}, "sets": {"\x1b[2J": ["", 1]}}}}
+    ).encode(),
+    "digest": json.dumps(
+        {"format": FORMAT, "at": 1, "hosts": {HOST: {"months": {}, "sets": {SET: ["<script>", 1]}}}}
+    ).encode(),
+    "time": json.dumps({"format": FORMAT, "at": 1e300, "hosts": {}}).encode(),
+}
+
+
+@pytest.fixture(scope="module")
+def liar() -> Iterator[tuple[http.server.ThreadingHTTPServer, list[bytes]]]:
+    """A peer that answers whatever it likes."""
+    answer = [b""]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer[0])
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server, answer
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_a_hostile_peer_answers(
+    shelves: Shelves,
+    liar: tuple[http.server.ThreadingHTTPServer, list[bytes]],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    server, answer = liar
+    answer[0] = ANSWERS[name]
+    (tmp_path / "password").write_text("x")
+    shelves.configure(
+        f'[[check.peer]]\nname = "liar"\nurl = "http://127.0.0.1:{server.server_address[1]}"\n'
+        f'password_file = "{tmp_path / "password"}"\n'
+    )
+    found = only(shelves)
+    assert (found.code, found.severity) == ("peer-silent", "error")
+    assert "nothing was ever heard of it" in found.sentence
