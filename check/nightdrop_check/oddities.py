@@ -13,6 +13,13 @@ def oddities(shelf: Shelf, settings: CheckSettings, now: float) -> list[Odd]:
     return [odd for kind in kinds for odd in _of_kind(shelf, kind, settings, now)]
 
 
+def _same_source(before: ShelfSet, each: ShelfSet) -> bool:
+    """Whether the two receipts speak of the same. duplicity's always speak of the whole source; the
+    source of another kind's incremental is what changed.
+    """
+    return each.key.kind == "duplicity" or before.key.type == each.key.type == "full"
+
+
 def _of_kind(shelf: Shelf, kind: str, settings: CheckSettings, now: float) -> Iterator[Odd]:
     expected = settings.expected(shelf.host, kind)
     before: ShelfSet | None = None
@@ -24,7 +31,7 @@ def _of_kind(shelf: Shelf, kind: str, settings: CheckSettings, now: float) -> It
         same = fulls if each.key.type == "full" else incrementals
         same.append(each)
         if now - each.received <= TOLD_FOR:
-            odd = judge_source(before, each) if before else None
+            odd = judge_source(before, each) if before and _same_source(before, each) else None
             if odd is None and same is fulls:
                 odd = judge_full(fulls, expected.full)
             elif odd is None:

@@ -112,29 +112,37 @@ backup_pool() { # WISH
     fi
     case $status in
     0 | 3) become_base ;;
-    *) zfs destroy -r "$pool@$snapshot" || : ;;
+    *) destroy "$pool@$snapshot" ;;
     esac
     return $status
 }
 
-# What a run left that was killed: nothing builds on it.
+# What a run left that was killed: nothing builds on it. While a send that was killed still lets go of it, it is busy, and
+# the run after the next one removes it.
 remove_strays() {
     for stray in $(zfs list -H -t snapshot -o name -r "$pool" 2>/dev/null | grep "^$pool@nightdrop-" || :); do
-        [ "$stray" = "$pool@$base" ] || zfs destroy -r "$stray"
+        [ "$stray" = "$pool@$base" ] || destroy "$stray"
     done
+}
+
+# Whether that works is no reason to end a run: what stays is tried again by the next.
+destroy() { # SNAPSHOT
+    zfs destroy -r "$1" || complain "$1: the snapshot cannot be destroyed now"
 }
 
 choose_type() { # WISH
     type=full
     if [ "$1" = full ] || [ -z "$base" ]; then
         return
-    elif ! zfs list -H -t snapshot -o name "$pool@$base" >/dev/null 2>&1; then
+    elif ! is_there "$pool@$base"; then
         complain "$pool@$base, the base of the next incremental, is gone: making a full of $pool instead" \
             "nothing is lost; who destroyed it? Snapshots named nightdrop-… are Nightdrop's own"
     elif [ $(($(date +%s) - full_at)) -lt $((full_every * 86400)) ]; then
         type=inc
     fi
 }
+
+is_there() { zfs list -H -t snapshot -o name "$1" >/dev/null 2>&1; } # SNAPSHOT
 
 is_encrypted() {
     zfs get -H -r -o value encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'
@@ -144,7 +152,7 @@ is_encrypted() {
 become_base() {
     echo "$snapshot $full_at" >"$memory.new"
     mv "$memory.new" "$memory"
-    [ -z "$base" ] || ! zfs list -H -t snapshot -o name "$pool@$base" >/dev/null 2>&1 || zfs destroy -r "$pool@$base"
+    [ -z "$base" ] || ! is_there "$pool@$base" || destroy "$pool@$base"
 }
 
 

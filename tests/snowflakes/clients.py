@@ -259,9 +259,9 @@ def broken(
 
 
 def findings(mirror: Mirror) -> list[str]:
-    """What the real check says of a mirror: codes, and the sets they are about."""
+    """What the real check says of a mirror."""
     done = subprocess.run(
         [*NIGHTDROP, "check", "--json", "--config", mirror.config], capture_output=True, check=False
     )
     assert done.returncode in (0, 4), done.stderr
-    return sorted(f"{each['code']} {each['set']}".strip() for each in json.loads(done.stdout)["findings"])
+    return sorted(f"{each['code']}: {each['sentence']}" for each in json.loads(done.stdout)["findings"])

@@ -30,11 +30,12 @@ def judge(view: View) -> Iterator[Finding]:
         yield Finding("missing", "info", view.host, "", sentence, "", data)
     else:
         begun = f", only {count(len(standing), 'unfinished set')}" if standing else ""
+        backup = "`nightdrop backup`" if view.enrolled.kind == "duplicity" else "its backup script"
         enrolled = "" if age is None else f" in the {span(age)} since it was enrolled"
         yield _finding(
             view,
             f"no complete set has come{enrolled}{begun}",
-            f"run `nightdrop backup` on {view.host} and see what it says; "
+            f"run {backup} on {view.host} and see what it says; "
             f"for a host that is no more: `nightdrop revoke {view.host}`",
             data,
         )

@@ -1,0 +1,254 @@
+"""A firewall on ZFS: fulls and incrementals of a pool, some that break off, and all of it restored.
+
+The ZFS is real (zfs-fuse, pool version 23), in a mount namespace of its own. FreeBSD cannot run here.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from snowflakes.clients import SHELLS, SNOWFLAKES, findings
+
+from house import Key, run
+from mirrors import Mirror, environment_without_proxies, wait_until
+
+SCRIPT = SNOWFLAKES / "opnsense" / "opnsense.sh"
+
+
+@dataclass
+class Zfs:
+    """A ZFS that nobody else sees; its files are seen through `root`."""
+
+    daemon: subprocess.Popen[bytes]
+
+    @property
+    def root(self) -> Path:
+        return Path(f"/proc/{self.daemon.pid}/root")
+
+    def inside(self, *words: object) -> list[str]:
+        return ["nsenter", "-t", str(self.daemon.pid), "-m", "--", *map(str, words)]
+
+    def run(self, *words: object) -> str:
+        done = subprocess.run(self.inside(*words), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def pool(self, name: str, folder: Path, *options: object) -> None:
+        """Make a pool on a file."""
+        disk = folder / f"{name}.disk"
+        with disk.open("wb") as file:
+            file.truncate(96 * 1024 * 1024)
+        self.run("zpool", "create", *options, name, disk)
+
+    def snapshots(self, name: str) -> list[str]:
+        return self.run("zfs", "list", "-H", "-t", "snapshot", "-o", "name", "-r", name).split()
+
+
+@pytest.fixture
+def zfs() -> Iterator[Zfs]:
+    script = """
+        mkdir -p /etc/zfs
+        for folder in /run /etc/zfs; do mount -t tmpfs none $folder; done
+        mkdir -p /run/zfs /run/lock/zfs
+        exec zfs-fuse --no-daemon --no-kstat-mount --pidfile /run/zfs/pid
+    """
+    with subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as daemon:
+        zfs = Zfs(daemon)
+        try:
+            wait_until(
+                lambda: (
+                    subprocess.run(zfs.inside("zpool", "list"), capture_output=True, check=False).stdout
+                    == b"no pools available\n"
+                ),
+                "zfs-fuse answers, and has no pools",
+                30,
+            )
+            yield zfs
+        finally:
+            for pool in ("tank", "back"):
+                subprocess.run(
+                    zfs.inside("zpool", "export", "-f", pool), capture_output=True, check=False
+                )
+            daemon.terminate()
+
+
+class Firewall:
+    """A firewall with a pool `tank`, and its host on one mirror."""
+
+    def __init__(self, root: Path, zfs: Zfs, mirror: Mirror) -> None:
+        self.root, self.zfs, self.mirror = root, zfs, mirror
+        (root / "conf").mkdir(parents=True)
+        (root / "conf" / "config.xml").write_text("<opnsense/>\n")
+        self.folder = root / "usr" / "local" / "etc" / "nightdrop"
+        self.memory = self.folder / "state" / "zfs.tank"
+        self.temporary = root / "temporary"
+        self.temporary.mkdir()
+        bundle = root / "bundle.toml"
+        mirror.enroll("fw1", bundle, "--kind", "shell")
+        self.run("install", bundle, script=SCRIPT)
+        self.set(temporary=self.temporary, volume="1M", rate="2M", patience=1, compress="none")
+        (self.folder / "opnsense.conf").write_text("pool=tank\nfull_every=30\n")
+
+    def set(self, **values: object) -> None:
+        settings = self.folder / "nightdrop.conf"
+        lines = [line for line in settings.read_text().splitlines() if line.split("=")[0] not in values]
+        settings.write_text("\n".join([*lines, *(f"{k}={v}" for k, v in values.items())]) + "\n")
+
+    def command(self, *words: object, script: Path | None = None) -> list[str]:
+        return self.zfs.inside(*SHELLS["dash"], script or self.folder / "opnsense.sh", *words)
+
+    def run(self, *words: object, script: Path | None = None, expect: int = 0) -> str:
+        done = subprocess.run(
+            self.command(*words, script=script),
+            capture_output=True,
+            text=True,
+            env=environment_without_proxies() | {"ROOT": str(self.root)},
+            check=False,
+        )
+        assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def run_and_kill_the_send(self) -> None:
+        with subprocess.Popen(
+            self.command("zfs"), env=environment_without_proxies() | {"ROOT": str(self.root)}
+        ) as process:
+            sending = self.temporary.glob
+            wait_until(lambda: any(sending("nightdrop~*/pid.source")), "zfs sends", 30)
+            wait_until(lambda: any(sending("nightdrop~*/volume")), "a volume is there", 30)
+            os.kill(int(next(sending("nightdrop~*/pid.source")).read_text()), signal.SIGKILL)
+            assert process.wait(60) == 1
+
+    def base(self) -> str:
+        """The snapshot that the next incremental starts from."""
+        return f"tank@{self.memory.read_text().split()[0]}"
+
+    def sets(self) -> list[str]:
+        """The stems of its sets that are complete, oldest first."""
+        names = sorted(os.listdir(self.mirror.vault / "fw1"), key=lambda name: name.split(".")[1])
+        return [name.removesuffix(".receipt.json") for name in names if name.endswith(".receipt.json")]
+
+
+@pytest.fixture
+def firewall(tmp_path: Path, zfs: Zfs, admin_key: Key) -> Iterator[Firewall]:
+    with Mirror(tmp_path, "mirror-f", [admin_key.certificate]) as mirror:
+        yield Firewall(tmp_path / "root", zfs, mirror)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_pool_goes_and_comes_back(tmp_path: Path, zfs: Zfs, firewall: Firewall, admin_key: Key) -> None:
+    zfs.pool("tank", tmp_path, "-m", tmp_path / "tank")
+    zfs.run("zfs", "create", "tank/var")
+    files = zfs.root / str(tmp_path / "tank")[1:]
+    (files / "var" / "big").write_bytes(os.urandom(3_000_000))
+
+    # The first is a full, of everything.
+    firewall.run("run")
+    [base] = [name for name in zfs.snapshots("tank") if name.startswith("tank@")]
+    assert base == firewall.base()
+    # What changed, in an incremental; the base moves on.
+    (files / "var" / "one").write_text("one")
+    firewall.run("zfs")
+    assert base not in zfs.snapshots("tank")
+    base = firewall.base()
+    assert zfs.snapshots("tank") == [base, base.replace("tank@", "tank/var@")]
+    # Where a run is stopped before it begins to send, what it began is gone.
+    firewall.mirror.stop()
+    firewall.run("zfs", expect=1)
+    assert zfs.snapshots("tank") == [base, base.replace("tank@", "tank/var@")]
+    firewall.mirror.start()
+    # A send that is killed costs nothing: no receipt, and the base stays. (zfs-fuse never lets go of the
+    # snapshots of a killed send, so from here on nobody can tell by them which was destroyed.)
+    (files / "var" / "two").write_bytes(os.urandom(3_000_000))
+    firewall.run_and_kill_the_send()
+    assert base == firewall.base()
+    assert base in zfs.snapshots("tank")
+    # The next ones make up for it; a new file system and a removed file among what changed.
+    firewall.run("zfs")
+    zfs.run("zfs", "create", "tank/log")
+    (files / "log" / "three").write_text("three")
+    (files / "var" / "one").unlink()
+    firewall.run("zfs")
+
+    sets = firewall.sets()
+    assert [name.split(".")[0] for name in sets] == [
+        *("conf-full", "tank-full", "tank-inc", "tank-inc", "tank-inc")
+    ]
+    # All that is told is what the killed send left, if it got that far.
+    told = findings(firewall.mirror)
+    assert all("was never finished" in one and "a later set is complete" in one for one in told), told
+
+    before = tree(files)
+    altroot = tmp_path / "back"
+    zfs.pool("back", tmp_path, "-R", altroot, "-m", tmp_path / "tank")
+    for stem in sets[1:]:
+        receive(zfs, firewall, admin_key, stem, tmp_path / "content")
+    zfs.run("zfs", "mount", "-a")
+    assert tree(zfs.root / str(altroot)[1:] / str(tmp_path / "tank")[1:]) == before
+
+    # A lost base makes a full, said loudly.
+    zfs.run("zfs", "destroy", "-r", firewall.base())
+    said = firewall.run("zfs")
+    assert "the base of the next incremental, is gone: making a full of tank instead" in said
+    assert firewall.sets()[-1].startswith("tank-full.")
+    # An old full makes a new one due, and one may be asked for.
+    firewall.run("zfs")
+    assert firewall.sets()[-1].startswith("tank-inc.")
+    snapshot, full_at = firewall.memory.read_text().split()
+    firewall.memory.write_text(f"{snapshot} {int(full_at) - 31 * 86400}\n")
+    firewall.run("zfs")
+    assert firewall.sets()[-1].startswith("tank-full.")
+    assert time.time() - int(firewall.memory.read_text().split()[1]) < 3600
+
+
+def receive(zfs: Zfs, firewall: Firewall, key: Key, stem: str, content: Path) -> None:
+    """Open a set's volumes and receive them, as docs/RECOVERY.md says."""
+    folder = firewall.mirror.vault / "fw1"
+    volumes = sorted(
+        (path for path in folder.glob(f"{stem}.*p7m")),
+        key=lambda path: int(path.name.split(".vol")[1].split(".")[0]) if ".vol" in path.name else 0,
+    )
+    with content.open("wb") as whole:
+        for volume in volumes:
+            part = content.with_suffix(".part")
+            run("open", *key.arguments, "-o", part, volume)
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, whole)
+            part.unlink()
+    with content.open("rb") as stream:
+        done = subprocess.run(
+            zfs.inside("zfs", "receive", "-d", "-F", "-u", "back"),
+            stdin=stream,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, f"{stem}: {done.stderr}"
+
+
+def test_installed_for_the_firewalls_own_cron(firewall: Firewall) -> None:
+    actions = firewall.root / "usr/local/opnsense/service/conf/actions.d/actions_nightdrop.conf"
+    commands = [
+        line.partition(":")[2].split()
+        for line in actions.read_text().splitlines()
+        if line.startswith("command:")
+    ]
+    assert [command[1:] for command in commands] == [["run", "--delayed"], ["run", "--full"]]
+    assert all(os.access(f"{firewall.root}{command[0]}", os.X_OK) for command in commands)
+    assert 'there is no pool "tank"' in firewall.run("zfs", expect=2)
