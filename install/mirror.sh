@@ -17,7 +17,7 @@ install_mirror() {
     install_file core/nightdrop/systemd/nightdrop-failed "$opt/nightdrop-failed" 755
     install_units core/nightdrop/systemd/nightdrop-failed@.service check/nightdrop_check/systemd/nightdrop-* \
         server/nightdrop_server/systemd/nightdrop-*.service server/nightdrop_server/systemd/nightdrop-*.socket
-    if [ -z "$dry_run" ] && grep -q 'backup1\.example\.org' "$mirror_toml"; then
+    if cmp -s "$mirror_toml" server/nightdrop_server/mirror.example.toml; then
         say "to go on: edit $mirror_toml (name, url, recipients), then run ./install.sh mirror again"
     else
         start_mirror

@@ -52,26 +52,28 @@ find_nspawn() {
 
 # A Debian as it comes: systemd and what the tests themselves use. Python's venv is for install.sh to find.
 make_debian() { # SUITE
-    [ ! -e "$kept/$1/usr/bin/curl" ] || return 0
+    [ ! -e "$kept/$1/usr/sbin/nft" ] || return 0
     echo "making a Debian $1"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,python3-venv,curl,openssl,iproute2 \
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,python3-venv,curl,openssl,iproute2,openssh-server,nftables \
         "$1" "$kept/$1" >"$lab/debootstrap.log" 2>&1 || { tail -n 3 "$lab/debootstrap.log"; skip "debootstrap failed"; }
 }
 
 # What machines without a network install from. wsgidav comes as source only, which fits every Python.
 make_wheels() { # PYTHON ...
-    [ ! -e "$kept/wheels/complete" ] || return 0
+    locks=$(cat ./*/requirements.txt | sha256sum)
+    [ "$(cat "$kept/wheels/complete" 2>/dev/null)" != "$locks" ] || return 0
     echo "downloading Python packages"
     ./install.sh wheels "$kept/wheels" >/dev/null 2>"$lab/wheels.log" || { tail -n 3 "$lab/wheels.log"; skip "no Python packages"; }
     for python; do
         for lock in client check restore server; do
+            # shellcheck disable=SC2046 # a list of words
             .venv/bin/python -m pip download --quiet --no-deps --only-binary :all: --python-version "$python" \
                 --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 --platform manylinux_2_34_x86_64 \
                 --dest "$kept/wheels" $(sed -n 's/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' $lock/requirements.txt | grep -v wsgidav) \
                 2>"$lab/wheels.log" || { tail -n 3 "$lab/wheels.log"; skip "no Python packages for $python"; }
         done
     done
-    touch "$kept/wheels/complete"
+    echo "$locks" >"$kept/wheels/complete"
 }
 
 # A machine of its own: the Debian below, all that it writes in a folder of its own; /srv a real file system.
