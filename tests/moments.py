@@ -31,7 +31,7 @@ class Moments:
         os.close(self._descriptor)
 
     def names_until_end_of(self, process: "subprocess.Popen[bytes]") -> Iterator[str]:
-        """The name of the file of each moment, after a `-` if it went, for as long as the process lives."""
+        """The name of the file of each moment, after a `-` if it went, while the process lives."""
         while True:
             ended = process.poll() is not None
             if select.select([self._descriptor], [], [], 0 if ended else 0.2)[0]:
