@@ -1,5 +1,6 @@
 """A whole house for tests: two mirrors, a key, an enrolled host, its client; all real, on loopback."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -108,6 +109,22 @@ class House:
         """Method, path and status of every request that a mirror answered."""
         lines = (line.split() for line in self.mirrors[mirror].log.read_text().splitlines())
         return [(words[3], words[4], int(words[5])) for words in lines if len(words) == 8]
+
+    def assert_mirrors_are_honest(self) -> None:
+        """No name was refused, receipts name what is there, and each the one before."""
+        for number, mirror in enumerate(self.mirrors):
+            answers = {status for method, _, status in self.requests(number) if method == "PUT"}
+            assert answers <= {201, 204}
+            stored = mirror.stored(HOST)
+            receipts = {
+                hashlib.sha256(octets).hexdigest(): json.loads(octets)
+                for name, octets in stored.items()
+                if name.endswith(".receipt.json")
+            }
+            for receipt in receipts.values():
+                assert receipt["previous"] in {"", *receipts}
+                for file in receipt["files"]:
+                    assert hashlib.sha256(stored[file["name"]]).hexdigest() == file["sha256"]
 
 
 def run(*words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:

@@ -67,6 +67,16 @@ def test_a_set_from_the_future_is_forgotten(state: State) -> None:
     assert not any("inc" in name for name in os.listdir(state.archive))
 
 
+@pytest.mark.parametrize("lost", ["manifest", "sigtar.gz"])
+def test_a_set_that_lost_half_of_its_metadata_is_forgotten(state: State, lost: str) -> None:
+    log = DropLog(state.drop_log)
+    finish(state, log, FULL)
+    [path] = state.archive.glob(f"*.{lost}")
+    path.unlink()
+    assert clear(state, log, NOW) == {FULL: "its local metadata is gone"}
+    assert os.listdir(state.archive) == []
+
+
 def test_names_of_forgotten_sets_stay_on_record(state: State) -> None:
     from nightdrop.receipts import ReceiptFile
 
