@@ -7,6 +7,7 @@ metadata is all there. No mirror is ever asked.
 
 import os
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from duplicity.backend import Backend, ParsedUrl, register_backend
@@ -23,17 +24,39 @@ URL = f"{SCHEME}:///mirrors"
 
 
 class Dropper:
-    """Drops files and writes down that it did. `keys` are the sets it dropped anything of."""
+    """Drops files and writes down that it did. `keys` are the sets it dropped anything of.
 
-    def __init__(self, mirrors: Mirrors, log: DropLog, on_drop: Callable[[str], None]) -> None:
+    While a volume is on its way, duplicity makes the next one; everything else waits for it to be there.
+    """
+
+    def __init__(
+        self, mirrors: Mirrors, log: DropLog, scratch: Path, on_drop: Callable[[str], None]
+    ) -> None:
         self._mirrors = mirrors
         self._log = log
+        self._underway = scratch / "underway"
         self._on_drop = on_drop
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="volume")
+        self._volume: Future[None] | None = None
         self.keys: set[SetKey] = set()
 
     def drop(self, path: Path, file: FileName) -> None:
-        """Put a file on the mirrors and in the log; NoMirrorLeftError if no mirror took it."""
+        """Put a file on the mirrors and in the log; NoMirrorLeftError if no mirror took it, or the one
+        before it.
+        """
         self.keys.add(file.set)
+        if self._volume is not None:
+            self._volume.result()
+            self._volume = None
+        if file.volume is None:
+            self._drop(path, file)
+            return
+        # duplicity removes its own name of the volume at once.
+        self._underway.unlink(missing_ok=True)
+        self._underway.hardlink_to(path)
+        self._volume = self._pool.submit(self._drop, self._underway, file)
+
+    def _drop(self, path: Path, file: FileName) -> None:
         facts, takers = self._mirrors.drop(path, file.name)
         for mirror in takers:
             self._log.record(mirror, file.set, facts)

@@ -4,14 +4,15 @@ gpgsm itself never compresses, defaults to AES-128-CBC and runs at a tenth of th
 This one can encrypt and nothing else: there is no key to decrypt with.
 """
 
+import os
 import sys
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from nightdrop.engine.stand_in import answer, write_all, write_script
-from nightdrop.envelope.algorithms import CipherName
-from nightdrop.envelope.recipients import load_recipients
+from nightdrop.envelope.recipients import Recipient, load_recipients
 from nightdrop.envelope.sealing import Sealer
 from nightdrop.streams import pieces, written_behind
 
@@ -19,30 +20,48 @@ from nightdrop.streams import pieces, written_behind
 SEGMENT: Final = 128 * 1024
 """Octets of ciphertext in each segment."""
 
-
-def write_gpgsm(path: Path, recipients: Path, cipher: CipherName, compress: bool) -> None:
-    """Write the executable that duplicity is given as its gpgsm."""
-    write_script(path, __name__, [str(recipients), cipher, "zstd" if compress else "none"])
+_ENOUGH_FOR_TWO: Final = 50_000_000
+"""The volume size from which two threads compress: they hold a few megabytes back."""
 
 
-def main(words: list[str]) -> int:
+def settings(recipients: Path, cipher: str, compress: bool, volume_size: int) -> list[str]:
+    """What `main` is told before gpgsm's own arguments; `volume_size` is in octets."""
+    threads = min(2, os.cpu_count() or 1) if volume_size >= _ENOUGH_FOR_TWO else 1
+    return [str(recipients), cipher, str(threads if compress else 0)]
+
+
+def write_gpgsm(path: Path, words: Sequence[str]) -> None:
+    """Write the executable that duplicity is given as its gpgsm, with these settings."""
+    write_script(path, __name__, words)
+
+
+def main(words: Sequence[str]) -> int:
     """Do what the words ask for, as gpgsm would; its exit status."""
-    recipients, cipher, compress, *arguments = words
+    recipients, cipher, threads, *arguments = words
+    return seal(load_recipients(Path(recipients)), cipher, int(threads), arguments)
 
-    def seal() -> None:
+
+def seal(recipients: Sequence[Recipient], cipher: str, threads: int, arguments: Sequence[str]) -> int:
+    """Seal standard input to standard output, if gpgsm's arguments ask for that; the exit status.
+
+    So many threads compress; 0 for no compression.
+    """
+
+    def act() -> None:
         with written_behind(write_all) as write:
             sealer = Sealer(
                 write,
-                load_recipients(Path(recipients)),
+                recipients,
                 "aes-256-cbc" if cipher == "aes-256-cbc" else "aes-256-gcm",
-                compress == "zstd",
+                threads > 0,
                 segment=SEGMENT,
+                threads=threads,
             )
             for piece in pieces(FileIO(0, closefd=False), SEGMENT):
                 sealer.update(piece)
             sealer.finish()
 
-    return answer(arguments, "--encrypt", seal)
+    return answer(arguments, "--encrypt", act)
 
 
 if __name__ == "__main__":

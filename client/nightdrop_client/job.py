@@ -7,12 +7,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Job:
-    """`arguments` are duplicity's; `bundle` is the path of the bundle, which holds the passwords;
-    `started` is in epoch seconds, `patience` in seconds; `dead` says which mirrors have failed in
-    this run already, and of what.
+    """`arguments` are duplicity's, `sealing` the settings of its stand-in for gpgsm; `bundle` is the path
+    of the bundle, which holds the passwords; `started` is in epoch seconds, `patience` in seconds; `dead`
+    says which mirrors have failed in this run already, and of what.
     """
 
     arguments: list[str]
+    sealing: list[str]
     bundle: str
     state: str
     started: float

@@ -11,7 +11,7 @@ from pathlib import Path
 from duplicity import diffdir
 
 from nightdrop.engine.events import Event, EventWriter
-from nightdrop.engine.inside import run_duplicity
+from nightdrop.engine.inside import is_pinned, run_duplicity
 from nightdrop.enrolment import load_bundle
 from nightdrop_client import backend
 from nightdrop_client.droplog import DropLog, FinishedSet
@@ -35,9 +35,15 @@ def main() -> None:
         on_bytes=lambda mirror, octets: events.tell(Event("sent", mirror=mirror, octets=octets)),
     )
     mirrors.bury(job.dead)
-    dropper = backend.Dropper(mirrors, drop_log, lambda name: events.tell(Event("dropped", name)))
+    dropper = backend.Dropper(
+        mirrors, drop_log, state.scratch, lambda name: events.tell(Event("dropped", name))
+    )
     observer = Observer(lambda files, octets: events.tell(Event("scanned", files=files, octets=octets)))
     observer.install()
+    if is_pinned():
+        from nightdrop_client import substitutions
+
+        substitutions.install(job.sealing)
     try:
         messages = run_duplicity(job.arguments, events, lambda: backend.register(dropper, drop_log))
         done = _finished(job, dropper, observer, max(messages.unread, diffdir.stats.Errors or 0))

@@ -14,7 +14,7 @@ from nightdrop.progress import ProgressLine
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.duplicity_arguments import backup_arguments
-from nightdrop_client.gpgsm import write_gpgsm
+from nightdrop_client.gpgsm import settings, write_gpgsm
 from nightdrop_client.job import Job
 from nightdrop_client.leftovers import clear
 from nightdrop_client.mirrors import Mirrors
@@ -107,10 +107,12 @@ def _job(client: Client, state: State, set_type: SetType, moment: int, dead: dic
     recipients = state.scratch / "recipients.pem"
     recipients.write_text("".join(recipient.pem for recipient in client.recipients))
     stand_in = state.scratch / "gpgsm"
-    write_gpgsm(stand_in, recipients, client.cipher, client.compress)
+    sealing = settings(recipients, client.cipher, client.compress, client.volume_size)
+    write_gpgsm(stand_in, sealing)
     path = state.scratch / "job.json"
     Job(
         arguments=backup_arguments(client, state, set_type, moment, stand_in),
+        sealing=sealing,
         bundle=str(client.bundle_path),
         state=str(state.root),
         started=moment,

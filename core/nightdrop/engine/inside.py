@@ -4,7 +4,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import Final
 
+import duplicity
 import duplicity.backend
 from duplicity import config, log
 from duplicity.__main__ import dup_run
@@ -17,6 +19,19 @@ _UNREAD = {
     log.WarningCode.cannot_read,
     log.WarningCode.cannot_process,
 }
+
+
+PINNED: Final = "3.2.1"
+"""The one version of which parts may be substituted: what is inside is no interface."""
+
+
+def is_pinned() -> bool:
+    """Whether this duplicity is the pinned version; if it is another, says so in the log."""
+    if duplicity.__version__ != PINNED:
+        print(
+            f"duplicity {duplicity.__version__} runs as it is: Nightdrop knows how to speed up {PINNED}"
+        )
+    return bool(duplicity.__version__ == PINNED)
 
 
 class Messages(logging.Handler):

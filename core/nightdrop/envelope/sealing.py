@@ -38,6 +38,9 @@ ZSTD_LEVEL: Final = 3
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((n, 0x2A, 0x4D, 0x18)) for n in range(0x50, 0x60)))
 """How a zstd frame, or a skippable one, begins (RFC 8878, 3.1)."""
 
+_JOB: Final = 2 * 1024 * 1024
+"""Octets that each of several threads compresses at a time: a ratio half a percent below one thread's."""
+
 _PLAIN_ADDRESSING: Final = Addressing()
 
 
@@ -53,13 +56,15 @@ class Sealer:
         *,
         addressing: Addressing = _PLAIN_ADDRESSING,
         segment: int = SEGMENT,
+        threads: int = 1,
     ) -> None:
         """Write the envelope's head at once. `write` takes each piece of the envelope in turn, and may
         take its time with it: a piece stays as it is while STABLE more are written. `segment` octets of
         the stream, once compressed, come out together, so smaller ones come sooner; a multiple of 16.
+        With several `threads` that compress, up to _JOB octets for each of them are held back.
         """
         self._envelope = _Encryptor(write, recipients, cipher, addressing=addressing, segment=segment)
-        self._stage: _Stage = _Compressed(segment) if compress else _Plain(segment)
+        self._stage: _Stage = _Compressed(segment, threads) if compress else _Plain(segment)
 
     def update(self, data: Octets) -> None:
         """Seal the next piece, of any size."""
@@ -84,8 +89,15 @@ class _Stage(Protocol):
 class _Compressed:
     """One zstd frame with a checksum."""
 
-    def __init__(self, segment: int) -> None:
-        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+    def __init__(self, segment: int, threads: int = 1) -> None:
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            ZSTD_LEVEL,
+            write_checksum=1,
+            # zstd does with 0 what it does with 1 of its own threads, and holds less back.
+            threads=threads if threads > 1 else 0,
+            job_size=_JOB if threads > 1 else 0,
+        )
+        compressor = zstandard.ZstdCompressor(compression_params=parameters)
         self._chunker = compressor.chunker(chunk_size=segment)
 
     def update(self, data: Octets) -> Iterable[Octets]:

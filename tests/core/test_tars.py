@@ -1,0 +1,104 @@
+"""Our tar headers are tarfile's, octet for octet, and what it reads we read alike."""
+
+import io
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightdrop.engine import tars
+
+KINDS = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE)
+names = st.text(
+    st.characters(exclude_characters="\0/", codec="utf-8"), min_size=1, max_size=110
+) | st.text("abc.", min_size=1, max_size=110)
+
+
+@st.composite
+def infos(draw: st.DrawFn) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(f"snapshot/{draw(names)}")
+    info.type = draw(st.sampled_from(KINDS))
+    if info.type == tarfile.DIRTYPE:
+        info.name += "/"
+    if info.type == tarfile.SYMTYPE:
+        info.linkname = draw(names)
+    info.mode = draw(st.integers(0, 0o7777))
+    info.uid, info.gid = draw(st.integers(0, 2**32)), draw(st.integers(0, 2**21))
+    info.mtime = draw(st.integers(0, 2**34))
+    info.uname, info.gname = draw(st.sampled_from(["", "root", "müller", "x" * 33])), "staff"
+    info.size = draw(st.integers(0, 2000)) if info.type == tarfile.REGTYPE else 0
+    return info
+
+
+@given(infos())
+def test_a_plain_header_is_tarfiles(info: tarfile.TarInfo) -> None:
+    """Or there is none, and tarfile makes it: always where it needs more than one block."""
+    theirs = info.tobuf(encoding="utf-8", errors="surrogateescape")
+    owner = tars.plain_owner(info.uid, info.gid, info.uname, info.gname)
+    ours = owner and tars.plain_header(
+        info.name.encode(),
+        info.type,
+        owner,
+        mode=info.mode,
+        size=info.size,
+        modified=int(info.mtime),
+        link=info.linkname.encode(),
+    )
+    plain = len(theirs) == tars.BLOCK and info.type != tarfile.FIFOTYPE
+    assert ours == (theirs if plain else None)
+
+
+@given(st.lists(st.tuples(infos(), st.booleans()), max_size=8))
+def test_reads_as_tarfile_does(wanted: list[tuple[tarfile.TarInfo, bool]]) -> None:
+    """Every member, and the content of those whose content is asked for."""
+    packed = io.BytesIO()
+    with tarfile.TarFile(fileobj=packed, mode="w") as archive:
+        for number, (info, _asked) in enumerate(wanted):
+            archive.addfile(info, io.BytesIO(bytes([number]) * info.size))
+    reader = tars.Reader(io.BytesIO(packed.getvalue()))
+    found = []
+    for member, (info, asked) in zip(reader, wanted, strict=True):
+        found.append(facts(member))
+        if asked and info.type == tarfile.REGTYPE:
+            assert reader.extractfile(member).read() == bytes([len(found) - 1]) * info.size
+    with tarfile.TarFile(fileobj=io.BytesIO(packed.getvalue())) as archive:
+        assert found == [facts(member) for member in archive]
+
+
+def test_large_content_comes_piece_by_piece() -> None:
+    packed = io.BytesIO()
+    info = tarfile.TarInfo("signature/large")
+    info.size = 3_000_000
+    with tarfile.TarFile(fileobj=packed, mode="w") as archive:
+        archive.addfile(info, io.BytesIO(b"x" * info.size))
+        archive.addfile(tarfile.TarInfo("snapshot/next"))
+    packed.seek(0)
+    reader = tars.Reader(packed)
+    members = iter(reader)
+    content = reader.extractfile(next(members))
+    assert content.read(1000) == b"x" * 1000
+    assert packed.tell() < 1_000_000
+    assert len(content.read(1_000_000)) == 1_000_000
+    assert next(members).name == "snapshot/next"
+    assert next(members, None) is None
+
+
+def test_a_changed_header_is_none() -> None:
+    info = tarfile.TarInfo("snapshot/file")
+    header = bytearray(info.tobuf())
+    header[0] ^= 1
+    assert list(tars.Reader(io.BytesIO(bytes(header)))) == []
+
+
+def test_content_that_is_cut_off_is_said_so() -> None:
+    info = tarfile.TarInfo("snapshot/file")
+    info.size = 2000
+    reader = tars.Reader(io.BytesIO(info.tobuf() + b"x" * 1000))
+    member = next(iter(reader))
+    with pytest.raises(tarfile.ReadError):
+        reader.extractfile(member)
+
+
+def facts(member: tars.Member | tarfile.TarInfo) -> tuple[object, ...]:
+    return tuple(getattr(member, field) for field in tars.Member.__slots__)
