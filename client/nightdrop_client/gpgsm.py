@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from nightdrop.engine.stand_in import answer, write_all, write_script
+from nightdrop.engine.stand_in import PIPE, answer, write_all, write_script
 from nightdrop.envelope.recipients import Recipient, load_recipients
 from nightdrop.envelope.sealing import Sealer
 from nightdrop.streams import pieces, written_behind
@@ -61,7 +61,8 @@ def seal(recipients: Sequence[Recipient], cipher: str, threads: int, arguments: 
                 sealer.update(piece)
             sealer.finish()
 
-    return answer(arguments, "--encrypt", act)
+    # Like all that is held back, what waits in the pipe makes a volume larger.
+    return answer(arguments, "--encrypt", act, PIPE if threads > 1 else SEGMENT)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from duplicity.errors import FatalBackendException
 from duplicity.path import Path as DuplicityPath
 
 from nightdrop.engine.events import Event, EventWriter
-from nightdrop.engine.inside import run_duplicity
+from nightdrop.engine.inside import is_pinned, run_duplicity
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, SetType
 from nightdrop_restore.addresses import shared_places
@@ -37,13 +37,14 @@ URL: Final = "nightdrop:///vault"
 
 @dataclass(frozen=True)
 class Order:
-    """What to restore from: the descriptor that says where the vaults are, the host, the sets of the
-    chain, the names of their files, the SHA-256 of those that have one, the paths of those that are
-    here already. What is wanted of it (the fields of a Choice), where it goes, what may be written (the
-    fields of a Policy), to which owners; and duplicity's arguments.
+    """What to restore from: the descriptors that say where the vaults are and what the key is, the host,
+    the sets of the chain, the names of their files, the SHA-256 of those that have one, the paths of
+    those that are here already. What is wanted of it (the fields of a Choice), where it goes, what may
+    be written (the fields of a Policy), to which owners; and duplicity's arguments.
     """
 
     vaults: int
+    key: int
     host: str
     chain: list[tuple[str, str, SetType, str]]
     names: list[str]
@@ -84,9 +85,14 @@ def main() -> None:
         teller.left,
         choice,
     )
+    if is_pinned():
+        from nightdrop_restore import substitutions
+
+        substitutions.install(order.key)
     losses.install()
     restore_only(choice, teller.left)
     read_on_after_dots()
+    losses.look_ahead()
     map_owners(Owners(order.users, order.groups))
     policy = Policy(order.overwrite, order.devices, order.setuid)
     write_with(lambda: Writer(Path(order.to), policy, teller, Asker()), losses)

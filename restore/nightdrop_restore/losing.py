@@ -16,11 +16,13 @@ from tarfile import TarError
 from typing import Any
 
 from duplicity import diffdir, dup_main, dup_temp, file_naming, patchdir
+from duplicity.dup_temp import TempDupPath
 from duplicity.gpg import GPGError
 from duplicity.path import ROPath
 
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, parse_name
+from nightdrop_restore.ahead import Ahead
 from nightdrop_restore.choosing import Choice, Index
 from nightdrop_restore.copies import Copies
 
@@ -45,6 +47,7 @@ class Losses:
         self._choice = choice
         self._sets = {key: _SetLosses(partial(self._signatures, key)) for key in chain}
         self._in_use: set[tuple[int, Index]] = set()
+        self._ahead = Ahead(self._fetch)
 
     def install(self) -> None:
         """Have duplicity restore with this in force."""
@@ -75,6 +78,10 @@ class Losses:
         patchdir.difftar2path_iter = paths
         patchdir.normalize_ps = normalized
 
+    def look_ahead(self) -> None:
+        """Have volumes fetched before they are asked for, once it is settled which are."""
+        self._ahead.install()
+
     def of(self, index: Index) -> str:
         """Why a file that was just read is not whole, if a piece of it turned out to be lost; else ""."""
         for number, losses in enumerate(self._sets.values()):
@@ -85,14 +92,8 @@ class Losses:
     def _fetch_volume(self, _backend: object, filename: bytes, volume: Any) -> Any:
         """Stands for duplicity's own: the volume, open to be read in the clear, or None if it is lost."""
         name = os.fsdecode(filename)
-        path = dup_temp.new_tempduppath(file_naming.parse(filename))
-
-        def accept(_path: Path) -> str:
-            good, expected, _found = dup_main.restore_check_hash(volume, path)
-            return "" if good else f"it is altered: its {expected[0]} is not what the manifest says"
-
         try:
-            octets = self._copies.fetch(name, Path(os.fsdecode(path.name)), accept)
+            path, octets = self._ahead.get(name, volume)
         except VaultError as error:
             parsed = parse_name(name)
             assert parsed is not None
@@ -100,6 +101,13 @@ class Losses:
             return None
         self._on_fetch(name, octets)
         return path.filtered_open_with_delete("rb")
+
+    def _fetch(self, name: str, path: TempDupPath, volume: Any) -> int:
+        def accept(_path: Path) -> str:
+            good, expected, _found = dup_main.restore_check_hash(volume, path)
+            return "" if good else f"it is altered: its {expected[0]} is not what the manifest says"
+
+        return self._copies.fetch(name, Path(os.fsdecode(path.name)), accept)
 
     def _tell(self, index: Index, reason: str) -> None:
         if self._choice.wants(index):

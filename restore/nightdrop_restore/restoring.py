@@ -127,6 +127,7 @@ def _run(
         order = work / "order.json"
         Order(
             vaults=places,
+            key=key,
             host=origin.host,
             chain=[(k.kind, k.end, k.type, k.start) for k in (one.key for one in origin.chain)],
             names=names,

@@ -4,10 +4,11 @@ duplicity's own would follow links that a forged backup brings along, makes devi
 with somebody else's rights unasked, and ends at the first file that cannot be written.
 """
 
+import errno
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
-from duplicity import patchdir
+from duplicity import librsync, patchdir
 from duplicity.path import ROPath
 
 from nightdrop_restore.losing import Losses
@@ -61,6 +62,21 @@ def read_on_after_dots() -> None:
     patchdir.get_index_from_tarinfo = get_index_from_tarinfo
 
 
+class _Content:
+    """The content of a file. Its deltas may end early where a volume is lost: here that is an OSError."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.close = file.close
+
+    def read(self, octets: int) -> bytes:
+        """So many octets, fewer at the end."""
+        try:
+            return self._file.read(octets)  # type: ignore[no-any-return]
+        except librsync.librsyncError as error:
+            raise OSError(errno.EIO, f"its changes cannot be put together: {error}") from error
+
+
 def map_owners(owners: Owners) -> None:
     """Have what duplicity reads belong to whom it is mapped to."""
     original = ROPath.init_from_tarinfo
@@ -84,6 +100,6 @@ def _item(path: ROPath, losses: Losses) -> Item:
         path.stat.st_mtime,
         target=path.symtext if path.issym() else b"",
         device=path.devnums if path.isdev() else (0, 0),
-        content=(lambda: path.open("rb")) if path.isreg() else None,
+        content=(lambda: cast("BinaryIO", _Content(path.open("rb")))) if path.isreg() else None,
         flaw=lambda: losses.of(getattr(path, "whole_index", path.index)),
     )

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -26,19 +25,9 @@ from core.stock import run as run_tool
 from nightdrop.text import format_size
 
 from processes import Words, drain, feed, in_turn, run, succeeds
+from table import Row, machine, print_table
 
 NIGHTDROP = str(Path(sys.executable).with_name("nightdrop"))
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: what was done, how well by us and by them, and what was wanted."""
-
-    what: str
-    ours: str
-    theirs: str
-    result: str
-    wanted: str
 
 
 def main() -> None:
@@ -57,19 +46,8 @@ def main() -> None:
             bench.start_up(),
             bench.inspecting(),
         ]
-    load = " ".join(f"{of:.1f}" for of in os.getloadavg())
-    print(f"\nmedians of {arguments.rounds} rounds; load of the machine at the end: {load}\n")
+    print(f"\nmedians of {arguments.rounds} rounds; {machine()}\n")
     print_table(rows)
-
-
-def print_table(rows: Sequence[Row]) -> None:
-    """As Markdown, in columns."""
-    cells = [("", "nightdrop", "the other", "result", "wanted")]
-    cells += [(row.what, row.ours, row.theirs, row.result, row.wanted) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    print("\n".join(lines))
 
 
 class Bench:

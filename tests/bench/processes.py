@@ -88,3 +88,52 @@ def succeeds(words: Words) -> bool:
     """Whether a command ends well that may well fail."""
     quiet = subprocess.DEVNULL
     return subprocess.run(words, stdout=quiet, stderr=quiet, check=False).returncode == 0
+
+
+def seconds_of(act: Callable[[], object]) -> float:
+    """How long it takes, when what was written before is on the disk."""
+    os.sync()
+    begun = time.monotonic()
+    act()
+    return time.monotonic() - begun
+
+
+def tree_size(folder: Path) -> int:
+    """Octets of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def memory_of_all(words: Words) -> int:
+    """The most memory that a command and all that it starts have at one time, in octets.
+
+    What processes share, as a child does that was forked, counts once (PSS, proc(5)).
+    """
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        most = max(most, sum(map(_share, _family(process.pid))))
+        time.sleep(0.02)
+    ended_well(process)
+    return most
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    except OSError:
+        return []
+    return [pid, *(one for child in children for one in _family(child))]
+
+
+def _share(pid: int) -> int:
+    try:
+        found = re.search(
+            r"^Pss:\s+(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE
+        )
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0

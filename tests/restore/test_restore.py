@@ -116,7 +116,7 @@ def test_key_and_passphrase_are_in_no_process_and_no_file(chain: House, tmp_path
                 shown = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
             except OSError:
                 continue
-            looked += b"nightdrop_restore.gpgsm" in shown
+            looked += b"nightdrop_restore.launcher" in shown
             assert passphrase not in shown
             assert b"PRIVATE KEY" not in shown
         for path in tmp_path.glob(".nightdrop-restore-*/*"):

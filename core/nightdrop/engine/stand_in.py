@@ -18,7 +18,8 @@ from nightdrop.errors import NightdropError
 VERSION: Final = "gpgsm (a stand-in by Nightdrop) 2.2.40"
 """What duplicity's pattern for the first line of `gpgsm --version` accepts."""
 
-_PIPE_SIZE = 1024 * 1024
+PIPE: Final = 1024 * 1024
+"""Octets that may be on their way to or from a stand-in."""
 
 
 def write_script(path: Path, module: str, settings: Sequence[str]) -> None:
@@ -35,14 +36,17 @@ def write_script(path: Path, module: str, settings: Sequence[str]) -> None:
     path.chmod(0o700)
 
 
-def answer(arguments: Sequence[str], mode: str, act: Callable[[], None]) -> int:
-    """Do what gpgsm's arguments ask for: `act`, if they ask for `mode`; the exit status."""
+def answer(arguments: Sequence[str], mode: str, act: Callable[[], None], pipe: int = PIPE) -> int:
+    """Do what gpgsm's arguments ask for: `act`, if they ask for `mode`; the exit status.
+
+    `pipe` is how many octets its pipes are to hold.
+    """
     if mode not in arguments:
         print(f"gpgsm: this stand-in knows only {mode}", file=sys.stderr)
         return 2
     for descriptor in (0, 1):
         with suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, pipe)
     try:
         act()
     except (NightdropError, OSError) as error:

@@ -26,6 +26,7 @@ _NO_SUM: Final = b"        "
 _USUAL: Final = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
 _EMPTY: Final = (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE)
 _EXTENDED: Final = b"xgXLK"
+_EXTENDED_NAME: Final = b"././@PaxHeader"
 _KIND: Final = 156
 _SIZE: Final = slice(124, 136)
 _LONGEST_EXTENSION: Final = 1024 * 1024
@@ -64,6 +65,9 @@ Owner = tuple[bytes, bytes, bytes, bytes]
 """An owner as four fields of a header: the numbers of user and group, and their names."""
 
 
+_NOBODY: Final[Owner] = (b"0000000", b"0000000", b"", b"")
+
+
 def plain_owner(uid: int, gid: int, user: str, group: str) -> Owner | None:
     """The fields for an owner; None if a plain header has no room for them."""
     plain = all(len(name) <= _LONGEST_OWNER and name.isascii() for name in (user, group))
@@ -75,13 +79,12 @@ def plain_owner(uid: int, gid: int, user: str, group: str) -> Owner | None:
 def plain_header(
     name: bytes, kind: bytes, owner: Owner, *, mode: int, size: int, modified: int, link: bytes
 ) -> bytes | None:
-    """A header as tarfile makes it; None if it takes more than a plain one.
+    """A header as tarfile makes it; None if it takes more than a plain one, and one for a long name.
 
     `kind` is one of tarfile's types, `modified` in epoch seconds, `link` a symbolic link's target.
     """
     if (
         kind not in _USUAL
-        or len(name) > LONGEST_NAME
         or len(link) > LONGEST_NAME
         or not name.isascii()
         or not link.isascii()
@@ -89,6 +92,24 @@ def plain_header(
         or not 0 <= size < 8**11
     ):
         return None
+    header = _header(name, kind, owner, mode, size, modified, link)
+    if len(name) <= LONGEST_NAME:
+        return header
+    record = _path_record(name)
+    extended = _header(_EXTENDED_NAME, tarfile.XHDTYPE, _NOBODY, 0, len(record), 0, b"")
+    return b"%b%b%b%b" % (extended, record, bytes(-len(record) % BLOCK), header)
+
+
+def _path_record(name: bytes) -> bytes:
+    """The record of a name that is too long (POSIX.1-2001, pax): it begins with its own length."""
+    rest = b" path=%b\n" % name
+    length = len(rest) + len(str(len(rest)))
+    return b"%d%b" % (len(rest) + len(str(length)), rest)
+
+
+def _header(  # noqa: PLR0917
+    name: bytes, kind: bytes, owner: Owner, mode: int, size: int, modified: int, link: bytes
+) -> bytes:
     uid, gid, user, group = owner
     header = _FIELDS.pack(
         *(name, b"%07o" % mode, uid, gid, b"%011o" % size, b"%011o" % modified, _NO_SUM, kind, link),
@@ -118,7 +139,7 @@ class Reader:
                 self.content(_READ)
             self._read(self._padding)
             header = self._read(BLOCK)
-            found = _parsed(header) or self._parsed_by_tarfile(header)
+            found = _parsed(header) or self._unusual(header)
             if found is None:
                 return
             self._left = 0 if found.type in _EMPTY else found.size
@@ -157,16 +178,21 @@ class Reader:
         self._at = end
         return piece
 
-    def _parsed_by_tarfile(self, header: bytes) -> tarfile.TarInfo | None:
+    def _unusual(self, header: bytes) -> Member | tarfile.TarInfo | None:
         """What is no plain header, together with what precedes it if it is an extended one."""
         octets = header
         while len(header) == BLOCK and header[_KIND] in _EXTENDED:
             size = tarfile.nti(header[_SIZE])  # type: ignore[attr-defined]
             if not 0 <= size <= _LONGEST_EXTENSION:
                 return None
-            octets += self._read(size + -size % BLOCK)
+            extension = self._read(size + -size % BLOCK)
             header = self._read(BLOCK)
-            octets += header
+            if len(octets) == BLOCK and (name := _only_path(extension[:size])):
+                member = _parsed(header)
+                if member is not None:
+                    member.name = os.fsdecode(name).rstrip("/")
+                    return member
+            octets += extension + header
         try:
             with tarfile.TarFile(fileobj=BytesIO(octets)) as archive:
                 return archive.next()
@@ -211,6 +237,12 @@ def _parsed(header: bytes) -> Member | None:
     if kind == tarfile.DIRTYPE:
         text = text.rstrip("/")
     return Member(text, kind, *numbers, _text(link), _text(user), _text(group))
+
+
+def _only_path(records: bytes) -> bytes:
+    """The name in an extended header that holds nothing else, in ASCII; else b""."""
+    name = records.partition(b"=")[2][:-1]
+    return name if name.isascii() and records == _path_record(name) else b""
 
 
 def _octal(field: bytes) -> int:

@@ -1,0 +1,131 @@
+"""What stands in for parts of duplicity in a restore, for speed, bound to the version it was made for.
+
+Each piece does what the original does, and leaves what is out of the ordinary to it. What each gains is
+said with it: seconds of restoring /usr/share (56,000 entries), a full and ten incrementals.
+"""
+
+import gc
+import heapq
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from tempfile import TemporaryFile
+from typing import Any, Final
+
+from duplicity import gpginterface, librsync, patchdir, tempdir, util
+
+from nightdrop.engine import tars
+from nightdrop_restore import gpgsm
+
+_KINDS: Final = ("snapshot", "diff", "deleted")
+_IN_MEMORY: Final = 4 * 1024 * 1024
+
+
+def install(key_descriptor: int) -> None:
+    """Put every piece in place. `key_descriptor` is what the stand-in for gpgsm is given."""
+    util.make_tarfile = _open_tar
+    patchdir.get_index_from_tarinfo = _index
+    patchdir.collate_iters = _collated
+    patchdir.patch_seq2ropath = _patched
+    gpginterface.GnuPG._as_child = _opening_child(key_descriptor)
+
+
+_make_tarfile = util.make_tarfile
+
+
+def _open_tar(mode: str, file: Any) -> Any:
+    """Stands for make_tarfile."""
+    return tars.Reader(file) if mode == "r" else _make_tarfile(mode, file)
+
+
+_index_any = patchdir.get_index_from_tarinfo
+
+
+def _index(member: Any) -> tuple[tuple[bytes, ...], str, int]:
+    """Stands for get_index_from_tarinfo, for what is in one piece."""
+    kind, _, name = member.name.partition("/")
+    if kind not in _KINDS:
+        return _index_any(member)  # type: ignore[no-any-return]
+    index = tuple(os.fsencode(name).split(b"/")) if name not in ("", ".") else ()
+    if b".." in index:
+        return _index_any(member)  # type: ignore[no-any-return]
+    return index, kind, 0
+
+
+def _collated(sets: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """Stands for collate_iters: a heap tells the next index, not a look at every set."""
+    current: list[Any] = [next(paths, None) for paths in sets]
+    heap = [(path.index, number) for number, path in enumerate(current) if path is not None]
+    heapq.heapify(heap)
+    while heap:
+        index = heap[0][0]
+        found: list[Any] = [None] * len(sets)
+        numbers = []
+        while heap and heap[0][0] == index:
+            number = heapq.heappop(heap)[1]
+            found[number] = current[number]
+            numbers.append(number)
+        yield tuple(found)
+        # Not before now: what was given may be read from where the next one comes from.
+        for number in numbers:
+            current[number] = next(sets[number], None)
+            if current[number] is not None:
+                heapq.heappush(heap, (current[number].index, number))
+
+
+def _patched(patches: list[Any]) -> Any:
+    """Stands for patch_seq2ropath: what a delta is applied to lies in memory, unless it is large."""
+    first, *deltas = patches
+    if not deltas or not first.isreg():
+        return _patched_any(patches)
+    content = first.open("rb")
+    for delta in deltas:
+        assert delta.difftype == "diff"
+        content = librsync.PatchedFile(_basis(content), delta.open("rb"))
+    result = patches[-1].get_ropath()
+    result.setfileobj(content)
+    return result
+
+
+_patched_any = patchdir.patch_seq2ropath
+
+
+def _basis(content: Any) -> Any:
+    """A real file with this content, which librsync wants to move about in."""
+    head = content.read(_IN_MEMORY)
+    basis: Any = os.fdopen(os.memfd_create("basis", os.MFD_CLOEXEC), "w+b")
+    if len(head) == _IN_MEMORY:
+        basis.close()
+        basis = TemporaryFile(dir=tempdir.default().dir())  # noqa: SIM115
+    basis.write(head)
+    if len(head) == _IN_MEMORY:
+        util.copyfileobj(content, basis)
+    content.close()
+    basis.seek(0)
+    return basis
+
+
+def _opening_child(key_descriptor: int) -> Callable[..., None]:
+    """Stands for GnuPG._as_child: opens in the child that duplicity forks, and starts no interpreter.
+
+    Safe as the client's sealing child is: it uses nothing that a thread of ours could have locked.
+    """
+    as_child = gpginterface.GnuPG._as_child
+
+    def open_(self: Any, process: Any, commands: list[str], arguments: list[str]) -> None:
+        if "--decrypt" not in commands:
+            as_child(self, process, commands, arguments)
+        status = 2
+        try:
+            gc.disable()
+            for number, name in enumerate(("stdin", "stdout", "stderr")):
+                os.dup2(process._pipes[name].child, number)
+            for descriptor in map(int, os.listdir("/proc/self/fd")):
+                if descriptor > 2 and descriptor != key_descriptor:
+                    with suppress(OSError):
+                        os.close(descriptor)
+            status = gpgsm.main([str(key_descriptor), *commands])
+        finally:
+            os._exit(status)
+
+    return open_
