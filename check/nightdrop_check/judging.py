@@ -101,9 +101,8 @@ class _Judge:
         room = self._attempt(
             lambda: look_at_room(self.mirror.vault, self.mirror.reserve, self.memory, self.now)
         )
-        drills = self._attempt("", lambda: load_drills(self.mirror.state / FOLDER)) or ([], [])
-        for trouble in drills[1]:
-            self._could_not_look("", trouble, severity="warning")
+        drills, troubles = self._attempt(lambda: load_drills(self.mirror.state / FOLDER)) or ([], [])
+        self.findings += [could_not_look(trouble, severity="warning") for trouble in troubles]
         return House(
             mirror=self.mirror,
             folders=tuple(self.folders),
@@ -111,7 +110,7 @@ class _Judge:
             enrolled=frozenset(looked),
             room=room,
             coverage=coverage,
-            drill=drills[0][-1] if drills[0] else None,
+            drill=drills[-1] if drills else None,
             begun=float(self.memory.mark("begun") or self.now),
             newest=max((each.newest for each in looked.values()), default=0.0),
             came_lately=sum(each.came_lately for each in looked.values()),
