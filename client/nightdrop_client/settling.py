@@ -96,7 +96,13 @@ def _write_receipt(client: Client, state: State, log: DropLog, done: FinishedSet
         files=tuple(_in_order(list(files.values()))),
         recipients=tuple(recipient.fingerprint for recipient in client.recipients),
         tool=f"nightdrop {__version__}, duplicity {version('duplicity')}",
-        source=Source(client.include, done.size, done.files, done.unread),
+        source=Source(
+            (*client.include, *client.sources.places),
+            done.size,
+            done.files,
+            done.unread,
+            tuple(sorted(done.failed)),
+        ),
         previous=log.last_receipt(),
     )
     octets = receipt.to_bytes()
