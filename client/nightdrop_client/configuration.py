@@ -14,6 +14,7 @@ from nightdrop.signatures import SigningKey, load_signing_key
 from nightdrop_client.bundles import find_bundle, read_bundle
 from nightdrop_client.hooks import Hooks
 from nightdrop_client.limits import Limits, load_limits
+from nightdrop_client.sources.configuration import Sources, load_sources
 
 DEFAULT_PATH: Final = Path("/etc/nightdrop/client.toml")
 
@@ -41,6 +42,7 @@ class Client:
     exclude_if_present: tuple[str, ...]
     one_file_system: bool
     hooks: Hooks
+    sources: Sources
     full_every: int
     volume_size: int
     cipher: CipherName
@@ -54,6 +56,7 @@ def load_client(path: Path) -> Client:
     """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""
     section = load(path, "client configuration", "client.example.toml has every key, with its meaning")
     folders, hooks = section.table("folders"), section.table("hooks")
+    sources = load_sources(section)
     bundle_path = find_bundle(section.file("bundle", "bundle.toml"), path.stem)
     bundle = read_bundle(bundle_path)
     client = Client(
@@ -62,7 +65,7 @@ def load_client(path: Path) -> Client:
         bundle=bundle,
         recipients=tuple(parse_recipients("\n".join(bundle.recipients).encode(), "the bundle")),
         state=section.file("state", "/var/lib/nightdrop/client"),
-        include=tuple(_source(folders, name) for name in folders.texts("include")),
+        include=tuple(_source(folders, name) for name in _included(folders, sources)),
         exclude=tuple(_pattern(folders, pattern) for pattern in folders.texts("exclude", [])),
         exclude_if_present=tuple(
             _file_name(folders, name) for name in folders.texts("exclude_if_present", [])
@@ -74,6 +77,7 @@ def load_client(path: Path) -> Client:
             failure=tuple(hooks.texts("failure", [])),
             patience=hooks.duration("patience", "1h"),
         ),
+        sources=sources,
         full_every=section.duration("full_every", "30D"),
         volume_size=section.size("volume_size", "200M"),
         cipher=cast(CipherName, section.choice("cipher", SEALING_CIPHERS, "aes-256-gcm")),
@@ -85,7 +89,7 @@ def load_client(path: Path) -> Client:
     folders.finish()
     hooks.finish()
     section.finish()
-    if not client.include:
+    if not client.include and not sources.places:
         raise folders.wrong("include", "at least one folder", [])
     if not 1_000_000 <= client.volume_size <= 10_000_000_000:
         raise section.wrong("volume_size", "a size from 1M to 10G", client.volume_size)
@@ -94,6 +98,11 @@ def load_client(path: Path) -> Client:
 
 def _signing_key(section: Section) -> SigningKey | None:
     return load_signing_key(section.file("signing_key")) if section.text("signing_key", "") else None
+
+
+def _included(folders: Section, sources: Sources) -> list[str]:
+    """What stands at `include`, which need not be there if there are other sources."""
+    return folders.texts("include", []) if sources.places else folders.texts("include")
 
 
 def _source(section: Section, name: str) -> str:

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,12 @@ CREATE TABLE IF NOT EXISTS sets (
 CREATE TABLE IF NOT EXISTS retired (
     stem TEXT PRIMARY KEY
 );
+CREATE TABLE IF NOT EXISTS failed_sources (
+    stem TEXT NOT NULL,
+    place TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (stem, place)
+);
 CREATE TABLE IF NOT EXISTS times (
     time INTEGER PRIMARY KEY
 );
@@ -58,7 +64,8 @@ CREATE TABLE IF NOT EXISTS receipts (
 @dataclass(frozen=True)
 class FinishedSet:
     """A set that duplicity finished: when (epoch seconds), what it had read (octets, files, and how
-    many of them it could not read), and the plain supplement, b"" for none.
+    many of them it could not read), the plain supplement, b"" for none, and the places of the sources
+    that failed, with the reasons.
     """
 
     key: SetKey
@@ -68,6 +75,7 @@ class FinishedSet:
     files: int
     unread: int
     supplement: bytes
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 class DropLog:
@@ -127,6 +135,10 @@ class DropLog:
 
     def finish(self, done: FinishedSet) -> None:
         """Write down that duplicity finished a set: from now on others may build on it."""
+        for place, reason in done.failed.items():
+            self._run(
+                "INSERT OR REPLACE INTO failed_sources VALUES (?, ?, ?)", done.key.stem, place, reason
+            )
         self._run(
             "INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?, ?)",
             done.key.stem,
@@ -147,7 +159,8 @@ class DropLog:
                 continue
             # A stem is the beginning of a name, so any name of the set gives its key.
             if (name := parse_name(f"{stem}.receipt.json")) is not None:
-                found.append(FinishedSet(name.set, *values))
+                failed = self._run("SELECT place, reason FROM failed_sources WHERE stem = ?", stem)
+                found.append(FinishedSet(name.set, *(*values, dict(failed))))
         return sorted(found, key=lambda done: done.key.end)
 
     def forget(self, key: SetKey) -> None:

@@ -17,6 +17,7 @@ from nightdrop_client.leftovers import clear
 from nightdrop_client.planning import Plan, plan
 from nightdrop_client.progress import Expected, RunProgress
 from nightdrop_client.run import prepare_job
+from nightdrop_client.sources.preparing import NO_SOURCES
 from nightdrop_client.state import State
 
 
@@ -50,7 +51,14 @@ def rehearse(client: Client, full_wanted: bool) -> Rehearsal:
             chosen = plan(log, names, client.full_every, time.time(), full_wanted)
             # The state that stays out of a backup is the real one.
             exclude = (literal(str(client.state)), *client.exclude)
-            job = prepare_job(replace(client, exclude=exclude), state, chosen.type, int(time.time()), {})
+            job = prepare_job(
+                replace(client, exclude=exclude),
+                state,
+                chosen.type,
+                int(time.time()),
+                dead={},
+                sources=NO_SOURCES,
+            )
             seen = _run_duplicity(state, job)
             ratio = _ratio(log)
         scanned, changed = seen["scanned"], seen["changed"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from nightdrop.names import SetType
 from nightdrop_client.backend import URL
 from nightdrop_client.configuration import KERNEL_FOLDERS, Client
+from nightdrop_client.sources.ready import ROOT
 from nightdrop_client.state import DUPLICITY_NAME, State
 
 
@@ -56,7 +57,8 @@ def _quiet() -> list[str]:
 
 def _selection(client: Client, state: State) -> list[str]:
     """What to take and what to leave: duplicity goes by the first of these that matches a path."""
-    left_out = [str(state.root)]
+    # What would lie there on the disk would stand in the way of what goes there from elsewhere.
+    left_out = [str(state.root), ROOT]
     if "/" in client.include:
         left_out += KERNEL_FOLDERS
     patterns = [literal(folder) for folder in left_out] + list(client.exclude)

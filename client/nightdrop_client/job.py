@@ -10,7 +10,8 @@ from typing import Any
 class Job:
     """`arguments` are duplicity's, `sealing` the settings of its stand-in for gpgsm; `bundle` is the path
     of the bundle, which holds the passwords; `started` is in epoch seconds, `patience` in seconds; `dead`
-    says which mirrors have failed in this run already, and of what; `limits` are a `Limits` as JSON.
+    says which mirrors have failed in this run already, and of what; `limits` are a `Limits` as JSON,
+    `sources` a `Ready`; `secrets` is the number of the descriptor that `Secrets.share` made.
     """
 
     arguments: list[str]
@@ -21,6 +22,8 @@ class Job:
     patience: float
     dead: dict[str, str]
     limits: dict[str, Any]
+    sources: dict[str, Any]
+    secrets: int
 
     def write(self, path: Path) -> None:
         """Write the job to a file."""

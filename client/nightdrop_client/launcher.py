@@ -6,6 +6,7 @@ from a shell; what is ours is where files go, who seals them, and that somebody 
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from duplicity import diffdir
@@ -19,6 +20,10 @@ from nightdrop_client.job import Job, read_job
 from nightdrop_client.limits import read_limits
 from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.observer import Observer
+from nightdrop_client.sources.ready import Ready, read_ready
+from nightdrop_client.sources.secrets import shared_secrets
+from nightdrop_client.sources.views import show
+from nightdrop_client.sources.virtual import Virtual
 from nightdrop_client.state import State
 
 
@@ -27,10 +32,14 @@ def main() -> None:
     job, events = read_job(Path(sys.argv[1])), EventWriter(int(sys.argv[2]))
     state = State(Path(job.state))
     bundle = read_bundle(Path(job.bundle))
+    secrets = shared_secrets(job.secrets)
+    ready = read_ready(job.sources)
+    outside = _shown(ready, job.state)
+    virtual = Virtual(ready, secrets.streams, int(job.started), state.scratch, outside)
     drop_log = DropLog(state.drop_log)
     mirrors = Mirrors(
         bundle.host,
-        bundle.mirrors,
+        tuple(replace(one, password=secrets.passwords[one.name]) for one in bundle.mirrors),
         read_limits(job.limits),
         job.patience,
         on_bytes=lambda mirror, octets: events.tell(Event("sent", mirror=mirror, octets=octets)),
@@ -41,14 +50,17 @@ def main() -> None:
         mirrors, drop_log, state.scratch, lambda name: events.tell(Event("dropped", name))
     )
     observer = Observer(lambda files, octets: events.tell(Event("scanned", files=files, octets=octets)))
-    observer.install()
+    observer.install(virtual.among)
     if is_pinned():
         from nightdrop_client import substitutions
 
         substitutions.install(job.sealing)
     try:
         messages = run_duplicity(job.arguments, events, lambda: backend.register(dropper, drop_log))
-        done = _finished(job, dropper, observer, max(messages.unread, diffdir.stats.Errors or 0))
+        unread = max(messages.unread, diffdir.stats.Errors or 0)
+        done = _finished(job, dropper, observer, virtual, unread)
+        for note in virtual.notes:
+            events.tell(Event("warning", note))
         # The one moment from which others may build on this set.
         drop_log.finish(done)
         events.tell(Event("finished", done.key.stem))
@@ -57,17 +69,30 @@ def main() -> None:
             events.tell(Event("lost", failure, mirror=mirror))
 
 
-def _finished(job: Job, dropper: backend.Dropper, observer: Observer, unread: int) -> FinishedSet:
+def _shown(ready: Ready, state: str) -> list[str]:
+    """Have folders read from their snapshots, or as they are if that cannot be; see `show`."""
+    try:
+        return show(ready.views, state)
+    except OSError as error:
+        why = f"it was read as it is: its snapshot cannot be shown in its place: {error.strerror}"
+        ready.failed.update({view.folder: why for view in ready.views})
+        return []
+
+
+def _finished(
+    job: Job, dropper: backend.Dropper, observer: Observer, virtual: Virtual, unread: int
+) -> FinishedSet:
     (key,) = dropper.keys
     supplement = observer.supplement()
     return FinishedSet(
         key,
         job.started,
         time.time(),
-        observer.octets,
+        observer.octets + virtual.octets,
         observer.files,
         unread,
         supplement.to_bytes() if supplement else b"",
+        virtual.failed,
     )
 
 

@@ -28,13 +28,15 @@ class Observer:
         self.files = 0
         self.octets = 0
 
-    def install(self) -> None:
-        """Have duplicity's selection of the source pass through here."""
+    def install(self, among: Callable[[Iterator[Path]], Iterator[Path]] = iter) -> None:
+        """Have duplicity's selection of the source pass through here; `among` puts in what else is to be
+        backed up.
+        """
         observer = self
 
         class ObservedSelect(selection.Select):  # type: ignore[misc]
             def Iterate(self, path: Path) -> Iterator[Path]:  # noqa: N802
-                for found in super().Iterate(path):
+                for found in among(super().Iterate(path)):
                     observer.see(found)
                     yield found
 
@@ -62,5 +64,4 @@ class Observer:
 
 
 def _below_root(path: Path) -> bytes:
-    name: bytes = path.name
-    return name.lstrip(b"/")
+    return b"/".join(path.index)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from nightdrop.envelope.recipients import Recipient
 from nightdrop.errors import ConfigurationError, NightdropError
 from nightdrop.names import SetType, format_time
 from nightdrop.progress import ProgressLine
-from nightdrop.text import count
+from nightdrop.text import count, harmless
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.duplicity_arguments import backup_arguments
@@ -28,6 +28,8 @@ from nightdrop_client.progress import Expected, RunProgress
 from nightdrop_client.retiring import retire_old_chains
 from nightdrop_client.rotation import forget_recipients, keep_recipients, recipients_of
 from nightdrop_client.settling import settle
+from nightdrop_client.sources.preparing import Prepared, prepared
+from nightdrop_client.sources.secrets import with_passwords
 from nightdrop_client.state import SkippedError, State
 
 Say = Callable[[str], object]
@@ -52,8 +54,9 @@ class Outcome:
 
     @property
     def everywhere(self) -> bool:
-        """Whether every mirror has the set, every source file is in it, and nothing else went wrong."""
-        return not (self.lacking or self.failures or self.done.unread or self.problems)
+        """Whether every mirror has the set, every source is whole in it, and nothing else went wrong."""
+        done = self.done
+        return not (self.lacking or self.failures or done.unread or done.failed or self.problems)
 
     def complaints(self) -> list[str]:
         """What is missing where, and what else went wrong: a line each."""
@@ -62,6 +65,10 @@ class Outcome:
             lines.append(
                 f"not in this backup: {count(self.done.unread, 'source file')} could not be read"
             )
+        lines += [
+            f"not whole in this backup: {place}: {harmless(why, 500)}"
+            for place, why in sorted(self.done.failed.items())
+        ]
         lines += [f"warning: {problem}" for problem in self.problems]
         for mirror in self.lacking:
             why = self.failures.get(mirror, "it missed a part of it")
@@ -117,9 +124,12 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
     _require_own_log(client, log, state)
     for key, why in clear(state, log, time.time()).items():
         say(f"nothing new will build on {key.stem}: {why}")
+    bundle, no_password = with_passwords(client.bundle)
+    client = replace(client, bundle=bundle)
     names = [mirror.name for mirror in client.bundle.mirrors]
     patience = client.limits.patience(client.patience, time.time())
     mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, client.limits, patience)
+    mirrors.bury(no_password)
     try:
         mirrors.greet()
         for name, why in mirrors.failures.items():
@@ -131,12 +141,16 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
         recipients = _recipients(client, state, log, chosen, moment)
         if {one.fingerprint for one in recipients} != {one.fingerprint for one in client.recipients}:
             say("sealed to the last full's recipients; the new ones take effect with the next full")
-        with client.hooks.around(_facts(client) | {"NIGHTDROP_TYPE": chosen.type}) as problems:
+        with (
+            client.hooks.around(_facts(client) | {"NIGHTDROP_TYPE": chosen.type}) as problems,
+            prepared(client.sources, state, bundle, problems) as sources,
+        ):
             sealing = replace(client, recipients=recipients)
-            job = prepare_job(sealing, state, chosen.type, moment, mirrors.failures)
+            job = prepare_job(sealing, state, chosen.type, moment, dead=mirrors.failures, sources=sources)
             expected = _expected(log, chosen.type)
+            keep_open = [lock, sources.secrets]
             stem, volumes, warnings = _run_duplicity(
-                state, job, lock, mirrors, expected=expected, say=say
+                state, job, keep_open, mirrors, expected=expected, say=say
             )
         done = next(done for done in log.sets() if done.key.stem == stem)
         lacking = settle(client, state, log, mirrors)[done.key.stem]
@@ -170,7 +184,13 @@ def _recipients(
 
 
 def prepare_job(
-    client: Client, state: State, set_type: SetType, moment: int, dead: dict[str, str]
+    client: Client,
+    state: State,
+    set_type: SetType,
+    moment: int,
+    *,
+    dead: dict[str, str],
+    sources: Prepared,
 ) -> Path:
     """Lay out what the duplicity process needs; the path of its job."""
     recipients = state.scratch / "recipients.pem"
@@ -188,6 +208,8 @@ def prepare_job(
         patience=client.limits.patience(client.patience, time.time()),
         dead=dead,
         limits=client.limits.as_json(),
+        sources=sources.ready.as_json(),
+        secrets=sources.secrets,
     ).write(path)
     return path
 
@@ -201,9 +223,10 @@ def _expected(log: DropLog, set_type: SetType) -> Expected:
 
 
 def _run_duplicity(
-    state: State, job: Path, lock: int, mirrors: Mirrors, *, expected: Expected, say: Say
+    state: State, job: Path, keep_open: Sequence[int], mirrors: Mirrors, *, expected: Expected, say: Say
 ) -> tuple[str, int, list[str]]:
-    """Let duplicity make its set: the set's stem, how many volumes it has, and what it warned of.
+    """Let duplicity make its set: the set's stem, how many volumes it has, and what it warned of. It
+    inherits the descriptors `keep_open`.
 
     Raises NightdropError if there is no finished set in the end.
     """
@@ -221,7 +244,7 @@ def _run_duplicity(
             elif event.kind == "finished":
                 finished = event.text
 
-        engine.run("nightdrop_client.launcher", [str(job)], hear, keep_open=[lock])
+        engine.run("nightdrop_client.launcher", [str(job)], hear, keep_open=keep_open)
     mirrors.bury(lost)
     if not finished:
         if not mirrors.living:

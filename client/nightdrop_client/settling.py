@@ -105,7 +105,13 @@ def _write_receipt(
         files=tuple(_in_order(list(files.values()))),
         recipients=tuple(recipient.fingerprint for recipient in recipients),
         tool=f"nightdrop {__version__}, duplicity {version('duplicity')}",
-        source=Source(client.include, done.size, done.files, done.unread),
+        source=Source(
+            (*client.include, *client.sources.places),
+            done.size,
+            done.files,
+            done.unread,
+            tuple(sorted(done.failed)),
+        ),
         previous=log.last_receipt(),
     )
     octets = receipt.to_bytes()

@@ -53,6 +53,16 @@ class State:
         return self.root / "scratch"
 
     @property
+    def pulled(self) -> Path:
+        """What was fetched from other machines, kept so that only changes are fetched again."""
+        return self.root / "pulled"
+
+    @property
+    def views(self) -> Path:
+        """Where snapshots are mounted while they are read."""
+        return self.root / "views"
+
+    @property
     def duplicity_log(self) -> Path:
         """What duplicity said in the last run."""
         return self.root / "duplicity.log"

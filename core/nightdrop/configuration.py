@@ -82,6 +82,14 @@ class Section:
             raise self.wrong(key, expected, text)
         return (self.path.parent / text).absolute()
 
+    def names(self) -> list[str]:
+        """The keys there are, for a table whose keys are names of the user's own."""
+        return list(self._values)
+
+    def holds_table(self, key: str) -> bool:
+        """Whether there is a table at `key`."""
+        return isinstance(self._values.get(key), dict)
+
     def table(self, key: str) -> "Section":
         """The table at `key`, empty when it is not there."""
         value = self._take(key, {}, "a table")

@@ -14,6 +14,7 @@ from nightdrop.errors import ConfigurationError
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop.networks import Network, is_inside, load_networks
+from nightdrop.secrets import Secret, text_or_secret
 
 BUNDLE_FORMAT: Final = "nightdrop-bundle/1"
 
@@ -46,13 +47,16 @@ class EnrolledHost:
 
 @dataclass(frozen=True)
 class BundleMirror:
-    """One mirror as a client knows it: `certificate` is the PEM that TLS is pinned to, "" for none."""
+    """One mirror as a client knows it: `certificate` is the PEM that TLS is pinned to, "" for none;
+    `secret` is where the password is, if that does not stand in the bundle itself.
+    """
 
     name: str
     url: str
     user: str
     password: str
     certificate: str
+    secret: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -107,13 +111,15 @@ def _bundle(section: Section) -> Bundle:
         )
     mirrors = []
     for table in section.tables("mirror"):
+        password, secret = text_or_secret(table, "password")
         mirrors.append(
             BundleMirror(
                 name=table.text("name"),
                 url=table.text("url").rstrip("/"),
                 user=table.text("user"),
-                password=table.text("password"),
+                password=password,
                 certificate=table.text("certificate", ""),
+                secret=secret,
             )
         )
         table.finish()

@@ -38,13 +38,15 @@ class ReceiptFile:
 @dataclass(frozen=True)
 class Source:
     """What was backed up: its size in octets, its files, and how many of them could not be read.
-    `what` names the configured folders, never a file found in them.
+    `what` names the configured folders and other sources, never a file found in them; `failed` are
+    those of them, by the place they have in the set, that are not whole in it.
     """
 
     what: tuple[str, ...]
     size: int
     files: int
     unread: int
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,4 +170,12 @@ def _source(value: object) -> Source:
     if not isinstance(value, dict):
         raise ReceiptError("`source` is missing")
     what = tuple(_item_text(item, "what") for item in _list(value, "what"))
-    return Source(what, _number(value, "size"), _number(value, "files"), _number(value, "unread"))
+    # Not in the receipts of clients that had nothing but folders.
+    failed = _list(value, "failed") if "failed" in value else []
+    return Source(
+        what,
+        _number(value, "size"),
+        _number(value, "files"),
+        _number(value, "unread"),
+        tuple(_item_text(item, "failed") for item in failed),
+    )

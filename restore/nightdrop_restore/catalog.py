@@ -38,6 +38,11 @@ class VaultSet:
         return not self.problem
 
     @property
+    def failed_sources(self) -> tuple[str, ...]:
+        """The places of the sources that, by its receipt, are not whole in it."""
+        return self.receipt.source.failed if self.receipt else ()
+
+    @property
     def restorable(self) -> bool:
         """Whether it can be restored at all: without the manifest, nothing tells what is in it."""
         return self.key.kind == "duplicity" and self.key.manifest_name in self.files

@@ -45,6 +45,10 @@ class Choice:
             index[: len(path)] == path or path[: len(index)] == index for path in self.indexes
         )
 
+    def touching(self, places: Iterable[str]) -> list[str]:
+        """Those places, as paths on the host, of which something may be wanted."""
+        return [place for place in places if self.near(tuple(os.fsencode(place).strip(b"/").split(b"/")))]
+
     def _found(self, index: Index) -> bool:
         whole, name = os.fsdecode(b"/".join(index)), os.fsdecode(index[-1])
         return any(

@@ -11,7 +11,7 @@ from nightdrop_restore.restoring import Restored
 def is_partial(origin: Origin, done: Restored) -> bool:
     """Whether what is there now is less than what was asked for."""
     older = not all(one.unfinished for one in origin.passed_over)
-    return bool(done.warnings or done.unlike or done.unrestored or older)
+    return bool(done.warnings or done.unlike or done.unrestored or done.failed_sources or older)
 
 
 def lines(origin: Origin, done: Restored) -> Iterator[str]:
@@ -23,6 +23,11 @@ def lines(origin: Origin, done: Restored) -> Iterator[str]:
     )
     yield from (f"note: {harmless(text, 1000)}" for text in done.elsewhere)
     yield from (f"warning: {harmless(text, 1000)}" for text in done.warnings)
+    for place in done.failed_sources:
+        yield (
+            f"not whole in this backup: {harmless(place)}: its source failed in that run; "
+            "an older --time may have it whole"
+        )
     yield from _by_reason("not as it was", done.unlike)
     yield from _by_reason("not restored", done.unrestored)
 
@@ -43,6 +48,7 @@ def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
         "warnings": done.warnings,
         "unlike": done.unlike,
         "unrestored": done.unrestored,
+        "failed_sources": done.failed_sources,
     }
 
 

@@ -30,7 +30,8 @@ _LISTED: Final = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASC
 class Restored:
     """How a restore goes, and in the end went: `files` and `octets` written, `read` octets from the
     vault in `seconds`; what duplicity warned of; the paths that are not what they were and those
-    that could not be restored, with the reasons; and what another vault than the first gave, in words.
+    that could not be restored, with the reasons; the places, of those chosen, whose sources failed when
+    the backup was made; and what another vault than the first gave, in words.
     """
 
     files: int = 0
@@ -40,6 +41,7 @@ class Restored:
     warnings: list[str] = field(default_factory=list)
     unlike: dict[str, str] = field(default_factory=dict)
     unrestored: dict[str, str] = field(default_factory=dict)
+    failed_sources: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
 
 
@@ -66,7 +68,7 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
     """
     begun, folder = time.monotonic(), writing.folder
     _require_room(folder, writing.policy)
-    done = Restored()
+    done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
     with workplace(folder) as work:
         # Where it goes is the writer's business; duplicity wants to be told a place that is empty.
         action = ["restore", URL, str(work / "nowhere")]

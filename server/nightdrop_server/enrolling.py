@@ -144,7 +144,8 @@ def merged_bundle(begun: Bundle | None, host: str, entry: BundleMirror, recipien
 def bundle_text(bundle: Bundle) -> str:
     """A bundle as it is written: TOML, with passwords in it."""
     mirrors = [
-        {"name": m.name, "url": m.url, "user": m.user, "password": m.password}
+        {"name": m.name, "url": m.url, "user": m.user}
+        | {"password": m.secret.as_table() if m.secret else m.password}
         | ({"certificate": m.certificate} if m.certificate else {})
         for m in bundle.mirrors
     ]

@@ -190,6 +190,19 @@ def test_source_that_a_real_run_could_not_read(house: House) -> None:
     assert shelves_of(house).codes() == []
 
 
+def test_source_that_failed_is_named_and_made_harmless(house: House) -> None:
+    (house.source / "file").write_text("x")
+    config = house.config.read_text()
+    house.config.write_text(config + '[[commands]]\nname = "shop.sql"\ncommand = ["false"]\n')
+    house.backup(expect=3)
+    found = only(shelves_of(house))
+    assert (found.code, found.severity) == ("source-errors", "error")
+    assert "/.nightdrop/commands/shop.sql of web1 is not whole in duplicity-full." in found.sentence
+    house.config.write_text(config)
+    house.backup()
+    assert shelves_of(house).codes() == []
+
+
 def test_what_is_expected_otherwise(shelves: Shelves) -> None:
     shelves.configure('[[check.expect]]\nhosts = ["web*"]\nlate_after = "20D"\n')
     assert shelves.codes(after=10 * DAY) == []

@@ -1,17 +1,33 @@
-"""`source-errors`: the newest set is whole, and its receipt says that not all of the source is in it."""
+"""`source-errors`: the newest set is there, and its receipt says that not all of the source is in it."""
 
 from collections.abc import Iterator
+from typing import Final
 
-from nightdrop.text import count
+from nightdrop.text import count, harmless
 from nightdrop_check.findings import Finding
 from nightdrop_check.view import View
+
+_NAMED: Final = 20
+"""Failed sources that are named, of what a host claims."""
 
 
 def judge(view: View) -> Iterator[Finding]:
     """Say it of the newest set of each kind."""
     newest = {each.key.kind: each for each in view.shelf.done}
     for _, each in sorted(newest.items()):
-        if each.receipt is not None and (unread := each.receipt.source.unread):
+        if each.receipt is None:
+            continue
+        for place in each.receipt.source.failed[:_NAMED]:
+            yield Finding(
+                "source-errors",
+                "error",
+                view.host,
+                each.stem,
+                f"{harmless(place, 120)} of {view.host} is not whole in {each.stem}: that source failed",
+                f"the run on {view.host} said why, and `nightdrop status` there still tells which",
+                {"source": harmless(place, 120)},
+            )
+        if unread := each.receipt.source.unread:
             yield Finding(
                 "source-errors",
                 "warning",

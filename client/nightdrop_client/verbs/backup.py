@@ -94,6 +94,8 @@ def _dry_summary(client: "Client", rehearsal: "Rehearsal") -> str:
     )
     if rehearsal.stored is not None:
         lines.append(f"would store {format_size(rehearsal.stored)} at most, going by the last full")
+    if client.sources.places:
+        lines.append(f"would also take what these give now: {', '.join(client.sources.places)}")
     lines.append(f"would drop it on {', '.join(mirror.name for mirror in client.bundle.mirrors)}")
     return "\n".join([*lines, "nothing was sent, and nothing written down"])
 
@@ -106,6 +108,7 @@ def _facts(outcome: "Outcome") -> dict[str, object]:
         "files": outcome.done.files,
         "size": outcome.done.size,
         "unread": outcome.done.unread,
+        "failed_sources": outcome.done.failed,
         "stored": outcome.stored,
         "volumes": outcome.volumes,
         "seconds": round(outcome.seconds, 2),

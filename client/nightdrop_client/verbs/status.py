@@ -34,7 +34,7 @@ _SETS_SHOWN = 5
 @dataclass(frozen=True)
 class _Set:
     """One set: its name, when it was finished (epoch seconds), octets read and stored, source files that
-    could not be read, and for each mirror whether it has all of it.
+    could not be read, sources that failed, and for each mirror whether it has all of it.
     """
 
     name: str
@@ -42,6 +42,7 @@ class _Set:
     size: int
     stored: int
     unread: int
+    failed: list[str]
     mirrors: dict[str, bool]
 
 
@@ -111,7 +112,8 @@ def _sets(client: "Client", log: "DropLog") -> list[_Set]:
             for mirror in client.bundle.mirrors
         }
         stored = sum(file.size for file in files.values())
-        found.append(_Set(done.key.stem, done.finished, done.size, stored, done.unread, having))
+        failed = sorted(done.failed)
+        found.append(_Set(done.key.stem, done.finished, done.size, stored, done.unread, failed, having))
     return found
 
 
@@ -139,6 +141,7 @@ def _sets_text(sets: list[_Set]) -> list[str]:
         lines += [f"    not on {mirror}" for mirror, has_it in one.mirrors.items() if not has_it]
         if one.unread:
             lines.append(f"    source files that could not be read: {one.unread}")
+        lines += [f"    not whole in it: {place}" for place in one.failed]
     return lines or ["  no backup yet"]
 
 

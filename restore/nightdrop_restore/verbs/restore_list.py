@@ -48,6 +48,8 @@ def _line(one: "VaultSet") -> str:
     from nightdrop_restore.catalog import age
 
     state = "" if one.whole else f"  NOT WHOLE: {harmless(one.problem)}"
+    if one.failed_sources:
+        state += f"  failed in that run: {harmless(', '.join(one.failed_sources))}"
     return (
         f"{one.key.end}  {one.key.kind} {one.key.type:4}  {format_size(one.size):>8}"
         f"  {age(one.key, datetime.now(UTC))} ago{state}"
@@ -63,4 +65,5 @@ def _facts(one: "VaultSet") -> dict[str, object]:
         "files": len(one.files),
         "whole": one.whole,
         "problem": one.problem,
+        "failed_sources": one.failed_sources,
     }
