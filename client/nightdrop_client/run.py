@@ -22,7 +22,7 @@ from nightdrop_client.job import Job
 from nightdrop_client.lastrun import recorded
 from nightdrop_client.leftovers import clear
 from nightdrop_client.limits import yield_to_others
-from nightdrop_client.mirrors import Mirrors
+from nightdrop_client.mirrors import GREETING, Mirrors
 from nightdrop_client.planning import Plan, plan
 from nightdrop_client.progress import Expected, RunProgress
 from nightdrop_client.retiring import retire_old_chains
@@ -128,7 +128,9 @@ def _run_locked(client: Client, state: State, lock: int, full_wanted: bool, say:
     client = replace(client, bundle=bundle)
     names = [mirror.name for mirror in client.bundle.mirrors]
     patience = client.limits.patience(client.patience, time.time())
-    mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, client.limits, patience)
+    # What is sent from here is small; volumes go from the duplicity process, with all of `grace`.
+    limits = replace(client.limits, grace=min(client.limits.grace, GREETING))
+    mirrors = Mirrors(client.bundle.host, client.bundle.mirrors, limits, patience)
     mirrors.bury(no_password)
     try:
         mirrors.greet()

@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from house import HOST, House, run
+from mirrors import NIGHTDROP
 from trees import change_odd_tree, describe, differences, make_odd_tree
 
 
@@ -143,16 +145,14 @@ def test_local_state_is_readable_by_its_owner_alone(house: House) -> None:
         assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
 
 
-def test_nothing_secret_is_on_a_command_line_or_in_an_environment(house: House) -> None:
-    """Every process of a run is looked at while the run goes on."""
-    import subprocess
-
-    from mirrors import NIGHTDROP
-
+def test_nothing_secret_is_on_a_command_line_in_an_environment_or_written_down(house: House) -> None:
+    """Every process of the machine is looked at while the run goes on; and then all that it left."""
     (house.source / "file").write_bytes(os.urandom(12_000_000))
     secrets = [mirror.password(house.bundle).encode() for mirror in house.mirrors]
     process = subprocess.Popen(
-        [*NIGHTDROP, "backup", "--config", str(house.config), "--json"], stdout=subprocess.DEVNULL
+        [*NIGHTDROP, "backup", "--config", str(house.config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     seen = set()
     while process.poll() is None:
@@ -161,8 +161,13 @@ def test_nothing_secret_is_on_a_command_line_or_in_an_environment(house: House) 
                 words, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
             except OSError:
                 continue
+            assert not any(secret in words + environment for secret in secrets)
             if b"nightdrop" in words:
                 seen.add(words.split(b"\0")[3] if words.count(b"\0") > 3 else words)
-                assert not any(secret in words + environment for secret in secrets)
-    assert process.returncode == 0
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
     assert {b"nightdrop_client.launcher", b"nightdrop_client.gpgsm"} <= seen
+    written = [path.read_bytes() for path in house.state.rglob("*") if path.is_file()]
+    written += house.mirrors[0].stored(HOST).values()
+    assert len(written) > 10
+    assert not any(secret in octets for secret in secrets for octets in [said, *written])

@@ -1,10 +1,15 @@
 """`nightdrop status`: this host's own records, for people and programs."""
 
 import json
+import os
 import re
 import shlex
 import time
 from pathlib import Path
+
+import pytest
+
+from moments import Moments, kill_all, start
 
 from house import HOST, House, run
 from mirrors import NIGHTDROP
@@ -74,3 +79,43 @@ def test_a_run_under_way_is_told_and_asking_does_not_disturb_it(house: House, tm
 
 def run_words(house: House) -> str:
     return f"{shlex.join(NIGHTDROP)} status --json --config {house.config}"
+
+
+def test_how_the_last_run_went_is_told_also_if_it_failed_or_was_killed(house: House) -> None:
+    (house.source / "file").write_text("x")
+    house.configure('patience = "1s"')
+    house.backup()
+    with Moments([house.state]) as moments:
+        process = start([*NIGHTDROP, "backup", "--config", house.config])
+        next(name for name in moments.names_until_end_of(process) if name == "last-run.json")
+        assert kill_all(process)
+    said = run("status", "--config", house.config, expect=3).stdout
+    assert re.search(r"^  the last run, .* ago, was killed, or the machine went down$", said, re.M)
+    for mirror in house.mirrors:
+        mirror.stop()
+    run("backup", "--config", house.config, expect=1)
+    said = run("status", "--config", house.config, expect=3).stdout
+    assert re.search(r"ago, FAILED\n    no mirror takes the backups of web1 \(mirror-a: Conn", said)
+    last = facts(house, expect=3)["last_run"]
+    assert last["outcome"] == "failed"  # type: ignore[index]
+
+
+def test_when_systemd_starts_the_next_is_told(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd does not run where the tests do: a stand-in says what systemd 252 does, for this timer."""
+    due = 1_900_000_000
+    listed = f'[{{"next":{due}000000,"left":1,"last":0,"passed":null,"unit":"x","activates":"y"}}]'
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(
+        f"#!/bin/sh\n[ \"$*\" = 'list-timers --output=json nightdrop-backup@client.timer' ] && "
+        f"echo '{listed}'\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
+    assert facts(house, expect=1)["next_start"] == due
+    assert (
+        "  systemd starts it at 2030-03-17 17:46 UTC\n"
+        in run("status", "--config", house.config, expect=1).stdout
+    )
