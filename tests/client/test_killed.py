@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from moments import Moments, kill_all, start
-
 from house import HOST, House
 from mirrors import NIGHTDROP, TIMES
+from moments import Moments, kill_all, start
 from trees import describe, differences
 
 STEPS = 12 * TIMES

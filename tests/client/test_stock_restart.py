@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from moments import Moments, kill_all, start
-
 from house import HOST, House
 from mirrors import NIGHTDROP
+from moments import Moments, kill_all, start
 from trees import describe, differences
 
 DUPLICITY = Path(sys.executable).with_name("duplicity")
