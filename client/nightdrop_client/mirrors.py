@@ -81,7 +81,7 @@ class Mirrors:
     ) -> None:
         """`patience` is in seconds."""
         self._host = host
-        self._grace = min(limits.grace, patience)
+        self._grace = limits.grace
         self._patience = patience
         self._on_bytes = on_bytes
         self._on_state = on_state
@@ -178,9 +178,9 @@ class Mirrors:
 
     def _longest_silence(self, mirror: _Mirror, turn: _Turn) -> float:
         """How many seconds a mirror may be silent while it is asked."""
-        if not self._others_answer(mirror):
-            return min(_ANSWER_TIMEOUT, max(turn.patience, 1))
-        return min(_ANSWER_TIMEOUT, max(turn.grace - mirror.cost, 1))
+        # Not bounded by patience: that is for mirrors that are away, and a slow one is not.
+        left = turn.grace - mirror.cost if self._others_answer(mirror) else _ANSWER_TIMEOUT
+        return min(_ANSWER_TIMEOUT, max(left, 1))
 
     def _gives_up(self, mirror: _Mirror, turn: _Turn, begun: float, delay: float) -> bool:
         """Count an attempt that failed, and the delay before the next; whether that was too much."""
@@ -189,7 +189,7 @@ class Mirrors:
             if self._others_answer(mirror):
                 # As long as another one is still at it, a failing one holds nobody up.
                 mirror.cost += max(0, next_one - max(begun, turn.taken))
-                return mirror.cost > turn.grace
+                return mirror.cost > min(turn.grace, turn.patience)
             mirror.outage += next_one - begun
             return mirror.outage > turn.patience
 

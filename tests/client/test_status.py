@@ -83,7 +83,6 @@ def run_words(house: House) -> str:
 
 def test_how_the_last_run_went_is_told_also_if_it_failed_or_was_killed(house: House) -> None:
     (house.source / "file").write_text("x")
-    house.configure('patience = "1s"')
     house.backup()
     with Moments([house.state]) as moments:
         process = start([*NIGHTDROP, "backup", "--config", house.config])
