@@ -6,12 +6,13 @@ new at one step are never touched again, so one restore at the end shows whether
 NIGHTDROP_TEST_TIMES=5 takes more than a hundred steps instead of these; tests/lab/kills does.
 """
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from house import HOST, House
+from house import HOST, House, run
 from mirrors import NIGHTDROP, TIMES
 from moments import Moments, kill_all, start
 from trees import describe, differences
@@ -59,12 +60,24 @@ def test_killed_at_every_step(house: House, tmp_path: Path, kind: str) -> None:
     assert differences(describe(house.source), describe(restored)) == {}
     house.assert_mirrors_are_honest()
     assert_nothing_is_left_over(house)
+    assert_the_check_names_what_lies_there(house)
 
 
 def folders(house: House) -> list[Path]:
     """Where a run leaves traces."""
     names = ("", "archive/backup", "outbox", "scratch")
     return [house.state / name for name in names] + [mirror.vault / HOST for mirror in house.mirrors]
+
+
+def assert_the_check_names_what_lies_there(house: House) -> None:
+    """On a mirror, what a killed run left stays: the check calls it unfinished."""
+    stems = {name.split(".sigtar")[0].split(".vol")[0] for name in house.names() if ".vol" in name}
+    unfinished = {stem for stem in stems if f"{stem}.receipt.json" not in house.names()}
+    assert unfinished
+    config = house.mirrors[0].config
+    report = json.loads(run("check", "--json", "--config", config, expect=0).stdout)
+    found = [each for each in report["findings"] if each["code"] == "incomplete"]
+    assert {stem for each in found for stem in each["data"]["sets"]} == unfinished
 
 
 def assert_nothing_is_left_over(house: House) -> None:
