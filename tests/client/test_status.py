@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from moments import Moments, kill_all, start
-
 from house import HOST, House, run
 from mirrors import NIGHTDROP
+from moments import Moments, kill_all, start
 
 
 def facts(house: House, expect: int = 0) -> dict[str, object]:
