@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from xml.parsers import expat
 
 import requests
@@ -26,6 +26,7 @@ from nightdrop.errors import VaultError
 from nightdrop.names import is_host_name, parse_name
 from nightdrop.text import harmless
 from nightdrop.vault import StoredFile
+from nightdrop_restore.multistatus import Listing
 
 _BLOCK: Final = 1024 * 1024
 _TIMEOUT: Final = (10.0, 60.0)
@@ -33,7 +34,6 @@ _TRIES: Final = 4
 _FIRST_DELAY: Final = 0.5
 _CONNECTIONS: Final = 16
 _LONGEST_LISTING: Final = 512 * 1024 * 1024
-_MOST_LISTED: Final = 1_000_000
 _QUESTION: Final = (
     b'<?xml version="1.0" encoding="utf-8"?>\n'
     b'<propfind xmlns="DAV:"><prop><getcontentlength/><resourcetype/></prop></propfind>\n'
@@ -142,7 +142,7 @@ class RemoteVault:
         """Names below a folder with their sizes, -1 for what has none."""
         answer = self._ask("PROPFIND", path, {"Depth": "1"}, (207,), _QUESTION)
         base = urlsplit(self.address.url + path).path.rstrip("/")
-        listing = _Listing(base)
+        listing = Listing(base)
         octets = 0
         try:
             while piece := answer.raw.read(_BLOCK, decode_content=False):
@@ -158,63 +158,6 @@ class RemoteVault:
         finally:
             answer.close()
         return listing.found
-
-
-class _Listing:
-    """The answer to a PROPFIND (RFC 4918, 14.16), read as it comes."""
-
-    def __init__(self, base: str) -> None:
-        self.found: list[tuple[str, int]] = []
-        self._base = base
-        self._href = ""
-        self._length = -1
-        self._text: list[str] | None = None
-        self._parser = expat.ParserCreate(namespace_separator=" ")
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._characters
-        # Without a document type there are no entities, and nothing can swell.
-        self._parser.StartDoctypeDeclHandler = self._refuse
-
-    def feed(self, octets: bytes) -> None:
-        self._parser.Parse(octets, False)
-
-    def end(self) -> None:
-        self._parser.Parse(b"", True)
-
-    def _start(self, name: str, _attributes: dict[str, str]) -> None:
-        if name == "DAV: response":
-            self._href, self._length = "", -1
-        elif name in ("DAV: href", "DAV: getcontentlength"):
-            self._text = []
-
-    def _end(self, name: str) -> None:
-        text = "".join(self._text or ()).strip()
-        if name == "DAV: href" and self._text is not None:
-            self._href = text
-        elif name == "DAV: getcontentlength" and text.isascii() and text.isdecimal():
-            self._length = min(int(text[:19]), 2**63 - 1)
-        elif name == "DAV: response":
-            self._take()
-        if name in ("DAV: href", "DAV: getcontentlength"):
-            self._text = None
-
-    def _take(self) -> None:
-        folder, _, name = unquote(urlsplit(self._href).path).rstrip("/").rpartition("/")
-        if folder != self._base or not name:
-            return
-        if len(self.found) == _MOST_LISTED:
-            raise ValueError("it lists more than any folder holds")
-        self.found.append((name, self._length))
-
-    def _characters(self, text: str) -> None:
-        if self._text is not None:
-            if sum(map(len, self._text)) + len(text) > 4096:
-                raise ValueError("a name in it is longer than any can be")
-            self._text.append(text)
-
-    def _refuse(self, *_words: object) -> None:
-        raise ValueError("it has a document type")
 
 
 class _RemoteFile(io.RawIOBase):
