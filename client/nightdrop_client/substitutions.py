@@ -7,12 +7,10 @@ ordinary to the original. What each piece gains is said with it: seconds of a fu
 incremental without changes (i), of /usr/share on two cores of 2.x GHz.
 """
 
-import gc
 import gzip
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path as FilePath
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IMODE
@@ -25,7 +23,6 @@ from duplicity import (
     dup_tarfile,
     errors,
     gpg,
-    gpginterface,
     librsync,
     log,
     robust,
@@ -35,6 +32,7 @@ from duplicity import (
 from duplicity.path import Path, ROPath
 
 from nightdrop.engine import tars
+from nightdrop.engine.substitutions import read_tars, stand_in_within
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop_client import gpgsm
 
@@ -48,10 +46,12 @@ def install(sealing: Sequence[str]) -> None:
     Path.setdata = _setdata
     diffdir.get_delta_iter = _deltas
     diffdir.DeltaTarBlockIter = _Blocks
-    util.make_tarfile = _open_tar
     gpg.GPGWriteFile = _write_volume
     gpg.GzipWriteFile = _write_compressed
-    gpginterface.GnuPG._as_child = _sealing_child(sealing)
+    read_tars()
+    path, cipher, threads = sealing
+    recipients = load_recipients(FilePath(path))
+    stand_in_within(lambda words: gpgsm.seal(recipients, cipher, int(threads), words), "--encrypt")
 
 
 # --- Choosing: x s -------------------------------------------------------------------------------
@@ -140,14 +140,6 @@ def _entry(one: Any, name: bytes, content: bytes = b"") -> bytes:
         info.size = size
         header = info.tobuf(encoding=config.fsencoding, errors="surrogateescape")
     return b"%b%b%b" % (header, content, bytes(-size % tars.BLOCK))
-
-
-_make_tarfile = util.make_tarfile
-
-
-def _open_tar(mode: str, file: Any) -> Any:
-    """Stands for make_tarfile."""
-    return tars.Reader(file) if mode == "r" else _make_tarfile(mode, file)
 
 
 class _Signatures:
@@ -344,36 +336,3 @@ def _write_compressed(blocks: Any, name: bytes, size: int, gzipped: bool = True)
                 out.write(next(blocks).data)
             except StopIteration:
                 return True
-
-
-# --- Sealing: x s --------------------------------------------------------------------------------
-
-
-def _sealing_child(sealing: Sequence[str]) -> Callable[..., None]:
-    """Stands for GnuPG._as_child: seals in the child that duplicity forks, and starts no interpreter.
-
-    That is safe although other threads of ours may be sending just then: the child uses nothing they
-    could have locked. It computes with cryptography's own copy of OpenSSL, which they do not use, for
-    Python's ssl has another; it opens nothing, touches nothing of theirs, and leaves by _exit.
-    """
-    path, cipher, threads = sealing
-    recipients = load_recipients(FilePath(path))
-    as_child = gpginterface.GnuPG._as_child
-
-    def seal(self: Any, process: Any, commands: list[str], arguments: list[str]) -> None:
-        if "--encrypt" not in commands:
-            as_child(self, process, commands, arguments)
-        status = 2
-        try:
-            gc.disable()
-            for number, name in enumerate(("stdin", "stdout", "stderr")):
-                os.dup2(process._pipes[name].child, number)
-            # Or a connection that a thread closes would stay open here.
-            for descriptor in sorted(map(int, os.listdir("/proc/self/fd")))[3:]:
-                with suppress(OSError):
-                    os.close(descriptor)
-            status = gpgsm.seal(recipients, cipher, int(threads), commands)
-        finally:
-            os._exit(status)
-
-    return seal
