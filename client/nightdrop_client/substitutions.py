@@ -1,10 +1,10 @@
 """What stands in for parts of duplicity in a backup, for speed, bound to the one version it was made for.
 
-Stock duplicity takes 21 s of Python for /usr/share (56,000 entries), most of it in making tar headers, in
-log lines that nobody reads, and in three layers of Python around each file. Each piece here does what
-the original does and leaves the same bytes for stock duplicity to read, or leaves what is out of the
-ordinary to the original. What each piece gains is said with it: seconds of a full, and of an
-incremental without changes (i), of /usr/share on two cores of 2.x GHz.
+For /usr/share (57,000 entries), stock duplicity computes for 13.0 s in a full and 5.1 s in an incremental
+without changes, most of it to make and read tar headers, to format log lines that nobody reads, and in
+three layers of Python around each file. With all pieces it is 5.2 s and 2.0 s. Each piece does what the
+original does and leaves the same octets, or leaves what is out of the ordinary to the original.
+What each gains is said with it, as seconds of processor time of that full and that incremental.
 """
 
 import gzip
@@ -54,7 +54,7 @@ def install(sealing: Sequence[str]) -> None:
     stand_in_within(lambda words: gpgsm.seal(recipients, cipher, int(threads), words), "--encrypt")
 
 
-# --- Choosing: x s -------------------------------------------------------------------------------
+# --- Choosing the paths: 0.3 s, 0.5 s ------------------------------------------------------------
 
 
 def _select(self: Any, one: Any) -> int:
@@ -105,7 +105,7 @@ def _setdata(self: Any) -> None:
     _setdata_any(self)
 
 
-# --- Tar files: x s ------------------------------------------------------------------------------
+# --- Tar files and reading what is backed up: 6.5 s, 0.6 s; reading signatures (the core's): 2.1 s ---
 
 _KIND: Final = {"reg": b"0", "dir": b"5", "sym": b"2"}
 
@@ -159,9 +159,6 @@ class _Signatures:
         if self._file is not None:
             end = 2 * tars.BLOCK
             self._file.write(bytes(end + -(self._octets + end) % dup_tarfile.RECORDSIZE))
-
-
-# --- Reading files: x s --------------------------------------------------------------------------
 
 
 _PIECE: Final = 64 * 1024
@@ -283,7 +280,7 @@ class _Blocks(diffdir.DeltaTarBlockIter):  # type: ignore[misc]
         return diffdir.TarBlock(delta.index, entry)
 
 
-# --- Volumes: x s --------------------------------------------------------------------------------
+# --- The local copy of signatures: 0.2 s of a full; volumes: by a sampled profile, 0.3 s of it ----
 
 _TOGETHER: Final = 128 * 1024
 _write_gzip = gpg.GzipWriteFile

@@ -120,11 +120,11 @@ class Bench:
             with (house.source / f"random{number:04}").open("wb") as file:
                 for _ in range(100):
                     file.write(os.urandom(1_000_000))
-        wanted = house.source / "random0010 wanted"
+        wanted = house.source / "random0004 wanted"
         wanted.write_text("found\n")
         volumes = house.backup("--full")["volumes"]
         house.close()
-        neighbours = [house.source / f"random{number:04}" for number in (10, 11)]
+        neighbours = [house.source / f"random{number:04}" for number in (4, 5)]
         took = []
         for paths in ([wanted], neighbours):
             chosen = [word for path in paths for word in ("--path", str(path))]
