@@ -1,18 +1,16 @@
 """What stands in for parts of duplicity in a backup, for speed, bound to the one version it was made for.
 
-Stock duplicity takes 21 s of Python for /usr/share (56,000 entries), most of it in making tar headers, in
-log lines that nobody reads, and in three layers of Python around each file. Each piece here does what
-the original does and leaves the same bytes for stock duplicity to read, or leaves what is out of the
-ordinary to the original. What each piece gains is said with it: seconds of a full, and of an
-incremental without changes (i), of /usr/share on two cores of 2.x GHz.
+For /usr/share (57,000 entries), stock duplicity computes for 13.0 s in a full and 5.1 s in an incremental
+without changes, most of it to make and read tar headers, to format log lines that nobody reads, and in
+three layers of Python around each file. With all pieces it is 5.2 s and 2.0 s. Each piece does what the
+original does and leaves the same octets, or leaves what is out of the ordinary to the original.
+What each gains is said with it, as seconds of processor time of that full and that incremental.
 """
 
-import gc
 import gzip
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path as FilePath
 from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IMODE
@@ -25,7 +23,6 @@ from duplicity import (
     dup_tarfile,
     errors,
     gpg,
-    gpginterface,
     librsync,
     log,
     robust,
@@ -35,6 +32,7 @@ from duplicity import (
 from duplicity.path import Path, ROPath
 
 from nightdrop.engine import tars
+from nightdrop.engine.substitutions import read_tars, stand_in_within
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop_client import gpgsm
 
@@ -48,13 +46,15 @@ def install(sealing: Sequence[str]) -> None:
     Path.setdata = _setdata
     diffdir.get_delta_iter = _deltas
     diffdir.DeltaTarBlockIter = _Blocks
-    util.make_tarfile = _open_tar
     gpg.GPGWriteFile = _write_volume
     gpg.GzipWriteFile = _write_compressed
-    gpginterface.GnuPG._as_child = _sealing_child(sealing)
+    read_tars()
+    path, cipher, threads = sealing
+    recipients = load_recipients(FilePath(path))
+    stand_in_within(lambda words: gpgsm.seal(recipients, cipher, int(threads), words), "--encrypt")
 
 
-# --- Choosing: x s -------------------------------------------------------------------------------
+# --- Choosing the paths: 0.3 s, 0.5 s ------------------------------------------------------------
 
 
 def _select(self: Any, one: Any) -> int:
@@ -105,7 +105,7 @@ def _setdata(self: Any) -> None:
     _setdata_any(self)
 
 
-# --- Tar files: x s ------------------------------------------------------------------------------
+# --- Tar files and reading what is backed up: 6.5 s, 0.6 s; reading signatures (the core's): 2.1 s ---
 
 _KIND: Final = {"reg": b"0", "dir": b"5", "sym": b"2"}
 
@@ -142,14 +142,6 @@ def _entry(one: Any, name: bytes, content: bytes = b"") -> bytes:
     return b"%b%b%b" % (header, content, bytes(-size % tars.BLOCK))
 
 
-_make_tarfile = util.make_tarfile
-
-
-def _open_tar(mode: str, file: Any) -> Any:
-    """Stands for make_tarfile."""
-    return tars.Reader(file) if mode == "r" else _make_tarfile(mode, file)
-
-
 class _Signatures:
     """Stands for a TarFile that signatures are written to. `file` is None in a dry run."""
 
@@ -167,9 +159,6 @@ class _Signatures:
         if self._file is not None:
             end = 2 * tars.BLOCK
             self._file.write(bytes(end + -(self._octets + end) % dup_tarfile.RECORDSIZE))
-
-
-# --- Reading files: x s --------------------------------------------------------------------------
 
 
 _PIECE: Final = 64 * 1024
@@ -291,7 +280,7 @@ class _Blocks(diffdir.DeltaTarBlockIter):  # type: ignore[misc]
         return diffdir.TarBlock(delta.index, entry)
 
 
-# --- Volumes: x s --------------------------------------------------------------------------------
+# --- The local copy of signatures: 0.2 s of a full; volumes: by a sampled profile, 0.3 s of it ----
 
 _TOGETHER: Final = 128 * 1024
 _write_gzip = gpg.GzipWriteFile
@@ -344,36 +333,3 @@ def _write_compressed(blocks: Any, name: bytes, size: int, gzipped: bool = True)
                 out.write(next(blocks).data)
             except StopIteration:
                 return True
-
-
-# --- Sealing: x s --------------------------------------------------------------------------------
-
-
-def _sealing_child(sealing: Sequence[str]) -> Callable[..., None]:
-    """Stands for GnuPG._as_child: seals in the child that duplicity forks, and starts no interpreter.
-
-    That is safe although other threads of ours may be sending just then: the child uses nothing they
-    could have locked. It computes with cryptography's own copy of OpenSSL, which they do not use, for
-    Python's ssl has another; it opens nothing, touches nothing of theirs, and leaves by _exit.
-    """
-    path, cipher, threads = sealing
-    recipients = load_recipients(FilePath(path))
-    as_child = gpginterface.GnuPG._as_child
-
-    def seal(self: Any, process: Any, commands: list[str], arguments: list[str]) -> None:
-        if "--encrypt" not in commands:
-            as_child(self, process, commands, arguments)
-        status = 2
-        try:
-            gc.disable()
-            for number, name in enumerate(("stdin", "stdout", "stderr")):
-                os.dup2(process._pipes[name].child, number)
-            # Or a connection that a thread closes would stay open here.
-            for descriptor in sorted(map(int, os.listdir("/proc/self/fd")))[3:]:
-                with suppress(OSError):
-                    os.close(descriptor)
-            status = gpgsm.seal(recipients, cipher, int(threads), commands)
-        finally:
-            os._exit(status)
-
-    return seal

@@ -1,20 +1,20 @@
 """What stands in for parts of duplicity in a restore, for speed, bound to the version it was made for.
 
-Each piece does what the original does, and leaves what is out of the ordinary to it. What each gains is
-said with it: seconds of restoring /usr/share (56,000 entries), a full and ten incrementals.
+Each piece does what the original does, and leaves what is out of the ordinary to it. A full and ten
+incrementals of /usr/share (57,000 entries) took 14.6 s before: our reader of tar files, opening in the
+forked child, and deltas in memory save 4.8 s; long names read without tarfile, collating by a heap and
+reading names without regular expressions another 2 s.
 """
 
-import gc
 import heapq
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from duplicity import gpginterface, librsync, patchdir, tempdir, util
+from duplicity import librsync, patchdir, tempdir, util
 
-from nightdrop.engine import tars
+from nightdrop.engine.substitutions import read_tars, stand_in_within
 from nightdrop_restore import gpgsm
 
 _KINDS: Final = ("snapshot", "diff", "deleted")
@@ -23,19 +23,12 @@ _IN_MEMORY: Final = 4 * 1024 * 1024
 
 def install(key_descriptor: int) -> None:
     """Put every piece in place. `key_descriptor` is what the stand-in for gpgsm is given."""
-    util.make_tarfile = _open_tar
     patchdir.get_index_from_tarinfo = _index
     patchdir.collate_iters = _collated
     patchdir.patch_seq2ropath = _patched
-    gpginterface.GnuPG._as_child = _opening_child(key_descriptor)
-
-
-_make_tarfile = util.make_tarfile
-
-
-def _open_tar(mode: str, file: Any) -> Any:
-    """Stands for make_tarfile."""
-    return tars.Reader(file) if mode == "r" else _make_tarfile(mode, file)
+    read_tars()
+    key = str(key_descriptor)
+    stand_in_within(lambda words: gpgsm.main([key, *words]), "--decrypt", keep=[key_descriptor])
 
 
 _index_any = patchdir.get_index_from_tarinfo
@@ -103,29 +96,3 @@ def _basis(content: Any) -> Any:
     content.close()
     basis.seek(0)
     return basis
-
-
-def _opening_child(key_descriptor: int) -> Callable[..., None]:
-    """Stands for GnuPG._as_child: opens in the child that duplicity forks, and starts no interpreter.
-
-    Safe as the client's sealing child is: it uses nothing that a thread of ours could have locked.
-    """
-    as_child = gpginterface.GnuPG._as_child
-
-    def open_(self: Any, process: Any, commands: list[str], arguments: list[str]) -> None:
-        if "--decrypt" not in commands:
-            as_child(self, process, commands, arguments)
-        status = 2
-        try:
-            gc.disable()
-            for number, name in enumerate(("stdin", "stdout", "stderr")):
-                os.dup2(process._pipes[name].child, number)
-            for descriptor in map(int, os.listdir("/proc/self/fd")):
-                if descriptor > 2 and descriptor != key_descriptor:
-                    with suppress(OSError):
-                        os.close(descriptor)
-            status = gpgsm.main([str(key_descriptor), *commands])
-        finally:
-            os._exit(status)
-
-    return open_

@@ -123,7 +123,7 @@ class Bench:
     def row(self, what: str, ours: str, theirs: str, most: float | None) -> Row:
         """Two medians, and their ratio."""
         our, their = median(self.seconds[ours]), median(self.seconds[theirs])
-        wanted = f"≤ {most:.2g}" if most else ""
+        wanted = f"≤ {most:.3g}" if most else ""
         return Row(what, f"{our:.1f} s", f"{their:.1f} s", f"{our / their:.2f} of its time", wanted)
 
     def small(self) -> Row:
