@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from nightdrop.enrolment import EnrolledHost
@@ -16,6 +16,7 @@ from nightdrop_check.contents import Contents, judge_contents
 from nightdrop_check.findings import Finding
 from nightdrop_check.heads import HeadReader
 from nightdrop_check.inventory import Holding, hold
+from nightdrop_check.key_use import Openers, Sealed, sum_up_sealed
 from nightdrop_check.looking import Book, look_at_host
 from nightdrop_check.memory import Memory, Seen
 from nightdrop_check.report import HostSummary
@@ -34,7 +35,8 @@ _LEDGER_SETTLES: Final = 60.0
 @dataclass(frozen=True)
 class Looked:
     """One host, looked at: its summary, what was found; when its newest file came (epoch seconds), and
-    how many octets came in the last week; what is held of it, None where that is not known.
+    how many octets came in the last week; what is held of it, None where that is not known; and how many
+    of its sets which keys open.
     """
 
     summary: HostSummary
@@ -42,6 +44,7 @@ class Looked:
     newest: float = 0.0
     came_lately: int = 0
     holding: Holding | None = None
+    sealed: Mapping[Openers, Sealed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class HostJudge:
             max((each.newest_file for each in lately), default=0.0),
             sum(each.size for each in lately),
             hold(((e.key.end, e.stem, e.receipt_sha256, e.received) for e in shelf.done), setting.now),
+            sum_up_sealed((self._openers(each, contents), each.received) for each in shelf.done),
         )
 
     def _basis(self, host: EnrolledHost) -> str:
@@ -160,6 +164,13 @@ class HostJudge:
             facts = [one for one in seen if one is not None and _is_calm(one, each, view.now)]
             if len(facts) == len(each.files):
                 yield _settled(each, facts, self._sealed_to(facts))
+
+    def _openers(self, each: ShelfSet, contents: Contents) -> Openers:
+        if each.settled:
+            return tuple(each.settled.sealed_to)
+        return tuple(
+            self._sealed_to([contents.seen[name] for name in each.files if name in contents.seen])
+        )
 
     def _sealed_to(self, facts: list[Seen]) -> list[str]:
         """The fingerprints of our recipients that can open every envelope of these files."""

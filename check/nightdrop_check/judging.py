@@ -21,6 +21,7 @@ from nightdrop_check.attempts import apply, attempt, could_not_look
 from nightdrop_check.findings import Finding, printable, sort
 from nightdrop_check.host_judge import HostJudge, Looked, Setting
 from nightdrop_check.inventory import Inventory, write_inventory
+from nightdrop_check.key_use import key_uses
 from nightdrop_check.memory import Coverage, Memory, memory_path
 from nightdrop_check.peers import ask
 from nightdrop_check.report import Report
@@ -48,6 +49,7 @@ class _Judge:
         self.memory = self._open_memory()
         self.ledger = self._attempt(lambda: Ledger.reading(mirror.ledger))
         self.folders = self._attempt(self.vault.hosts)
+        self.names: dict[str, str] = {}
         refused = self._refusals()
         folders = None if self.folders is None else frozenset(self.folders)
         self.setting = Setting(mirror, folders, self._recipients(), refused, now)
@@ -80,6 +82,7 @@ class _Judge:
             coverage=coverage,
             room=house.room if house else None,
             drill=house.drill if house else None,
+            keys=key_uses(self.names, {name: each.sealed for name, each in looked.items()}),
         )
 
     def close(self) -> None:
@@ -158,12 +161,13 @@ class _Judge:
         return found or EnrolledHost(path.stem, "duplicity", "", 0)
 
     def _recipients(self) -> dict[RecipientId, str]:
-        """The recipients that envelopes should have, with their fingerprints."""
+        """The recipients that envelopes should have, with their fingerprints; notes their names."""
         found: dict[RecipientId, str] = {}
         for path in self.mirror.recipients:
             recipients = self._attempt(lambda path=path: load_recipients(path))  # type: ignore[misc]
             for recipient in recipients or ():
                 found |= dict.fromkeys(recipient.ids, recipient.fingerprint)
+                self.names[recipient.fingerprint] = recipient.name
         if not self.mirror.recipients:
             sentence = "mirror.toml names no recipient, so nobody knows whom to expect"
             self.findings.append(could_not_look(sentence))

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from nightdrop.drills import Drill
 from nightdrop.text import count
 from nightdrop_check.findings import Finding, Severity
+from nightdrop_check.key_use import KeyUse
 from nightdrop_check.memory import Coverage
 from nightdrop_check.room import Room
 
@@ -51,7 +52,7 @@ class HostSummary:
 class Report:
     """What the check of a mirror told at a time (epoch seconds). `verified_files` and `verified_size`
     (octets) say how much was read to the last byte in this look, `coverage` how much in the last 30 days;
-    `drill` is the last that is on record.
+    `drill` is the last that is on record, `keys` what each recipient's key is needed for.
     """
 
     mirror: str
@@ -63,6 +64,7 @@ class Report:
     coverage: Coverage | None
     room: Room | None
     drill: Drill | None = None
+    keys: tuple[KeyUse, ...] = ()
 
     def number_of(self, severity: Severity) -> int:
         """How many findings there are of a severity."""

@@ -24,6 +24,7 @@ def to_json(report: Report) -> str:
         and asdict(report.coverage) | {"waiting_since": _time(report.coverage.waiting_since)},
         "room": report.room and asdict(report.room) | {"full_at": _time(report.room.full_at)},
         "drill": report.drill and _drill(report.drill),
+        "keys": [each._asdict() | {"newest": _time(each.newest or None)} for each in report.keys],
         "hosts": [_host(host) for host in report.hosts],
         "findings": [asdict(finding) for finding in report.findings],
     }

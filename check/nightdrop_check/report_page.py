@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,14 @@ from nightdrop.text import count, format_size
 from nightdrop_check import report_text
 from nightdrop_check.rendering import environment
 from nightdrop_check.report import HostSummary, Report
+from nightdrop_check.words import span
 
 _BAR: Final = 5
 _GAP: Final = 2
 _HEIGHT: Final = 32
+_DAYS: Final = 30
+_DAY_WIDTH: Final = 7
+_STRIP: Final = 10
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,10 @@ def to_page(report: Report) -> str:
             chart_width=lambda host: max(1, len(host.recent)) * (_BAR + _GAP) - _GAP,
             chart_height=_HEIGHT,
             chart_text=_chart_text,
+            ticks=lambda host: list(_ticks(report, host)),
+            strip_width=_DAYS * _DAY_WIDTH,
+            strip_height=_STRIP,
+            strip_text=lambda host: _strip_text(report, host),
         )
     )
 
@@ -87,6 +96,28 @@ def _chart_text(host: HostSummary) -> str:
     return (
         f"sizes of the last {count(len(sizes), 'set')}: {format_size(min(sizes))} to "
         f"{format_size(max(sizes))}, the last {format_size(last.size)} ({_type(last.type)})"
+    )
+
+
+def _ticks(report: Report, host: HostSummary) -> Iterator[Bar]:
+    """A mark for every set of the last days, at the place of its age; now is to the right."""
+    for each in host.recent:
+        days = (report.at - each.received) / 86400
+        if 0 <= days <= _DAYS:
+            x = round((_DAYS - days) * _DAY_WIDTH) - 2
+            height = _STRIP if each.type == "full" else _STRIP * 0.6
+            title = f"{_date(each.received)} ({_type(each.type)})"
+            yield Bar(x, round(_STRIP - height, 1), 2, height, each.type, title)
+
+
+def _strip_text(report: Report, host: HostSummary) -> str:
+    """The ages in words."""
+    times = sorted(each.received for each in host.recent if report.at - each.received <= _DAYS * 86400)
+    if not times:
+        return f"no set in the last {_DAYS} days"
+    gap = max(later - sooner for sooner, later in pairwise([*times, report.at]))
+    return (
+        f"{count(len(times), 'set')} in the last {_DAYS} days, the longest time without one {span(gap)}"
     )
 
 

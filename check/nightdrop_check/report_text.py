@@ -5,6 +5,7 @@ from typing import Final
 
 from nightdrop.text import count, format_size
 from nightdrop_check.findings import Finding
+from nightdrop_check.key_use import in_words
 from nightdrop_check.report import HostSummary, Report
 from nightdrop_check.words import ago, drill_in_words, span
 
@@ -27,7 +28,7 @@ def to_text(report: Report, colour: bool = False) -> str:
 
 
 def footing(report: Report) -> list[str]:
-    """How much was read, how long the disk lasts, how the last drill went: a sentence each."""
+    """How much was read, how long the disk lasts, the last drill, what keys are needed for."""
     lines = []
     if (covered := report.coverage) is not None:
         share = covered.size_read / covered.size if covered.size else 1.0
@@ -45,6 +46,9 @@ def footing(report: Report) -> list[str]:
         lines.append(f"{text}.")
     if report.drill is not None:
         lines.append(f"Last drill: {drill_in_words(report.drill, report.at)}.")
+    # Of one key there is nothing to tell that `wrong-recipient` would not.
+    if len(report.keys) > 1:
+        lines += [in_words(use, report.at) for use in report.keys]
     return lines
 
 

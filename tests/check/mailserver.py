@@ -1,4 +1,4 @@
-"""A real mail server for tests: SMTP with STARTTLS and a password, on loopback."""
+"""A real mail server for tests: STARTTLS, or TLS from the start, and a password, on loopback."""
 
 import datetime
 import email
@@ -29,6 +29,7 @@ class MailServer:
         self.port = free_port()
         self.certificate = folder / "mail.pem"
         self.key = folder / "mail.key"
+        self.tls = False
         self.mails: list[EmailMessage] = []
         self.envelopes: list[Envelope] = []
         _make_certificate(self.certificate, self.key)
@@ -41,23 +42,24 @@ class MailServer:
         )
 
     async def handle_DATA(self, server: object, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        assert session.ssl is not None and session.authenticated
+        assert (self.tls or session.ssl is not None) and session.authenticated
         assert isinstance(envelope.content, bytes)
         self.envelopes.append(envelope)
         self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
         return "250 taken"
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Serve while the block runs."""
+    def running(self, tls: bool = False) -> Iterator[None]:
+        """Serve while the block runs; with `tls`, TLS comes first (RFC 8314)."""
+        self.tls = tls
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self.key)
         controller = Controller(
             self,
             hostname="127.0.0.1",
             port=self.port,
-            tls_context=context,
-            require_starttls=True,
+            **({"ssl_context": context} if tls else {"tls_context": context, "require_starttls": True}),
+            auth_require_tls=not tls,
             auth_required=True,
             authenticator=_authenticate,
         )

@@ -10,6 +10,7 @@ import pytest
 
 from check.mailserver import MailServer
 from check.vaults import DAY, Mirror, Shelves
+from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ExitStatus
 from nightdrop_check.report_mail import report_mail, subject
 from nightdrop_check.report_text import to_text
@@ -203,3 +204,41 @@ def test_nothing_a_stranger_named_gets_into_head_or_markup(now_good: Shelves, se
     assert head.count(b"\r\nSubject:") + head.startswith(b"Subject:") == 1
     assert "<script" not in parts(mail)[1]
     assert all(character.isprintable() or character == "\n" for character in to_text(report))
+
+
+def test_tls_from_the_start(now_good: Shelves, server: MailServer) -> None:
+    now_good.configure('security = "tls"')
+    with server.running(tls=True):
+        check(now_good, "--mail")
+    assert len(server.mails) == 1
+    # The server's name and signer are looked at there, too.
+    now_good.config.write_text(now_good.config.read_text().replace("127.0.0.1:", "localhost:"))
+    with server.running(tls=True):
+        done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    assert "a mail waits to be sent" in done.stderr
+    assert len(server.mails) == 1
+
+
+def test_wrong_password(now_good: Shelves, server: MailServer, tmp_path: Path) -> None:
+    (tmp_path / "smtp.password").write_text("wrong")
+    with server.running():
+        done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    assert "does not take the mail" in done.stderr and "password_file" in done.stderr
+    assert server.mails == []
+
+
+def test_what_keys_are_needed_for(now_good: Shelves, mirror: Mirror, stranger: bytes) -> None:
+    """An old key and one that lies in a safe: what each opens, and what only it does. No finding."""
+    (old,) = mirror.recipients
+    (new,) = parse_recipients(stranger, "test")
+    assert "Key " not in to_text(now_good.check())
+    with now_good.mirror.recipients[0].open("ab") as file:
+        file.write(stranger)
+    now = datetime.now(UTC)
+    mirror.full("db", now - timedelta(minutes=9), recipients=[old, new])
+    mirror.full("db", now - timedelta(minutes=5), recipients=[new])
+    for after in (0, 120, 240):
+        report = now_good.check(after)
+        assert report.findings == ()
+        assert "Key CN=admin: opens 3 of 4 sets, 2 with no other key (db and web; the " in to_text(report)
+        assert "Key CN=other: opens 2 of 4 sets, 1 with no other key (db; it came " in to_text(report)

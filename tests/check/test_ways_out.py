@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from check.vaults import Mirror, Shelves
 from nightdrop.errors import ExitStatus
 from nightdrop_check.report_metrics import to_metrics
 
-from house import run
-from mirrors import environment_without_proxies
+from house import HOST, House, run
+from mirrors import environment_without_proxies, free_port
+from prometheus import parse
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "check" / "nightdrop_check" / "systemd").iterdir())
@@ -74,10 +76,8 @@ def check(shelves: Shelves, *words: str, expect: int = 0) -> subprocess.Complete
     return run("check", "--config", shelves.config, "--no-page", *words, expect=expect)
 
 
-LINE = re.compile(
-    r"# HELP nightdrop_[a-z_]+ .+|# TYPE nightdrop_[a-z_]+ gauge"
-    r'|nightdrop_[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"(,[a-z]+="([^"\\\n]|\\.)*")*\})? -?[0-9.]+'
-)
+def sample(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return f"nightdrop_{name}", frozenset(labels.items())
 
 
 def test_metrics(now_good: Shelves) -> None:
@@ -87,18 +87,39 @@ def test_metrics(now_good: Shelves) -> None:
     path.parent.mkdir()
     now_good.path("volume").unlink()
     check(now_good, expect=ExitStatus.FINDINGS)
-    lines = path.read_text().splitlines()
-    assert all(LINE.fullmatch(line) for line in lines)
-    assert 'nightdrop_finding{host="web",code="incomplete",severity="error"} 1' in lines
-    assert 'nightdrop_host_well{host="web"} 0' in lines
+    found, types = parse(path.read_text())
+    assert set(types.values()) == {"gauge"}
+    assert found[sample("finding", host="web", code="incomplete", severity="error")] == 1
+    assert found[sample("host_well", host="web")] == 0
+    assert found[sample("host_newest_set_timestamp_seconds", host="web")] < now_good.now
     assert path.stat().st_mode & 0o777 == 0o644
     assert os.listdir(path.parent) == [path.name]
 
 
 def test_metrics_of_odd_names(now_good: Shelves) -> None:
     (now_good.mirror.vault / 'x"} 1\nnightdrop_host_well{host="web').mkdir()
-    for line in to_metrics(now_good.check()).splitlines():
-        assert LINE.fullmatch(line), line
+    found, _ = parse(to_metrics(now_good.check()))
+    assert found[sample("host_well", host="web")] == 1
+    told = [dict(labels) for name, labels in found if name == "nightdrop_finding"]
+    assert [labels["code"] for labels in told] == ["unknown-host"]
+
+
+def test_metrics_on_the_administrators_listener(house: House) -> None:
+    """The door's numbers and the check's stand there together, and no name twice."""
+    mirror = house.mirrors[0]
+    port = free_port()
+    with mirror.config.open("a") as file:
+        file.write(f'[administration]\nlisten = "127.0.0.1:{port}"\n')
+    password = run("admin-password", "--metrics", "--config", mirror.config).stdout.strip()
+    mirror.stop()
+    mirror.spawn()
+    mirror.wait_until_ready()
+    run("check", "--config", mirror.config, "--no-page", expect=ExitStatus.DONE)
+    auth = ("metrics", password)
+    text = requests.get(f"http://127.0.0.1:{port}/metrics", auth=auth, timeout=30).text
+    found, _ = parse(text)
+    assert found[sample("host_well", host=HOST)] == 1
+    assert found[sample("host_enrolled", host=HOST)] == 1
 
 
 def test_dead_mans_switch(now_good: Shelves, listener: Listener) -> None:

@@ -1,7 +1,5 @@
 """/metrics, read with Prometheus's own parser (Debian's python3-prometheus-client)."""
 
-import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,31 +10,7 @@ from nightdrop_server.metrics import Family, _family_text
 
 from house import run
 from mirrors import Mirror, basic, free_port, new_name, reply
-
-PARSER = """
-import json, sys
-from prometheus_client.parser import text_string_to_metric_families
-json.dump([[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s in f.samples]]
-           for f in text_string_to_metric_families(sys.stdin.read())], sys.stdout)
-"""
-Parsed = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def parse(text: str) -> tuple[Parsed, dict[str, str]]:
-    """Every sample's value by name and labels, and every metric's type, as Prometheus reads them."""
-    done = subprocess.run(
-        ["/usr/bin/python3", "-c", PARSER], input=text, capture_output=True, text=True, check=True
-    )
-    samples: Parsed = {}
-    types = {}
-    for name, kind, meaning, found in json.loads(done.stdout):
-        assert meaning
-        types[name] = kind
-        for sample, labels, value in found:
-            key = (sample, frozenset(labels.items()))
-            assert key not in samples
-            samples[key] = value
-    return samples, types
+from prometheus import Parsed, parse
 
 
 class Scraped:
