@@ -4,7 +4,6 @@ The ZFS is real (zfs-fuse, pool version 23), in a mount namespace of its own. Fr
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,8 +15,8 @@ import pytest
 
 from snowflakes.clients import SHELLS, SNOWFLAKES, findings
 
-from house import Key, run
-from mirrors import Mirror, environment_without_proxies, wait_until
+from house import Key
+from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_until
 
 SCRIPT = SNOWFLAKES / "opnsense" / "opnsense.sh"
 
@@ -198,7 +197,7 @@ def test_a_pool_goes_and_comes_back(tmp_path: Path, zfs: Zfs, firewall: Firewall
     altroot = tmp_path / "back"
     zfs.pool("back", tmp_path, "-R", altroot, "-m", tmp_path / "tank")
     for stem in sets[1:]:
-        receive(zfs, firewall, admin_key, stem, tmp_path / "content")
+        receive(zfs, firewall, admin_key, stem, tmp_path)
     zfs.run("zfs", "mount", "-a")
     assert tree(zfs.root / str(altroot)[1:] / str(tmp_path / "tank")[1:]) == before
 
@@ -217,20 +216,14 @@ def test_a_pool_goes_and_comes_back(tmp_path: Path, zfs: Zfs, firewall: Firewall
     assert time.time() - int(firewall.memory.read_text().split()[1]) < 3600
 
 
-def receive(zfs: Zfs, firewall: Firewall, key: Key, stem: str, content: Path) -> None:
-    """Open a set's volumes and receive them, as docs/RECOVERY.md says."""
-    folder = firewall.mirror.vault / "fw1"
-    volumes = sorted(
-        (path for path in folder.glob(f"{stem}.*p7m")),
-        key=lambda path: int(path.name.split(".vol")[1].split(".")[0]) if ".vol" in path.name else 0,
-    )
-    with content.open("wb") as whole:
-        for volume in volumes:
-            part = content.with_suffix(".part")
-            run("open", *key.arguments, "-o", part, volume)
-            with part.open("rb") as file:
-                shutil.copyfileobj(file, whole)
-            part.unlink()
+def receive(zfs: Zfs, firewall: Firewall, key: Key, stem: str, folder: Path) -> None:
+    """Open a set and receive it."""
+    volume = next((firewall.mirror.vault / "fw1").glob(f"{stem}.*p7m"))
+    content = folder / f"{stem}.stream"
+    with content.open("wb") as file:
+        subprocess.run(
+            [*NIGHTDROP, "restore", "open", *key.arguments, volume, "-o", "-"], stdout=file, check=True
+        )
     with content.open("rb") as stream:
         done = subprocess.run(
             zfs.inside("zfs", "receive", "-d", "-F", "-u", "back"),
