@@ -102,7 +102,7 @@ boot_machine() { # NAME SUITE NUMBER
 start_machine() { # NAME
     # Its terminal is nobody's: a pipe from nothing.
     LD_LIBRARY_PATH=$nspawn_libraries "$nspawn" -q -D "$lab/$1/root" -M "nightdrop-$1-$$" --register=no --keep-unit \
-        --network-namespace-path="/run/netns/nightdrop-$1-$$" --link-journal=no --resolv-conf=off --timezone=off \
+        --network-namespace-path="/run/netns/nightdrop-$1-$$" --link-journal=no --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN \
         --console=pipe -b </dev/null >"$lab/$1/console" 2>&1 &
     echo $! >"$lab/$1/pid"
     tries=0
