@@ -18,6 +18,7 @@ lab_begin() {
         command -v $tool >/dev/null || skip "$tool is not installed"
     done
     trap lab_end EXIT
+    trap 'exit 1' INT TERM
     mkdir -p "$kept"
     find_nspawn
     ip netns add "$hub" 2>/dev/null || skip "network namespaces cannot be made here"
