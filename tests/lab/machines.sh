@@ -90,6 +90,8 @@ boot_machine() { # NAME SUITE NUMBER
     mount --bind "$kept/wheels" "$home/root/mnt/wheels"
     echo "$1" >"$home/root/etc/hostname"
     rm -f "$home/root/etc/machine-id"
+    # It would take the addresses away that the machine is given below.
+    ln -sf /dev/null "$home/root/etc/systemd/system/systemd-networkd.service"
     ip netns add "nightdrop-$1-$$"
     ip -n "$hub" link add "m$3" type veth peer name host0 netns "nightdrop-$1-$$"
     ip -n "$hub" link set "m$3" master hub up
