@@ -87,9 +87,9 @@ enable_unit() { # UNIT
 }
 
 say_end() {
-    if [ -n "$dry_run" ]; then
-        say "this was a dry run: nothing was changed"
-    elif [ -z "$changed" ]; then
+    if [ -z "$changed" ]; then
         say "nothing had to be changed"
+    elif [ -n "$dry_run" ]; then
+        say "this was a dry run: nothing was changed"
     fi
 }

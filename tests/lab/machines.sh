@@ -18,6 +18,7 @@ lab_begin() {
         command -v $tool >/dev/null || skip "$tool is not installed"
     done
     trap lab_end EXIT
+    trap 'exit 1' INT TERM
     mkdir -p "$kept"
     find_nspawn
     ip netns add "$hub" 2>/dev/null || skip "network namespaces cannot be made here"
@@ -89,6 +90,8 @@ boot_machine() { # NAME SUITE NUMBER
     mount --bind "$kept/wheels" "$home/root/mnt/wheels"
     echo "$1" >"$home/root/etc/hostname"
     rm -f "$home/root/etc/machine-id"
+    # It would take the addresses away that the machine is given below.
+    ln -sf /dev/null "$home/root/etc/systemd/system/systemd-networkd.service"
     ip netns add "nightdrop-$1-$$"
     ip -n "$hub" link add "m$3" type veth peer name host0 netns "nightdrop-$1-$$"
     ip -n "$hub" link set "m$3" master hub up
@@ -102,7 +105,7 @@ boot_machine() { # NAME SUITE NUMBER
 start_machine() { # NAME
     # Its terminal is nobody's: a pipe from nothing.
     LD_LIBRARY_PATH=$nspawn_libraries "$nspawn" -q -D "$lab/$1/root" -M "nightdrop-$1-$$" --register=no --keep-unit \
-        --network-namespace-path="/run/netns/nightdrop-$1-$$" --link-journal=no --resolv-conf=off --timezone=off \
+        --network-namespace-path="/run/netns/nightdrop-$1-$$" --link-journal=no --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN \
         --console=pipe -b </dev/null >"$lab/$1/console" 2>&1 &
     echo $! >"$lab/$1/pid"
     tries=0
