@@ -15,6 +15,7 @@ from nightdrop.text import count, format_duration, format_size
 from nightdrop_client.configuration import Client, load_client
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.planning import plan
+from nightdrop_client.sources.secrets import with_passwords
 from nightdrop_client.state import State
 from nightdrop_client.visiting import visit
 
@@ -28,12 +29,17 @@ _LATE: Final = 3 * 86400
 def examine(path: Path) -> Iterator[Line]:
     """Everything of the client with this configuration. Asks the mirrors, changes nothing."""
     client = load_client(path)
-    yield Line("ok", "configuration", f"{client.bundle.host} backs up {', '.join(client.include)}")
+    sources = [*client.include, *client.sources.places]
+    yield Line("ok", "configuration", f"{client.bundle.host} backs up {', '.join(sources)}")
     yield _bundle(client)
     yield Line("ok", "duplicity", version("duplicity"))
     yield from recipients(iter(client.recipients))
-    for mirror in client.bundle.mirrors:
-        yield from visit(client.bundle.host, mirror)
+    bundle, no_password = with_passwords(client.bundle)
+    for mirror in bundle.mirrors:
+        if mirror.name in no_password:
+            yield Line("fail", f"mirror {mirror.name}", no_password[mirror.name], "see the bundle")
+        else:
+            yield from visit(bundle.host, mirror)
     if len(client.bundle.mirrors) < 2:
         hint = "take the bundle to a second mirror: `nightdrop enroll HOST -o BUNDLE` there adds it"
         yield Line("warn", "mirrors", "there is only one, so one lost disk is one too many", hint)
@@ -88,6 +94,9 @@ def _last_sets(client: Client) -> Iterator[Line]:
         yield Line(
             "warn", "backups", f"{text}; not on {', '.join(lacking)}", "the next run may make up for it"
         )
+    elif last.failed:
+        hint = "`nightdrop status`, and the run's log, say what went wrong"
+        yield Line("warn", "backups", f"{text}; not whole in it: {', '.join(sorted(last.failed))}", hint)
     elif last.unread:
         unread = count(last.unread, "source file")
         yield Line("warn", "backups", f"{text}; {unread} could not be read", "the run's log names them")

@@ -170,8 +170,9 @@ class _Source:
     def __init__(self, one: Any, signatures: _Signatures) -> None:
         self._path = one
         self._signatures = signatures
-        self._file = open(one.name, "rb", buffering=0)  # noqa: SIM115
-        self._sign = librsync._librsync.new_sigmaker(diffdir.get_block_size(one.stat.st_size)).cycle
+        # What is no file on this host, such as what a command prints, opens in a way of its own.
+        self._file = open(one.name, "rb", buffering=0) if type(one) is Path else one.open("rb")  # noqa: SIM115
+        self._sign = librsync._librsync.new_sigmaker(diffdir.get_block_size(one.getsize())).cycle
         self._signature: list[bytes] = []
         self._ended = False
 

@@ -150,7 +150,7 @@ def test_a_command_that_fails_is_never_a_good_backup(house: House, tmp_path: Pat
     assert "no such table: shop" in (house.state / "duplicity.log").read_text()
     [source] = receipts(house)
     assert source["failed"] == sorted(f"{PLACE}/{name}" for name in BAD)
-    assert f"not whole in it: {PLACE}/dies" in run("status", "--config", house.config).stdout
+    assert f"not whole in it: {PLACE}/dies" in run("status", "--config", house.config, expect=3).stdout
 
     listed = run("restore", "list", house.mirrors[0].vault).stdout
     assert f"failed in that run: {PLACE}/absent, {PLACE}/cut, {PLACE}/dies" in listed
