@@ -31,7 +31,9 @@ from nightdrop import cli
 from nightdrop.enrolment import load_bundle
 
 NIGHTDROP = [sys.executable, "-m", "nightdrop"]
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
+AT_ONCE = 32
+"""How many requests a host may have under way, unless mirror.toml says otherwise."""
 
 TIMES = int(os.environ.get("NIGHTDROP_TEST_TIMES", "1"))
 """How many times as often as usual to repeat what depends on chance: kills, races, connections."""

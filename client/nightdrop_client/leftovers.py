@@ -9,7 +9,7 @@ log does not know as finished is forgotten, and the run makes a new set under a 
 import shutil
 from pathlib import Path
 
-from nightdrop.names import SetKey, parse_time
+from nightdrop.names import SetKey, parse_name, parse_time
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.state import State
 
@@ -32,6 +32,10 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
     finished = {name for done in log.sets() for name in metadata(done.key)}
     for entry in state.archive.iterdir():
         if entry.name not in finished:
+            _remove(entry)
+    # What was being written there; what is whole has a name that mirrors take, and is still to be sent.
+    for entry in state.outbox.iterdir():
+        if parse_name(entry.name) is None:
             _remove(entry)
     return forgotten
 

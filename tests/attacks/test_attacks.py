@@ -117,7 +117,7 @@ def test_a_swapped_key_is_noticed_by_the_check(house: House, other_key: Key) -> 
     text = house.bundle.read_text()
     start, end = text.index("-----BEGIN"), text.index("-----END CERTIFICATE-----") + 26
     house.bundle.write_text(text[:start] + other_key.certificate.read_text() + text[end:])
-    house.backup()
+    house.backup("--full")
     done = run("check", "--config", house.mirrors[0].config, "--json", "--no-page", expect=4)
     assert {finding["code"] for finding in json.loads(done.stdout)["findings"]} == {"wrong-recipient"}
 

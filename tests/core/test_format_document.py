@@ -28,7 +28,7 @@ from nightdrop.names import MAX_NAME_LENGTH, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, Source, parse_receipt
 from nightdrop.supplement import Supplement, parse_supplement
 from nightdrop_client.gpgsm import SEGMENT as BACKUP_SEGMENT
-from nightdrop_client.gpgsm import write_gpgsm
+from nightdrop_client.gpgsm import settings, write_gpgsm
 from nightdrop_restore.key_making import new_key
 from nightdrop_restore.keys import load_key
 
@@ -411,7 +411,8 @@ def test_a_whole_chain_with_stock_duplicity(place: Path, admin: Holder, script: 
     for folder in (vault, source):
         folder.mkdir()
     seal_with = place / "stand-in"
-    write_gpgsm(seal_with, place / "certificate.pem", "aes-256-gcm", compress=True)
+    words = settings(place / "certificate.pem", "aes-256-gcm", compress=True, volume_size=1_000_000)
+    write_gpgsm(seal_with, words)
     duplicity = Path(sys.executable).with_name("duplicity")
     environment = {"HOME": str(place), "PATH": f"{duplicity.parent}:{os.environ['PATH']}"}
     options = ["--use-gpgsm", "--gpg-binary", str(seal_with), "--use-agent", "--encrypt-key", "x"]

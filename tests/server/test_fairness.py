@@ -14,10 +14,9 @@ import pytest
 from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
 from nightdrop_server.listener import THREADS
 from nightdrop_server.shares import Shares
-from nightdrop_server.turns import AT_ONCE
 from nightdrop_server.wire import Wire
 
-from mirrors import Mirror, basic, environment_without_proxies, new_name
+from mirrors import AT_ONCE, Mirror, basic, environment_without_proxies, new_name
 
 MB = 1_000_000
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_server.turns import AT_ONCE
-
-from mirrors import TIMES, Mirror, basic, new_name, wait_until
+from mirrors import AT_ONCE, TIMES, Mirror, basic, new_name, wait_until
 
 MB = 1_000_000
 GROWTH = 16 * MB
