@@ -52,7 +52,8 @@ fill_in_example() {
     case $host in
     \[*\]:* | [!\[]*:*) port=${host##*:} host=${host%:*} ;;
     esac
-    sed -e "s|^name = .*|name = \"$host\"|" -e "s|^url = .*|url = \"$url\"|" \
+    # The invitation to change it goes, too: who was called as the example is would seem not to have done so.
+    sed -e "1s| Copy this to .*||" -e "s|^name = .*|name = \"$host\"|" -e "s|^url = .*|url = \"$url\"|" \
         -e "s|^listen = \"\[::\]:8443\"|listen = \"[::]:$port\"|" \
         -e "s|backup1\.example\.org|$host|" server/nightdrop_server/mirror.example.toml
 }
