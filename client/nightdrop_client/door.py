@@ -34,6 +34,16 @@ OnBytes = Callable[[int], None]
 """Told of each piece sent: its number of octets."""
 
 
+def tls_context(mirror: BundleMirror) -> ssl.SSLContext:
+    """What TLS goes by: the certificate in the bundle alone, or else the system's authorities."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if mirror.certificate:
+        context.load_verify_locations(cadata=mirror.certificate)
+    else:
+        context.load_default_certs()
+    return context
+
+
 class RefusedError(Exception):
     """A mirror answered, and the answer will not change."""
 
@@ -119,21 +129,14 @@ class Door:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = (
-                self._context().wrap_socket(plain, server_hostname=name) if self._secure else plain
+                tls_context(self._facts).wrap_socket(plain, server_hostname=name)
+                if self._secure
+                else plain
             )
         except BaseException:
             plain.close()
             raise
         return self._socket
-
-    def _context(self) -> ssl.SSLContext:
-        """What TLS goes by: the certificate in the bundle alone, or else the system's authorities."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self._facts.certificate:
-            context.load_verify_locations(cadata=self._facts.certificate)
-        else:
-            context.load_default_certs()
-        return context
 
     def _head(self, method: str, name: str, fields: Sequence[str] = ()) -> bytes:
         login = b64encode(f"{self._facts.user}:{self._facts.password}".encode()).decode()

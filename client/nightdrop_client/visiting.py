@@ -17,13 +17,13 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-import certifi
 from cryptography import x509
 
 from nightdrop import __version__
 from nightdrop.enrolment import BundleMirror
 from nightdrop.examining import Line, certificate, clock
 from nightdrop.text import harmless
+from nightdrop_client.door import tls_context
 
 PROBE: Final = "duplicity-full.19700101T000000Z.vol1.difftar.p7m"
 """A name that the door allows and no backup ever has."""
@@ -64,11 +64,7 @@ def _connect(mirror: BundleMirror) -> http.client.HTTPConnection:
     name = parts.hostname or ""
     if parts.scheme == "http":
         return http.client.HTTPConnection(name, parts.port, timeout=_TIMEOUT)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if mirror.certificate:
-        context.load_verify_locations(cadata=mirror.certificate)
-    else:
-        context.load_verify_locations(certifi.where())
+    context = tls_context(mirror)
     return http.client.HTTPSConnection(name, parts.port, timeout=_TIMEOUT, context=context)
 
 
