@@ -13,7 +13,7 @@ from nightdrop.envelope import der
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
 from nightdrop_restore.keys import load_key
-from nightdrop_restore.paper_page import Paper
+from nightdrop_restore.paper_content import Paper
 
 _KEY: Final = re.compile(
     rb"-----BEGIN ENCRYPTED PRIVATE KEY-----(.*?)-----END ENCRYPTED PRIVATE KEY-----", re.DOTALL

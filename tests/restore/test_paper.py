@@ -1,4 +1,4 @@
-"""A key on paper: scanned from a picture of its page, typed from its text, opened with stock tools."""
+"""A key on paper: scanned from a picture of its pages, typed from their text, opened with stock tools."""
 
 import html
 import re
@@ -40,14 +40,34 @@ def scanned(page: Path) -> str:
         capture_output=True,
         timeout=60,
     )
+    return scan(picture)
+
+
+@pytest.fixture(scope="module")
+def printed(admin_key: Key, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for a machine without a browser."""
+    path = tmp_path_factory.mktemp("paper") / "paper.pdf"
+    run("key", "paper", admin_key.private, "--passphrase-file", admin_key.passphrase, "-o", path)
+    return path
+
+
+def scan(*pictures: Path) -> str:
+    """What zbar sees in pictures, of which some may have no codes (status 4)."""
     done = subprocess.run(
-        ["zbarimg", "-q", "--raw", "-Sdisable", "-Sqrcode.enable", picture],
-        check=True,
+        ["zbarimg", "-q", "--raw", "-Sdisable", "-Sqrcode.enable", *pictures],
+        check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    assert done.returncode in (0, 4)
     return done.stdout
+
+
+def text_of(pdf: Path) -> str:
+    return subprocess.run(
+        ["pdftotext", "-layout", pdf, "-"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def read(folder: Path, text: str, expect: int = 0) -> "subprocess.CompletedProcess[str]":
@@ -66,6 +86,54 @@ def test_scanned(scanned: str, admin_key: Key, tmp_path: Path) -> None:
     read(tmp_path, scanned)
     assert is_back(tmp_path, admin_key)
     assert (tmp_path / "back" / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pdf_scanned(printed: Path, admin_key: Key, tmp_path: Path) -> None:
+    """In black and white, at a quarter of what printers do."""
+    subprocess.run(["pdftoppm", "-r", "150", "-mono", "-png", printed, tmp_path / "page"], check=True)
+    read(tmp_path, scan(*tmp_path.glob("page*.png")))
+    assert is_back(tmp_path, admin_key)
+
+
+def test_a_pdf_says_what_the_page_says(
+    printed: Path, page: Path, typed: list[str], admin_key: Key, tmp_path: Path
+) -> None:
+    text = text_of(printed)
+    sheets = text.split("\f")[:-1]
+    read(tmp_path, text)
+    assert is_back(tmp_path, admin_key)
+    assert set(typed) <= set(text.splitlines())
+    for number, sheet in enumerate(sheets, 1):
+        assert sheet.rstrip().endswith(f"page {number} of {len(sheets)}")
+    shown = re.findall(r"<p>(.*?)</p>|<pre>\n(.*?)</pre>|<figcaption>(.*?)</figcaption>|<dd>(.*?)</dd>"
+                       r"|<h[12][^>]*>(.*?)</h", page.read_text(), re.DOTALL)  # fmt: skip
+    said = [html.unescape(re.sub("<[^>]*>", "", "".join(parts))) for parts in shown]
+    assert len(said) > 30
+    squeezed = re.sub(r"\s+", " ", text)
+    assert [part for part in said if re.sub(r"\s+", " ", part).strip() not in squeezed] == []
+
+
+def test_a_pdf_of_any_name(tmp_path: Path) -> None:
+    """Courier has no letters but those of western Europe, and a line no end of room."""
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("x\n")
+    words = ["--type", "x25519", "--passphrase-file", passphrase]
+    run("key", "new", tmp_path / "key", "--name", "Jörg (管理) `\\" + 40 * "W", *words)
+    key = Key(tmp_path / "key", passphrase)
+    pdf = tmp_path / "paper.PDF"
+    run("key", "paper", key.private, "--passphrase-file", passphrase, "-o", pdf)
+    text = text_of(pdf)
+    assert "Jörg (\\u7ba1\\u7406) `" in text
+    read(tmp_path, text)
+    assert is_back(tmp_path, key)
+
+
+def test_a_form_that_there_is_not(admin_key: Key, tmp_path: Path) -> None:
+    error, hint = complaint(
+        run("key", "paper", admin_key.private, "-o", tmp_path / "paper.png", expect=2)
+    )
+    assert error.endswith("paper.png: its name does not tell whether it is to be a PDF or HTML")
+    assert hint.endswith("let it end in .pdf or .html")
 
 
 def test_typed_as_people_do(typed: list[str], admin_key: Key, tmp_path: Path) -> None:
