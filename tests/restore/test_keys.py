@@ -96,3 +96,11 @@ def test_an_empty_passphrase_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "the passphrase is empty" in done.stderr
     assert not (tmp_path / "key").exists()
+
+
+def test_a_name_that_is_long_in_octets_alone(tmp_path: Path) -> None:
+    """A certificate holds 64 octets of a name, and most letters of the world have two or three."""
+    done = new(tmp_path / "key", "--name", 22 * "管")
+    assert done.returncode == 2
+    assert done.stderr == "nightdrop: error: --name has to be 1 to 64 octets long, as UTF-8\n"
+    assert not (tmp_path / "key").exists()

@@ -43,8 +43,9 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             raise UsageError("the two passphrases differ", "nothing was made; try again")
     if not passphrase:
         raise UsageError("the passphrase is empty", "a key on paper or on a disk needs one")
-    if not 0 < len(arguments.name) <= 64:
-        raise UsageError("--name has to be 1 to 64 characters long")
+    # As cryptography counts the 64 of RFC 5280, appendix A.1.
+    if not 0 < len(arguments.name.encode("utf-8", "surrogateescape")) <= 64:
+        raise UsageError("--name has to be 1 to 64 octets long, as UTF-8")
     key, certificate = new_key(arguments.folder, arguments.name, passphrase, arguments.type)
     print(f"private key: {key} (keep it offline, in two places)")
     print(f"certificate: {certificate} (goes to the mirrors)")
