@@ -1,14 +1,8 @@
-"""The paper of a key as a PDF, for a machine without a browser: A4, black on white.
-
-All text is in Courier, which every reader and printer has and whose characters are all 0.6 of their size
-wide. So nothing is embedded, and what is too long for a line is known by counting. Lengths are points
-(1/72 inch), from the lower left corner of a page (ISO 32000-1, 8.3.2.3).
-"""
+"""The paper of a key as a PDF, for a machine without a browser."""
 
 import re
 import textwrap
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Final
 
 import pydyf
@@ -27,12 +21,7 @@ from nightdrop_restore.paper_content import (
     Steps,
     Words,
 )
-
-_PAGE: Final = (595.28, 841.89)
-_MARGIN: Final = 40.0
-_WIDTH: Final = _PAGE[0] - 2 * _MARGIN
-_FOOT: Final = 24.0
-_LEADING: Final = 1.32
+from nightdrop_restore.sheets import LEADING, MARGIN, WIDTH, Sheets, columns, courier, length
 
 _TEXT: Final = 9.0
 _TYPED: Final = 10.0
@@ -44,7 +33,7 @@ _GROUP: Final = 5  # lines that the eye keeps together
 _ABREAST: Final = 3
 _GUTTER: Final = 24.0
 _QUIET: Final = 3  # modules around a code that stay white, besides the gutter
-_SIDE: Final = (_WIDTH - (_ABREAST - 1) * _GUTTER) / _ABREAST
+_SIDE: Final = (WIDTH - (_ABREAST - 1) * _GUTTER) / _ABREAST
 
 # A word, with all of the code between backquotes that begins or ends in it.
 _WORD: Final = re.compile(r"(?:`[^`]*`|[^\s`])+")
@@ -52,74 +41,14 @@ _WORD: Final = re.compile(r"(?:`[^`]*`|[^\s`])+")
 
 def to_pdf(paper: Paper) -> bytes:
     """The pages."""
-    sheets = _Sheets()
+    sheets = Sheets()
     sheets.write(TITLE, 17, bold=True)
     for block in paper.blocks:
         _draw(sheets, block)
     return sheets.finish(f"Private key: {paper.name}")
 
 
-class _Sheets:
-    """Pages that are written from top to bottom."""
-
-    def __init__(self) -> None:
-        self._pages: list[pydyf.Stream] = []
-        self.turn()
-
-    def turn(self) -> None:
-        """Begin a page."""
-        self.page = pydyf.Stream(compress=True)
-        self.page.set_line_width(0.6)
-        self._pages.append(self.page)
-        self.top = _PAGE[1] - _MARGIN
-
-    def keep(self, height: float) -> None:
-        """Begin a page unless as much is left of this one."""
-        if self.top - height < _MARGIN + _FOOT:
-            self.turn()
-
-    def skip(self, height: float) -> None:
-        """Leave room."""
-        self.top -= height
-
-    def write(self, line: str, size: float, left: float = 0, *, bold: bool = False) -> None:
-        """A line of text."""
-        self.keep(size * _LEADING)
-        self.skip(size * _LEADING)
-        _show(self.page, line, size, _MARGIN + left, self.top + 0.3 * size, bold=bold)
-
-    def finish(self, title: str) -> bytes:
-        """The document, with the pages numbered."""
-        pdf = pydyf.PDF()
-        pdf.info["Title"] = pydyf.String(title)
-        fonts = pydyf.Dictionary()
-        for letter, name in (("R", "Courier"), ("B", "Courier-Bold")):
-            font = _font(name)
-            pdf.add_object(font)
-            fonts[letter] = font.reference
-        for number, page in enumerate(self._pages, 1):
-            count = f"page {number} of {len(self._pages)}"
-            room = _columns(_WIDTH, _TEXT) - len(count) - 2
-            _show(page, textwrap.shorten(title, room, placeholder=" ..."), _TEXT, _MARGIN, _MARGIN)
-            _show(page, count, _TEXT, _PAGE[0] - _MARGIN - _length(count, _TEXT), _MARGIN)
-            pdf.add_object(page)
-            pdf.add_page(
-                pydyf.Dictionary(
-                    {
-                        "Type": "/Page",
-                        "Parent": pdf.pages.reference,
-                        "MediaBox": pydyf.Array([0, 0, *_PAGE]),
-                        "Resources": pydyf.Dictionary({"Font": fonts}),
-                        "Contents": page.reference,
-                    }
-                )
-            )
-        octets = BytesIO()
-        pdf.write(octets)
-        return octets.getvalue()
-
-
-def _draw(sheets: _Sheets, block: Block) -> None:
+def _draw(sheets: Sheets, block: Block) -> None:
     match block:
         case Heading(text, new_page):
             _heading(sheets, text, new_page=new_page)
@@ -142,29 +71,29 @@ def _draw(sheets: _Sheets, block: Block) -> None:
                 _group(sheets, lines[at : at + _GROUP])
 
 
-def _heading(sheets: _Sheets, text: str, *, new_page: bool) -> None:
+def _heading(sheets: Sheets, text: str, *, new_page: bool) -> None:
     if new_page:
         sheets.turn()
     else:
         sheets.skip(10)
         sheets.keep(70)  # not the last thing on a page
     sheets.write(text, 12, bold=True)
-    sheets.page.move_to(_MARGIN, sheets.top)
-    sheets.page.line_to(_PAGE[0] - _MARGIN, sheets.top)
+    sheets.page.move_to(MARGIN, sheets.top)
+    sheets.page.line_to(MARGIN + WIDTH, sheets.top)
     sheets.page.stroke()
     sheets.skip(6)
 
 
-def _fact(sheets: _Sheets, name: str, value: str) -> None:
-    for number, line in enumerate(textwrap.wrap(value, _columns(_WIDTH - _FACT, _TEXT))):
+def _fact(sheets: Sheets, name: str, value: str) -> None:
+    for number, line in enumerate(textwrap.wrap(courier(value), columns(WIDTH - _FACT, _TEXT))):
         sheets.write(line, _TEXT, _FACT)
         if number == 0:
-            _show(sheets.page, name, _TEXT, _MARGIN, sheets.top + 0.3 * _TEXT)
+            sheets.put(name, _TEXT, 0)
 
 
-def _step(sheets: _Sheets, number: int, step: Sequence[Words | Commands]) -> None:
-    sheets.keep(3 * _TEXT * _LEADING)
-    _show(sheets.page, f"{number}.", _TEXT, _MARGIN, sheets.top - _TEXT * (_LEADING - 0.3))
+def _step(sheets: Sheets, number: int, step: Sequence[Words | Commands]) -> None:
+    sheets.keep(3 * _TEXT * LEADING)
+    sheets.put(f"{number}.", _TEXT, 0, down=_TEXT * LEADING)
     for part in step:
         match part:
             case Words(text):
@@ -174,9 +103,9 @@ def _step(sheets: _Sheets, number: int, step: Sequence[Words | Commands]) -> Non
     sheets.skip(5)
 
 
-def _words(sheets: _Sheets, text: str, left: float) -> None:
+def _words(sheets: Sheets, text: str, left: float) -> None:
     """A paragraph, its code in bold and never broken."""
-    room = _columns(_WIDTH - left, _TEXT)
+    room = columns(WIDTH - left, _TEXT)
     line = ""
     for word in _WORD.findall(text):
         longer = f"{line} {word}" if line else word
@@ -187,22 +116,21 @@ def _words(sheets: _Sheets, text: str, left: float) -> None:
     _mixed(sheets, line, left)
 
 
-def _mixed(sheets: _Sheets, line: str, left: float) -> None:
-    sheets.keep(_TEXT * _LEADING)
-    sheets.skip(_TEXT * _LEADING)
-    at = _MARGIN + left
+def _mixed(sheets: Sheets, line: str, left: float) -> None:
+    sheets.keep(_TEXT * LEADING)
+    sheets.skip(_TEXT * LEADING)
     for number, run in enumerate(line.split("`")):
-        _show(sheets.page, run, _TEXT, at, sheets.top + 0.3 * _TEXT, bold=number % 2 == 1)
-        at += _length(run, _TEXT)
+        sheets.put(run, _TEXT, left, bold=number % 2 == 1)
+        left += length(run, _TEXT)
 
 
-def _commands(sheets: _Sheets, text: str, left: float) -> None:
+def _commands(sheets: Sheets, text: str, left: float) -> None:
     """Lines in a box."""
     lines, padding = text.splitlines(), 5.0
-    height = len(lines) * _COMMAND * _LEADING + 2 * padding
+    height = len(lines) * _COMMAND * LEADING + 2 * padding
     sheets.keep(height + 8)
     sheets.skip(4)
-    sheets.page.rectangle(_MARGIN + left, sheets.top - height, _WIDTH - left, height)
+    sheets.page.rectangle(MARGIN + left, sheets.top - height, WIDTH - left, height)
     sheets.page.stroke()
     sheets.skip(padding)
     for line in lines:
@@ -210,21 +138,21 @@ def _commands(sheets: _Sheets, text: str, left: float) -> None:
     sheets.skip(padding + 4)
 
 
-def _group(sheets: _Sheets, lines: Sequence[str]) -> None:
-    sheets.keep(len(lines) * _TYPED * _LEADING)
+def _group(sheets: Sheets, lines: Sequence[str]) -> None:
+    sheets.keep(len(lines) * _TYPED * LEADING)
     for line in lines:
         sheets.write(line, _TYPED)
     sheets.skip(4)
 
 
-def _row(sheets: _Sheets, codes: Sequence[Code]) -> None:
+def _row(sheets: Sheets, codes: Sequence[Code]) -> None:
     sheets.keep(_SIDE + 22)
     sheets.skip(_SIDE)
     for number, code in enumerate(codes):
-        left = _MARGIN + number * (_SIDE + _GUTTER)
-        _squares(sheets.page, code.code, left, sheets.top)
-        middle = left + (_SIDE - _length(code.caption, _TEXT)) / 2
-        _show(sheets.page, code.caption, _TEXT, middle, sheets.top - _TEXT)
+        left = number * (_SIDE + _GUTTER)
+        _squares(sheets.page, code.code, MARGIN + left, sheets.top)
+        middle = left + (_SIDE - length(code.caption, _TEXT)) / 2
+        sheets.put(code.caption, _TEXT, middle, down=_TEXT * LEADING)
     sheets.skip(22)
 
 
@@ -237,29 +165,3 @@ def _squares(page: pydyf.Stream, code: segno.QRCode, left: float, bottom: float)
             across = left + (_QUIET + dark.start()) * module
             page.rectangle(across, bottom + up * module, len(dark[0]) * module, module)
     page.fill()
-
-
-def _show(
-    page: pydyf.Stream, text: str, size: float, left: float, base: float, *, bold: bool = False
-) -> None:
-    page.begin_text()
-    page.set_font_size("B" if bold else "R", size)
-    page.move_text_to(left, base)
-    # Courier has the letters of western Europe; of others, their numbers are shown.
-    page.show_text_string(text.encode("cp1252", "backslashreplace"))
-    page.end_text()
-
-
-def _font(name: str) -> pydyf.Dictionary:
-    return pydyf.Dictionary(
-        {"Type": "/Font", "Subtype": "/Type1", "BaseFont": f"/{name}", "Encoding": "/WinAnsiEncoding"}
-    )
-
-
-def _length(text: str, size: float) -> float:
-    return 0.6 * size * len(text)
-
-
-def _columns(width: float, size: float) -> int:
-    """How many characters fit."""
-    return int(width / (0.6 * size))
