@@ -84,7 +84,10 @@ class FolderVault:
         ):
             found = sorted(_entries(folder, most))
         if most is not None and len(found) > most:
-            raise VaultError(f"the folder of {harmless(host)} holds more than {most:,} files")
+            raise VaultError(
+                f"the folder of {harmless(host)} holds more than {most:,} files",
+                "no client of ours drops so many: see what runs on that host, and who knows its password",
+            )
         return found
 
     def stat(self, host: str, name: str) -> StoredFile | None:

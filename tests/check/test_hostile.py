@@ -203,6 +203,7 @@ def test_a_host_that_fills_its_folder_starves_nobody(
     report = Shelves(mirror.config, "a", NIGHT.timestamp() + HOUR).check()
     assert [(f.code, f.severity, f.host) for f in report.findings] == [("could-not-look", "error", "a")]
     assert "more than 500 files" in report.findings[0].sentence
+    assert "who knows its password" in report.findings[0].hint
     assert [host.state for host in report.hosts] == ["error", "well"]
     assert asked <= 501 + len(os.listdir(mirror.vault / "b"))
 
