@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirrors import NIGHTDROP, Mirror
+from mirrors import NIGHTDROP, Mirror, wait_until
 
 HOST = "web1"
 
@@ -100,6 +101,12 @@ class House:
             expect=expect,
         )
         return to / self.source.relative_to("/")
+
+    @staticmethod
+    def let_a_second_pass() -> None:
+        """Wait for the next second: who has forgotten the last set would give the new one its name."""
+        now = int(time.time())
+        wait_until(lambda: time.time() >= now + 1, "the second is over")
 
     def names(self, mirror: int = 0) -> list[str]:
         """The names of the files that a mirror has."""

@@ -81,6 +81,7 @@ def test_a_machine_set_back_to_an_older_image(house: House, tmp_path: Path) -> N
     lost = str(house.backup()["set"]).rsplit(".", 1)[-1]
     shutil.rmtree(house.state)
     image.rename(house.state)
+    house.let_a_second_pass()
     (house.source / "file").write_text("three")
     assert house.backup()["type"] == "inc"
     (house.source / "file").write_text("four")
