@@ -39,6 +39,7 @@ def test_dead_producer_is_no_backup(client: Client, noise: Path, volume: str) ->
     assert client.names() == []
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("stage", ["source", "tee", "openssl", "cut"])
 def test_killed_stage_is_no_backup(client: Client, noise: Path, stage: str) -> None:
     waiting = f"head -c 1500000 {noise}; exec sleep 1000"

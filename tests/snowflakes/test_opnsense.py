@@ -151,6 +151,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.lab
 def test_a_pool_goes_and_comes_back(tmp_path: Path, zfs: Zfs, firewall: Firewall, admin_key: Key) -> None:
     zfs.pool("tank", tmp_path, "-m", tmp_path / "tank")
     zfs.run("zfs", "create", "tank/var")
