@@ -1,7 +1,6 @@
 """A real mirror for tests: its own folder, `nightdrop serve` as a process of its own, a real socket."""
 
 import base64
-import datetime
 import hashlib
 import http.client
 import io
@@ -22,11 +21,9 @@ from types import TracebackType
 from typing import Self
 
 import tomli_w
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import make_certificate, to_pem
 from nightdrop import cli
 from nightdrop.enrolment import load_bundle
 
@@ -249,19 +246,7 @@ def new_name() -> str:
 def make_recipient(path: Path) -> Path:
     """A recipient's certificate, for tests that never open anything: its key is forgotten."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.stem)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=365))
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(to_pem(make_certificate(key, path.stem)))
     return path
 
 

@@ -9,11 +9,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
+from certificates import UNTIL, make_certificate, to_pem
 from nightdrop.envelope.recipients import Recipient, parse_recipients
 from nightdrop.envelope.sealing import Sealer
 from nightdrop.ledger import Drop, Ledger
@@ -29,21 +27,10 @@ HOUR, DAY = 3600.0, 86400.0
 SOURCE = Source(("/etc",), 10_000, 10, 0)
 
 
-def certificate(name: str, until: datetime = NIGHT + timedelta(days=9999)) -> bytes:
+def certificate(name: str, until: datetime = UNTIL) -> bytes:
     """A recipient's certificate, PEM. Nobody keeps the key: the check needs none."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NIGHT - timedelta(days=999))
-        .not_valid_after(until)
-        .sign(key, hashes.SHA256())
-    )
-    return built.public_bytes(serialization.Encoding.PEM)
+    return to_pem(make_certificate(key, name, until=until))
 
 
 def seal(plaintext: bytes, recipients: list[Recipient], cipher: str = "aes-256-gcm") -> bytes:

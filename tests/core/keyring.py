@@ -1,6 +1,5 @@
 """Keys, and envelopes made and opened in memory: what all tests of envelopes use."""
 
-import datetime
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,12 @@ from functools import cache
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, Phase, settings
 
+from certificates import make_certificate, to_pem
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.entries import Addressing
 from nightdrop.envelope.recipients import Recipient
@@ -48,15 +46,11 @@ class Holder:
 
     @property
     def certificate_pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        return to_pem(self.certificate)
 
     @property
     def private_pem(self) -> bytes:
-        return self.private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        return to_pem(self.private)
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Private key and certificate as files, for stock tools."""
@@ -69,22 +63,14 @@ class Holder:
 def make_holder(name: str, private: PrivateKey | None = None) -> Holder:
     """A certificate for a key, which is one of RSA unless another is given."""
     private = private or rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = {field: False for field in x509.KeyUsage.__init__.__annotations__ if field != "return"}
     usage |= {"key_encipherment" if isinstance(private, rsa.RSAPrivateKey) else "key_agreement": True}
-    signs = not isinstance(private, X25519PrivateKey)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(2049, 1, 1, tzinfo=datetime.UTC))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(**usage), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
-        .sign(private if signs else Ed25519PrivateKey.generate(), hashes.SHA256() if signs else None)
+    certificate = make_certificate(
+        private,
+        name,
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.KeyUsage(**usage),
+        extensions=(x509.SubjectKeyIdentifier.from_public_key(private.public_key()),),
     )
     return holder_of(private, certificate)
 

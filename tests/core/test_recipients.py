@@ -1,6 +1,5 @@
 """Recipients: what a certificate has to be for one to seal to it, and what stands for it in envelopes."""
 
-import datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 
+from certificates import PrivateKey, make_certificate
 from core.keyring import holders, seal
 from nightdrop.envelope import der
 from nightdrop.envelope.recipients import Recipient, RecipientId, load_recipients, parse_recipients
@@ -17,26 +16,10 @@ from nightdrop.envelope.sealing import Sealer
 from nightdrop.errors import ConfigurationError, ExitStatus
 
 ALICE, BOB, CAROL = holders()
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
-def certificate(private: PrivateKey, name: str = "odd", serial: int = 5) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(private.public_key())
-        .serial_number(serial)
-        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(2049, 1, 1, tzinfo=datetime.UTC))
-    )
-    digest = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return builder.sign(private, digest)
 
 
 def recipient(private: PrivateKey, name: str = "odd", serial: int = 5) -> Recipient:
-    return Recipient(certificate(private, name, serial).public_bytes(Encoding.DER))
+    return Recipient(make_certificate(private, name, serial=serial).public_bytes(Encoding.DER))
 
 
 def test_a_certificate_is_read_as_x509_reads_it() -> None:
