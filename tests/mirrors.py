@@ -18,7 +18,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import tomli_w
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certificates import make_certificate, to_pem
 from nightdrop import cli
 from nightdrop.enrolment import load_bundle
+
+_Found = TypeVar("_Found")
 
 NIGHTDROP = [sys.executable, "-m", "nightdrop"]
 START_TIMEOUT = 60.0
@@ -258,12 +260,18 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Wait until `holds()` is true; AssertionError if it does not become so."""
+    wait_for(holds, what, seconds)
+
+
+def wait_for(value: Callable[[], _Found], what: str, seconds: float = 60.0) -> _Found:
+    """Wait until `value()` is true or not empty, and return it: asked again, it may be gone."""
     end = time.monotonic() + seconds
-    while not holds():
+    while not (found := value()):
         assert time.monotonic() < end, f"did not happen in {seconds} s: {what}"
         time.sleep(0.02)
+    return found
 
 
 def environment_without_proxies() -> dict[str, str]:

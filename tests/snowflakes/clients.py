@@ -17,7 +17,7 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import Receipt, parse_receipt
 
 from house import Key
-from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_until
+from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_for, wait_until
 
 SNOWFLAKES = Path(__file__).parents[2] / "snowflakes"
 SCRIPT = SNOWFLAKES / "nightdrop.sh"
@@ -133,8 +133,7 @@ class Client:
                 return [text for file in files if (text := file.read_text().strip())]
             return []
 
-        wait_until(lambda: len(pids()) > 0, f"stage {name} runs", 30)
-        return int(pids()[0])
+        return int(wait_for(pids, f"stage {name} runs")[0])
 
     def set(self, **values: object) -> None:
         """Change settings."""
