@@ -27,10 +27,14 @@ from certificates import make_certificate, to_pem
 from nightdrop import cli
 from nightdrop.enrolment import load_bundle
 
+from ports import free_port
+
 _Found = TypeVar("_Found")
 
 NIGHTDROP = [sys.executable, "-m", "nightdrop"]
-START_TIMEOUT = 60.0
+PATIENCE = 60.0
+"""Seconds that anything may take here: what takes longer on a busy machine, too, never happens."""
+
 AT_ONCE = 32
 """How many requests a host may have under way, unless mirror.toml says otherwise."""
 
@@ -114,7 +118,7 @@ class Mirror:
         """Wait until a mirror that was started says that it is ready."""
         assert self.process is not None
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
+        readable, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
         self.ready_line = self.process.stdout.readline() if readable else ""
         if not self.ready_line:
             self.kill()
@@ -155,12 +159,12 @@ class Mirror:
         """TLS pinned to this mirror's certificate."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
-    def connect(self, timeout: float = 20.0) -> socket.socket:
+    def connect(self, timeout: float = PATIENCE) -> socket.socket:
         """A connected socket, over TLS if the mirror speaks it."""
         plain = socket.create_connection((self.address, self.port), timeout=timeout)
         return self.tls_context().wrap_socket(plain, server_hostname=self.address) if self.tls else plain
 
-    def connection(self, timeout: float = 20.0) -> http.client.HTTPConnection:
+    def connection(self, timeout: float = PATIENCE) -> http.client.HTTPConnection:
         """An http.client connection to it."""
         if self.tls:
             return http.client.HTTPSConnection(
@@ -199,7 +203,7 @@ class Mirror:
         assert self.process is not None
         process, self.process = self.process, None
         process.send_signal(how)
-        status = process.wait(20)
+        status = process.wait(PATIENCE)
         assert process.stdout is not None
         process.stdout.close()
         return status
@@ -252,20 +256,12 @@ def make_recipient(path: Path) -> Path:
     return path
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.bind((address, 0))
-        return int(sock.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Wait until `holds()` is true; AssertionError if it does not become so."""
     wait_for(holds, what, seconds)
 
 
-def wait_for(value: Callable[[], _Found], what: str, seconds: float = 60.0) -> _Found:
+def wait_for(value: Callable[[], _Found], what: str, seconds: float = PATIENCE) -> _Found:
     """Wait until `value()` is true or not empty, and return it: asked again, it may be gone."""
     end = time.monotonic() + seconds
     while not (found := value()):

@@ -11,7 +11,6 @@ import re
 import secrets
 import shlex
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from typing import Any
 
 from nightdrop.text import format_size
 
+from ports import free_port
 from trees import change_odd_tree, describe, differences, make_odd_tree
 
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")
@@ -67,7 +67,7 @@ class Tryout:
         self.work = work
         self.folders = folders
         self.odd = work / "source"
-        self.mirrors = [Mirror(f"mirror-{x}", work / f"mirror-{x}", _free_port()) for x in "ab"]
+        self.mirrors = [Mirror(f"mirror-{x}", work / f"mirror-{x}", free_port()) for x in "ab"]
         self.key = work / "key"
         self.passphrase = work / "passphrase"
         self.bundle = work / "client" / "bundle.toml"
@@ -225,7 +225,7 @@ class Tryout:
         for mirror in self.mirrors:
             if mirror.process and mirror.process.poll() is None:
                 mirror.process.terminate()
-                mirror.process.wait(20)
+                mirror.process.wait(60)
 
     def how_to_use(self) -> str:
         pids = " ".join(str(m.process.pid) for m in self.mirrors if m.process)
@@ -290,13 +290,6 @@ def names(folders: list[Path]) -> str:
 
 def cli(*words: object) -> str:
     return shlex.join([os.path.relpath(NIGHTDROP), *map(str, words)])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _folders(texts: list[str]) -> list[Path]:

@@ -25,7 +25,8 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from mirrors import Mirror, environment_without_proxies, free_port, make_recipient, new_name, wait_until
+from mirrors import Mirror, environment_without_proxies, make_recipient, new_name, wait_until
+from ports import free_port
 
 MB = 1_000_000
 HOST = "web1"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certificates import make_certificate, to_pem
 
-from mirrors import free_port
+from ports import free_port
 
 USER, PASSWORD = "nightdrop", "a secret"
 

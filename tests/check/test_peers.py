@@ -15,7 +15,7 @@ from nightdrop_check.findings import Finding
 from nightdrop_check.inventory import FORMAT, LONGEST
 
 from house import HOST, House, Key, run
-from mirrors import free_port
+from ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from nightdrop.errors import ExitStatus
 from nightdrop_check.report_metrics import to_metrics
 
 from house import HOST, House, run
-from mirrors import environment_without_proxies, free_port
+from mirrors import environment_without_proxies
+from ports import free_port
 from prometheus import parse
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from nightdrop.errors import VaultError
 from nightdrop_restore.remote_vault import Address, RemoteVault
 
 from house import HOST, House, complaint, run
-from mirrors import free_port
 from nginx import folder_for_nginx, nginx
+from ports import free_port
 from trees import describe, differences
 
 

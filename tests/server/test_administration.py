@@ -15,11 +15,11 @@ from mirrors import (
     Reply,
     basic,
     environment_without_proxies,
-    free_port,
     new_name,
     reply,
     repr_digest,
 )
+from ports import free_port
 
 STORED = b"0123456789" * 100_000
 NAME = "duplicity-full.20260102T030405Z.manifest.p7m"

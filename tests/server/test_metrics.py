@@ -9,7 +9,8 @@ import pytest
 from nightdrop_server.metrics import Family, _family_text
 
 from house import run
-from mirrors import Mirror, basic, free_port, new_name, reply
+from mirrors import Mirror, basic, new_name, reply
+from ports import free_port
 from prometheus import Parsed, parse
 
 

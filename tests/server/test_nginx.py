@@ -14,8 +14,9 @@ import pytest
 from nightdrop.names import NAME_PATTERN, parse_name
 
 from house import House, Key, complaint, run
-from mirrors import Mirror, basic, environment_without_proxies, free_port, new_name, reply
+from mirrors import Mirror, basic, environment_without_proxies, new_name, reply
 from nginx import USER, folder_for_nginx, nginx
+from ports import free_port
 
 STORED = b"the bytes that came first"
 

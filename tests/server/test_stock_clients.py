@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mirrors import Mirror, Served, environment_without_proxies, free_port, new_name, wait_until
+from mirrors import Mirror, Served, environment_without_proxies, new_name, wait_until
+from ports import free_port
 
 DUPLICITY = Path(sys.executable).with_name("duplicity")
 MB = 1_000_000
