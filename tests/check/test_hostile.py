@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, seal
+from core.keyring import BOUNDED
 from nightdrop import vault
 from nightdrop.envelope.inspection import inspect_envelope
 from nightdrop.envelope.recipients import parse_recipients
@@ -73,7 +74,7 @@ def test_host_folder_that_is_a_link(shelves: Shelves) -> None:
     assert sorted(shelves.codes()) == ["missing", "unknown-host"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(BOUNDED, max_examples=200)
 @given(st.data())
 def test_envelopes_of_any_bytes_are_judged(data: st.DataObject) -> None:
     """A good envelope, altered anywhere, is described or refused; nothing else comes out."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.keyring import BOUNDED
 from nightdrop.drills import Drill, DrilledHost, load_drills, parse_drill
 from nightdrop.errors import NightdropError
 
@@ -38,6 +39,7 @@ def test_what_is_no_record(old: str, new: str) -> None:
         parse_drill(octets.replace(old, new).encode())
 
 
+@BOUNDED
 @given(st.binary(max_size=300))
 def test_any_octets(octets: bytes) -> None:
     with pytest.raises(NightdropError):

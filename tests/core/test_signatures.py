@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from check.signers import make_signer
+from core.keyring import BOUNDED
 from nightdrop.errors import ConfigurationError, SignatureError
 from nightdrop.signatures import load_signers, load_signing_key, read_signers, verify
 
@@ -58,7 +59,7 @@ def test_another_signer(signer: tuple[Path, Path], tmp_path: Path) -> None:
     verify(signature, TEXT, load_signers(signer[1].read_text() + other[1].read_text(), "test"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(BOUNDED, max_examples=150)
 @given(st.data())
 def test_altered_signatures_are_refused(signer: tuple[Path, Path], data: st.DataObject) -> None:
     """Wherever it is altered: it holds or not, or it is no signature; nothing else comes out, and no

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.keyring import BOUNDED
 from nightdrop.engine import tars
 
 KINDS = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE)
@@ -31,6 +32,7 @@ def infos(draw: st.DrawFn) -> tarfile.TarInfo:
     return info
 
 
+@BOUNDED
 @given(infos())
 def test_a_plain_header_is_tarfiles(info: tarfile.TarInfo) -> None:
     """Or there is none, and tarfile makes it: where it takes more than a long name in ASCII."""
@@ -63,6 +65,7 @@ def test_a_long_name_is_plain_enough(length: int) -> None:
     assert [member.name for member in tars.Reader(io.BytesIO(info.tobuf()))] == [info.name]
 
 
+@BOUNDED
 @given(st.lists(st.tuples(infos(), st.booleans()), max_size=8))
 def test_reads_as_tarfile_does(wanted: list[tuple[tarfile.TarInfo, bool]]) -> None:
     """Every member, and the content of those whose content is asked for."""

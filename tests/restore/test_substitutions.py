@@ -10,6 +10,7 @@ from duplicity import patchdir, tempdir
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.keyring import BOUNDED
 from nightdrop_restore import substitutions
 
 
@@ -28,6 +29,7 @@ orders = st.lists(
 )
 
 
+@BOUNDED
 @given(orders)
 def test_sets_are_collated_alike(wanted: list[list[bytes]]) -> None:
     sets = [[Path((name,), number) for name in names] for number, names in enumerate(wanted)]
