@@ -118,7 +118,7 @@ class _Judge:
             newest=max((each.newest for each in looked.values()), default=0.0),
             came_lately=sum(each.came_lately for each in looked.values()),
             now=self.now,
-            peers=tuple(ask(peer, self.memory) for peer in self.mirror.check.peers),
+            peers=tuple(ask(peer, self.memory, self.now) for peer in self.mirror.check.peers),
             inventory=self._inventory(looked),
         )
 

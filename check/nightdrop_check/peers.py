@@ -1,11 +1,11 @@
 """Asking other mirrors what they hold. What they answer is read up to a limit, and for so long."""
 
-import time
 from typing import Final, NamedTuple
 
 from nightdrop.checking import Peer
 from nightdrop.errors import NightdropError
 from nightdrop.text import harmless
+from nightdrop_check.deadline import within
 from nightdrop_check.inventory import LONGEST, Inventory, read_inventory
 from nightdrop_check.memory import Memory
 
@@ -25,14 +25,18 @@ class Asked(NamedTuple):
     last: float
 
 
-def ask(peer: Peer, memory: Memory) -> Asked:
-    """What a peer holds."""
+def ask(peer: Peer, memory: Memory, now: float) -> Asked:
+    """What a peer holds, asked at `now` (epoch seconds)."""
     mark = f"peer {peer.name}"
     last = float(memory.mark(mark) or 0)
     try:
-        inventory = read_inventory(_fetch(peer))
+        inventory = read_inventory(within(_DEADLINE, lambda: _fetch(peer)))
+    except TimeoutError:
+        return Asked(peer, None, "it answers too slowly", last)
     except NightdropError as error:
         return Asked(peer, None, error.message, last)
+    # A mirror that looked in the future would not be missed until then.
+    inventory = inventory._replace(at=min(inventory.at, now))
     memory.set_mark(mark, str(inventory.at))
     return Asked(peer, inventory, "", inventory.at)
 
@@ -66,11 +70,9 @@ def _fetch(peer: Peer) -> bytes:
 
 
 def _body(answer: "requests.Response") -> bytes:  # type: ignore[name-defined]  # noqa: F821
-    begun, octets = time.monotonic(), bytearray()
+    octets = bytearray()
     for piece in answer.iter_content(_PIECE):
         octets += piece
         if len(octets) > LONGEST:
             raise NightdropError("what it answers is too long")
-        if time.monotonic() - begun > _DEADLINE:
-            raise NightdropError("it answers too slowly")
     return bytes(octets)

@@ -7,10 +7,12 @@ from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from nightdrop.text import harmless
+from nightdrop_check.deadline import within
 
 Event = Literal["start", "success", "fail"]
 
 _TIMEOUT: Final = 10
+_DEADLINE: Final = 30.0
 
 
 def ping(url: str, event: Event, text: str = "") -> str:
@@ -20,9 +22,17 @@ def ping(url: str, event: Event, text: str = "") -> str:
     parts = urlsplit(url)
     path = parts.path.rstrip("/") + ("" if event == "success" else f"/{event}")
     target = urlunsplit(parts._replace(path=path))
+
+    def post() -> requests.Response:
+        # What it says is of no interest, however much that is.
+        with requests.post(
+            target, data=text.encode(), timeout=_TIMEOUT, allow_redirects=False, stream=True
+        ) as answer:
+            return answer
+
     try:
-        answer = requests.post(target, data=text.encode(), timeout=_TIMEOUT, allow_redirects=False)
-    except requests.RequestException as error:
+        answer = within(_DEADLINE, post)
+    except (requests.RequestException, TimeoutError) as error:
         return f"cannot ping {parts.hostname}: {type(error).__name__}"
     if not answer.ok:
         return f"cannot ping {parts.hostname}: it answers {answer.status_code} {harmless(answer.reason)}"

@@ -3,14 +3,17 @@
 import http.server
 import json
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from check.vaults import DAY, HOUR, Shelves
+from nightdrop_check import peers
 from nightdrop_check.findings import Finding
 from nightdrop_check.inventory import FORMAT, LONGEST
 
@@ -159,11 +162,67 @@ def test_what_a_hostile_peer_answers(
 ) -> None:
     server, answer = liar
     answer[0] = ANSWERS[name]
-    (tmp_path / "password").write_text("x")
-    shelves.configure(
-        f'[[check.peer]]\nname = "liar"\nurl = "http://127.0.0.1:{server.server_address[1]}"\n'
-        f'password_file = "{tmp_path / "password"}"\n'
-    )
+    believe(shelves, server.server_address[1], tmp_path)
     found = only(shelves)
     assert (found.code, found.severity) == ("peer-silent", "error")
     assert "nothing was ever heard of it" in found.sentence
+
+
+def believe(shelves: Shelves, port: int, folder: Path) -> None:
+    """Have the check ask a peer at this port."""
+    (folder / "password").write_text("x")
+    shelves.configure(
+        f'[[check.peer]]\nname = "liar"\nurl = "http://127.0.0.1:{port}"\n'
+        f'password_file = "{folder / "password"}"\n'
+    )
+
+
+def test_a_peer_that_looked_in_the_future_is_missed_all_the_same(
+    shelves: Shelves, liar: tuple[http.server.ThreadingHTTPServer, list[bytes]], tmp_path: Path
+) -> None:
+    server, answer = liar
+    answer[0] = json.dumps({"format": FORMAT, "at": 9e11, "hosts": {}}).encode()
+    believe(shelves, server.server_address[1], tmp_path)
+    shelves.check()
+    answer[0] = b""
+    shelves.configure('[[check.expect]]\nhosts = ["*"]\nlate_after = "90D"\nfull_late_after = "90D"\n')
+    found = only(shelves, after=5 * DAY)
+    assert (found.code, found.severity) == ("peer-silent", "error")
+    assert "its check last looked 5 days ago" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+    ],
+    ids=["not yet", "head", "body"],
+)
+def test_a_peer_that_dribbles_holds_nobody_up(
+    shelves: Shelves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, piece: bytes
+) -> None:
+    """It answers octet by octet, without an end: each of them in time, for what waits for one."""
+    monkeypatch.setattr(peers, "_DEADLINE", 0.5)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        believe(shelves, listening.getsockname()[1], tmp_path)
+
+        listening.settimeout(60)
+
+        def dribble() -> None:
+            with suppress(OSError), listening.accept()[0] as connection:
+                connection.sendall(begin)
+                while not over.wait(0.05):
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        try:
+            found = only(shelves)
+        finally:
+            over.set()
+            thread.join()
+    assert (found.code, found.severity) == ("peer-silent", "error")
+    assert "it answers too slowly" in found.sentence
