@@ -231,14 +231,13 @@ take_lock() {
             fail "another run has just begun" "this one was skipped"
         fi
     fi
-    run='' ending=''
+    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own.
+    run=$temporary/nightdrop~$host~$$ ending=''
     trap clean_up EXIT
     trap 'interrupted 129' HUP
     trap 'interrupted 130' INT
     trap 'interrupted 143' TERM
-    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own.
     rm -rf "$temporary/nightdrop~$host~"*
-    run=$temporary/nightdrop~$host~$$
     mkdir "$run" || fail "$run: the folder for temporary files cannot be made" "is the disk full, or read-only?"
 }
 
@@ -254,9 +253,10 @@ clean_up() {
     [ -z "$ending" ] || status=$ending
     trap '' HUP INT TERM
     trap - EXIT
-    kill_stages 'deliver*' 'to.*' '*'
-    # Moved first, so that nothing is written into it while it is removed.
-    if [ -d "$run" ]; then mv "$run" "$run~" && rm -rf "$run~"; fi
+    # Moved first, so that nothing more is written into it, and a stage that begins now ends itself.
+    if [ -d "$run" ] && mv "$run" "$run~"; then run=$run~; fi
+    kill_stages deliver to ''
+    rm -rf "$run"
     [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
     exit "$status"
 }
@@ -268,7 +268,8 @@ stage() { # NAME COMMAND ...
     stage_name=$1
     shift
     "$@" <&3 3<&- 4<&- &
-    record "pid.$stage_name" $!
+    # Of one that is not written down, or only after its kind was ended, nobody else would ever know.
+    { record "pid.$stage_name" $! && [ ! -e "$run/ended.${stage_name%%.*}" ]; } || kill -9 $! 2>/dev/null || :
     stage_status=0
     wait $! || stage_status=$?
     rm -f "$run/pid.$stage_name"
@@ -277,16 +278,25 @@ stage() { # NAME COMMAND ...
 
 record() { echo "$2" >"$run/$1"; } 2>/dev/null
 
-kill_stages() { # PATTERN ...
-    for pattern; do
-        for file in "$run"/pid.$pattern; do
+# By how their names begin: all of a kind are KIND.MIRROR, and all there are begin with nothing.
+kill_stages() { # BEGINNING ...
+    for beginning; do
+        record "ended.$beginning" yes || :
+        for file in "$run/pid.$beginning"*; do
             [ ! -e "$file" ] || kill "$(cat "$file")" || :
         done
     done 2>/dev/null
 }
 
+# A stage without which the run fails. Then the source has to end: as long as it has nothing to write, it would not
+# notice that nobody reads it any more.
+vital() { # NAME COMMAND ...
+    stage "$@"
+    [ $stage_status = 0 ] || kill_stages source tee
+}
+
 # Whether these stages all succeeded; the first that did not is remembered as the failure. Who was killed by
-# SIGPIPE (141, or 397 in yash) is only the victim of another.
+# SIGPIPE (141, or 397 in yash) or by us (143, 399) is only the victim of another.
 succeeded() { # STAGE ...
     blame=
     for stage_name; do
@@ -294,6 +304,7 @@ succeeded() { # STAGE ...
         case $stage_status in
         0) ;;
         141 | 397) blame=${blame:-"$stage_name lost its reader"} ;;
+        143 | 399) blame=${blame:-"$stage_name was ended"} ;;
         '') blame="$stage_name was killed, or $temporary is full"; break ;;
         *) blame="$stage_name ended with status $stage_status"; break ;;
         esac
@@ -375,9 +386,9 @@ is_skippable() {
 
 sealed_slice() { # the next slice, sealed, on standard output
     if [ "$compress" = zstd ]; then
-        stage cut slice | stage zstd exec zstd -q -c 3<&0 | stage openssl seal "-$cipher" 3<&0
+        vital cut slice | vital zstd exec zstd -q -c 3<&0 | vital openssl seal "-$cipher" 3<&0
     else
-        stage cut slice | stage openssl seal "-$cipher" 3<&0
+        vital cut slice | vital openssl seal "-$cipher" 3<&0
     fi
 }
 
@@ -572,7 +583,8 @@ deliver_stream() {
     rm -f "$run"/took.*
     fifos=$run/fifo.digest
     mkfifo "$fifos"
-    { stage digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
+    { vital digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
+    record pid.to.digest $!
     consumers=$!
     for one in $(living); do
         mkfifo "$run/fifo.$one"
@@ -584,8 +596,12 @@ deliver_stream() {
     # shellcheck disable=SC2086 # a list of FIFOs, whose names have no blanks but for those in $temporary
     {
         sealed_slice 2>>"$run/said"
-        if ! { was_sealed && succeeded tee source; }; then kill_stages 'curl.*'; fi
-    } | stage spread exec tee $fifos 3<&0 | wc -c >"$run/sealed-size"
+        if ! { was_sealed && succeeded tee source; }; then kill_stages curl; fi
+    } | {
+        vital spread exec tee $fifos 3<&0
+        # Without it, who has not met it yet would wait for it.
+        succeeded spread || kill_stages curl to
+    } | wc -c >"$run/sealed-size"
     # shellcheck disable=SC2086 # a list of numbers
     wait $consumers || :
     rm -f "$run"/pid.to.*
@@ -750,14 +766,13 @@ memory() { # octets
 run_stages() { # COMMAND ...
     mkfifo "$run/count" || return 1
     : >"$run/said"
-    wc -c <"$run/count" >"$run/size" &
+    { vital count exec wc -c 3<"$run/count" >"$run/size"; } &
     counting=$!
-    record pid.count $counting
+    record pid.to.count $counting
     deliver=deliver_volumes
     [ "$volume" != stream ] || deliver=deliver_stream
     exec 4<&0
-    # A source that has nothing to write for a while would not notice that nobody reads it any more.
-    { stage source exec "$@" 3<&4 | stage tee exec tee "$run/count" 3<&0 | { $deliver 4<&- || { kill_stages source tee; false; }; }; } &
+    { stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | { $deliver 4<&- || { kill_stages source tee; false; }; }; } &
     delivering=$!
     exec 4<&-
     record pid.deliver $delivering

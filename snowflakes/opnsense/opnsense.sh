@@ -98,7 +98,10 @@ backup_pool() { # WISH
     [ ! -r "$memory" ] || read -r base full_at <"$memory"
     remove_strays
     choose_type "$1"
-    snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
+    until
+        snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
+        ! is_there "$pool@$snapshot"
+    do sleep 1; done
     zfs snapshot -r "$pool@$snapshot" || fail "$pool@$snapshot: the snapshot cannot be made"
     raw=
     ! is_encrypted || raw=-w
