@@ -6,18 +6,15 @@ looked into, so that other hosts are judged all the same.
 """
 
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from nightdrop.enrolment import EnrolledHost
 from nightdrop.ledger import Drop, Ledger
 from nightdrop.names import SetKey, parse_name
-from nightdrop.vault import FolderVault, StoredFile
+from nightdrop.vault import MOST_FILES, FolderVault, StoredFile
 from nightdrop_check.receipts import Receipts
 from nightdrop_check.settled import Remembered, Settled
 from nightdrop_check.shelf import ReceiptState, Shelf, ShelfFile, ShelfSet
-
-MOST_FILES: Final = 150_000
-"""Files of one host that are looked at: each costs memory. Years of a large host have a tenth of that."""
 
 
 class Book:

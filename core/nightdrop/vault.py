@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from nightdrop.errors import VaultError
 from nightdrop.text import harmless
+
+MOST_FILES: Final = 150_000
+"""Files of one host that are looked at: each costs memory. Years of a large host have a tenth of that."""
 
 
 class StoredFile(NamedTuple):
@@ -89,6 +92,15 @@ class FolderVault:
                 "no client of ours drops so many: see what runs on that host, and who knows its password",
             )
         return found
+
+    def count(self, host: str) -> int:
+        """How many entries the folder of `host` has; VaultError if it cannot be read."""
+        with (
+            _explained(f"the folder of {harmless(host)} in {self.root}"),
+            self.folder(host) as folder,
+            os.scandir(folder) as entries,
+        ):
+            return sum(1 for _ in entries)
 
     def stat(self, host: str, name: str) -> StoredFile | None:
         """The file, or None where there is none."""

@@ -13,11 +13,11 @@ from nightdrop.ledger import Ledger
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop.text import harmless
-from nightdrop.vault import FolderVault
+from nightdrop.vault import MOST_FILES, FolderVault
 from nightdrop_server.answers import Answer, Fields, Refused
 from nightdrop_server.check_files import written_by_check
 from nightdrop_server.credentials import known_user
-from nightdrop_server.dav import MAX_BODY, Dav
+from nightdrop_server.dav import ALL, MAX_BODY, Dav
 from nightdrop_server.facts import Facts
 from nightdrop_server.failures import answered
 from nightdrop_server.giving import give
@@ -30,6 +30,9 @@ ADMIN: Final = "admin"
 METRICS: Final = "metrics"
 PEER: Final = "peer"
 THREADS: Final = 16
+
+# What a restore asks of as many files as a host may have.
+_MOST_TOLD: Final = ALL * (MOST_FILES + 1)
 
 _ALLOW: Fields = (("Allow", "GET, HEAD, OPTIONS, PROPFIND"),)
 _METHODS = ("GET", "HEAD", "OPTIONS", "PROPFIND")
@@ -45,7 +48,7 @@ class Administration:
         self._vault = FolderVault(mirror.vault)
         self._ledger = Ledger.reading(mirror.ledger)
         self._passwords = Passwords(mirror.administrators)
-        self._dav = Dav(self._vault, "")
+        self._dav = Dav(self._vault, "", _MOST_TOLD)
         self._counters = counters
         self._facts = Facts(mirror, self._vault, self._ledger)
 

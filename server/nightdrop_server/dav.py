@@ -25,6 +25,9 @@ from nightdrop_server.targets import Place
 MAX_BODY: Final = 64 * 1024
 """Longest PROPFIND body, in octets: it only names properties."""
 
+ALL: Final = 10
+"""So much is asked of each file by whoever names no property."""
+
 _TOO_DEEP: Final = (
     b'<?xml version="1.0" encoding="utf-8"?>\n'
     b'<D:error xmlns:D="DAV:"><D:propfind-finite-depth/></D:error>\n'
@@ -36,9 +39,15 @@ logging.getLogger("wsgidav").propagate = False
 
 
 class Dav:
-    """PROPFIND and OPTIONS for one vault, whose URLs begin with `prefix`."""
+    """PROPFIND and OPTIONS for one vault, whose URLs begin with `prefix`.
 
-    def __init__(self, vault: FolderVault, prefix: str) -> None:
+    Every property asked for is answered for every file, the unknown ones, too, and each answer costs time
+    and memory: `most` of them are given at once.
+    """
+
+    def __init__(self, vault: FolderVault, prefix: str, most: int) -> None:
+        self._vault = vault
+        self._most = most
         self._listings = Listings(vault)
         self._app = WsgiDAVApp(
             {
@@ -67,8 +76,15 @@ class Dav:
         if head.method == "OPTIONS":
             return self._run(_environ(head, place, body), head.method)
         question = (place.name, head.fields["depth"], body)
-        environ = _environ(head, place, body)
-        return self._listings.answer(place.host, question, lambda: self._run(environ, head.method))
+        return self._listings.answer(place.host, question, lambda: self._look(head, place, body))
+
+    def _look(self, head: Head, place: Place, body: bytes) -> Answer:
+        """The answer to a PROPFIND, worked out."""
+        files = self._vault.count(place.host) if not place.name and head.fields["depth"] == "1" else 1
+        # No property is named without an opening bracket.
+        if files * max(ALL, body.count(b"<")) > self._most:
+            raise Refused(HTTPStatus.FORBIDDEN, f"too much is asked at once of {files:,} files")
+        return self._run(_environ(head, place, body), head.method)
 
     def _run(self, environ: dict[str, object], method: str) -> Answer:
         started: list[tuple[str, list[tuple[str, str]]]] = []

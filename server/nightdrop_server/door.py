@@ -6,6 +6,7 @@ the password, the place, the header fields, the name, the room. Only then is a b
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 from nightdrop.enrolment import EnrolledHost
 from nightdrop.errors import ConfigurationError
@@ -27,6 +28,8 @@ from nightdrop_server.shares import Shares
 from nightdrop_server.targets import Place, find_place, url_prefix
 from nightdrop_server.turns import Turns
 
+_MOST_TOLD: Final = 500_000
+
 
 class Door:
     """One mirror's door; called with a request, it gives the answer. Safe to share between threads."""
@@ -39,7 +42,7 @@ class Door:
         self._enrolled = Enrolled(mirror.hosts)
         self._turns = Turns(mirror.requests)
         self._prefix = url_prefix(mirror)
-        self._dav = Dav(vault, self._prefix)
+        self._dav = Dav(vault, self._prefix, _MOST_TOLD)
         self._methods: dict[str, Callable[[Request, Place, EnrolledHost], Answer]] = {
             "PUT": self._put,
             "PROPFIND": self._look,

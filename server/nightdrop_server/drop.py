@@ -68,10 +68,12 @@ def drop(
         )
         _check(written, declared)
         ask_again()
+        named = time.monotonic()
         try:
             give_name(descriptor, folder, place.name)
         except NameTaken:
             return _lost_race(store, request, place, written)
+        store.room.keep(upload, named)
     _write_down(store, Drop(place.host, place.name, written.size, written.sha256, time.time()))
     return Answer(HTTPStatus.CREATED, digest_field(written.sha256))
 

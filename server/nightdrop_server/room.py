@@ -1,4 +1,4 @@
-"""Room for what is being dropped: the disk's reserve, a host's quota, the longest file.
+"""Room for what is being dropped: the disk's reserve, a host's quota, the longest file, the most files.
 
 Uploads under way are counted with what is stored, so that ten at once cannot each take the last
 gigabyte. A body that says its length has room for all of it from the start, one in chunks piece by piece.
@@ -6,6 +6,7 @@ gigabyte. A body that says its length has room for all of it from the start, one
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,15 @@ from typing import Final
 
 from nightdrop.mirror import Mirror
 from nightdrop.text import format_size
-from nightdrop.vault import FolderVault
+from nightdrop.vault import MOST_FILES, FolderVault
 from nightdrop_server.answers import Refused
+from nightdrop_server.tallies import Tallies, Tally
 
 _STEP: Final = 16 * 1024 * 1024
 """How much more room a body in chunks is given at a time, in octets."""
+
+_GOOD_FOR: Final = 300.0
+"""Seconds for which a host's files are not counted anew, unless something would be refused."""
 
 
 @dataclass
@@ -40,8 +45,9 @@ class Room:
 
     def __init__(self, mirror: Mirror, vault: FolderVault) -> None:
         self._mirror = mirror
-        self._vault = vault
         self._lock = threading.Lock()
+        self._tallies = Tallies(vault, self._lock)
+        self._uploads: Counter[str] = Counter()
         self._under_way: Counter[str] = Counter()
         self._unwritten = 0
 
@@ -49,15 +55,23 @@ class Room:
     def upload(self, host: str, quota: int, folder: int, length: int | None) -> Iterator[Upload]:
         """Room for one upload of `length` octets or, with None, of what comes. Refused (413, 507)."""
         upload = Upload(host, folder, quota)
+        with self._lock:
+            self._uploads[host] += 1
         try:
-            if length is not None:
-                self._check_length(length)
-                self._give(upload, length)
+            self._check_length(length or 0)
+            self._give(upload, length or 0)
             yield upload
         finally:
             with self._lock:
-                self._under_way[host] -= upload.given
-                self._unwritten -= upload.given - upload.used
+                self._uploads[host] -= 1
+                self._take_back(upload)
+
+    def keep(self, upload: Upload, named: float) -> None:
+        """An upload is a file now, which got its name after `named` (time.monotonic)."""
+        with self._lock:
+            # At no moment is it counted neither with what is under way nor with what is kept.
+            self._tallies.add(upload.host, upload.used, named)
+            self._take_back(upload)
 
     def use(self, upload: Upload, octets: int) -> None:
         """So many octets more are about to be written. Refused (413, 507)."""
@@ -80,22 +94,48 @@ class Room:
             )
 
     def _give(self, upload: Upload, octets: int) -> None:
+        since = time.monotonic() - _GOOD_FOR
+        refused: Refused | None = None
+        while True:
+            with self._lock:
+                tally = self._tallies.get(upload.host, since)
+                if tally is not None:
+                    again, refused = refused is not None, self._refusal(upload, octets, tally)
+                    if refused is None:
+                        self._under_way[upload.host] += octets
+                        self._unwritten += octets
+                        upload.given += octets
+                        return
+                    if again:
+                        raise refused
+                    since = time.monotonic()
+            self._tallies.count(upload.host, since)
+
+    def _refusal(self, upload: Upload, octets: int, tally: Tally) -> Refused | None:
+        """Why there is no room for so many octets more, if there is none."""
+        host, where = upload.host, self._mirror.name
+        # One more than anybody looks at, so that the check tells of it.
+        if tally.files + self._uploads[host] > MOST_FILES + 1:
+            return _no_room(
+                f"{host} keeps {tally.files:,} files on {where}, which is more than anybody needs"
+            )
+        if upload.quota and tally.octets + self._under_way[host] + octets > upload.quota:
+            return _no_room(
+                f"the quota of {host} on {where} is used up: it may keep "
+                f"{format_size(upload.quota)}, has {format_size(tally.octets)}"
+            )
         disk = os.fstatvfs(upload.folder)
-        free = disk.f_bavail * disk.f_frsize - self._mirror.reserve
-        stored = sum(file.size for file in self._vault.list(upload.host)) if upload.quota else 0
-        with self._lock:
-            if upload.quota and stored + self._under_way[upload.host] + octets > upload.quota:
-                raise Refused(
-                    HTTPStatus.INSUFFICIENT_STORAGE,
-                    f"the quota of {upload.host} on {self._mirror.name} is used up: it may keep "
-                    f"{format_size(upload.quota)}, has {format_size(stored)}",
-                )
-            if self._unwritten + octets > free:
-                raise Refused(
-                    HTTPStatus.INSUFFICIENT_STORAGE,
-                    f"the disk of {self._mirror.name} is full"
-                    f" ({format_size(self._mirror.reserve)} of it are kept free)",
-                )
-            self._under_way[upload.host] += octets
-            self._unwritten += octets
-        upload.given += octets
+        if self._unwritten + octets > disk.f_bavail * disk.f_frsize - self._mirror.reserve:
+            return _no_room(
+                f"the disk of {where} is full ({format_size(self._mirror.reserve)} of it are kept free)"
+            )
+        return None
+
+    def _take_back(self, upload: Upload) -> None:
+        self._under_way[upload.host] -= upload.given
+        self._unwritten -= upload.given - upload.used
+        upload.given = upload.used = 0
+
+
+def _no_room(sentence: str) -> Refused:
+    return Refused(HTTPStatus.INSUFFICIENT_STORAGE, sentence)

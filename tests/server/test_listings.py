@@ -68,3 +68,18 @@ def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
     for number in reversed(range(40)):
         listings.answer(f"host{number}", ("", "1", b""), work_out)
     assert len(worked_out) == 40 + 24
+
+
+def test_no_question_makes_a_listing_swell(http: Served) -> None:
+    """What is asked is answered for each file, unknown properties, too, so short names become much."""
+    folder = http.mirror.vault / "web1"
+    for _ in range(200):
+        (folder / new_name()).touch()
+    names = b"".join(b"<x%d/>" % number for number in range(3000))
+    body = b'<propfind xmlns="DAV:"><prop>' + names + b"</prop></propfind>"
+    answer = http.mirror.ask("PROPFIND", "/web1/", body, http.fields() | {"Depth": "1"})
+    assert answer.status == 403
+    assert b"too much is asked at once" in answer.body
+    assert http.mirror.ask("PROPFIND", "/web1/", body, http.fields() | {"Depth": "0"}).status == 207
+    for path in folder.iterdir():
+        path.unlink()
