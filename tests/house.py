@@ -73,6 +73,19 @@ class House:
             )
         )
 
+    def gated(self) -> Path:
+        """Configure a source, too, that prints 4 MB, waits for the file that is returned, and prints 2 MB
+        more: for as long as a test needs, a run stands in the middle, its first volumes on the mirrors.
+        """
+        gate = self.root / "gate"
+        script = f"head -c 4000000 /dev/urandom; until [ -e {gate} ]; do sleep 0.05; done"
+        with self.config.open("a") as file:
+            file.write(
+                "[[commands]]\nname = 'gated'\n"
+                f"command = ['sh', '-c', '{script}; head -c 2000000 /dev/urandom']\n"
+            )
+        return gate
+
     def start(self) -> None:
         """Start both mirrors, at once."""
         for mirror in self.mirrors:
@@ -87,8 +100,12 @@ class House:
                 mirror.stop()
 
     def backup(self, *arguments: str, expect: int = 0) -> dict[str, object]:
-        """Run a backup; its facts, if it made a set."""
+        """Run a backup; its facts, if it made a set. Whatever is changed afterwards is changed in another
+        second: duplicity compares times of files by the second, and a run can be that short.
+        """
+        begun = int(time.time())
         done = run("backup", "--config", self.config, "--json", *arguments, expect=expect)
+        wait_until(lambda: time.time() >= begun + 1, "the second is over")
         facts: dict[str, object] = json.loads(done.stdout) if done.stdout else {}
         return facts
 

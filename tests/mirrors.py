@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -189,6 +189,16 @@ class Mirror:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
         return int(kib) * 1024
+
+    def uploads(self) -> int:
+        """How many files without a name it has open, which are those that are being dropped."""
+        assert self.process is not None
+        links = []
+        for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            # Some are closed while we look.
+            with suppress(FileNotFoundError):
+                links.append(os.readlink(path))
+        return sum(link.endswith("(deleted)") for link in links)
 
     def __enter__(self) -> Self:
         return self.start() if self.process is None else self

@@ -48,12 +48,12 @@ def assert_a_killed_run_is_cleared_up(house: House, folder: Path, kind: str, lef
     process = subprocess.Popen(
         [*NIGHTDROP, "backup", "--config", house.config, "--json"], start_new_session=True
     )
-    wait_until(begun.exists, "the run reads", 60)
+    wait_until(begun.exists, "the run reads")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert left()
     house.configure()
-    wait_until(lambda: _ended(house), "all of the run is gone", 30)
+    wait_until(lambda: _ended(house), "all of the run is gone")
     house.backup()
     assert left() == []
 

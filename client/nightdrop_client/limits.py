@@ -98,9 +98,15 @@ def load_limits(section: Section) -> Limits:
 class Pace:
     """Keeps what goes to one mirror below the rate of the moment."""
 
-    def __init__(self, limits: Limits, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limits = limits
         self._sleep = sleep
+        self._clock = clock
         self._due = 0.0
 
     def piece(self, most: int) -> int:
@@ -113,7 +119,7 @@ class Pace:
         rate = self._limits.rate_at(time.time())
         if not rate:
             return
-        now = time.monotonic()
+        now = self._clock()
         # What was not used in the past is not made up for: that would be a burst.
         begin = max(self._due, now)
         self._due = begin + octets / rate

@@ -53,5 +53,5 @@ class Browser:
             *(words or ()),
             f"file://{outer}",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
         return done.stdout

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certificates import make_certificate, to_pem
 
+from mirrors import PATIENCE
 from ports import free_port
 
 USER, PASSWORD = "nightdrop", "a secret"
@@ -57,6 +58,7 @@ class MailServer:
             self,
             hostname="127.0.0.1",
             port=self.port,
+            ready_timeout=PATIENCE,
             **({"ssl_context": context} if tls else {"tls_context": context, "require_starttls": True}),
             auth_require_tls=not tls,
             auth_required=True,

@@ -54,6 +54,9 @@ def test_a_dry_run_tells_and_touches_nothing(house: House) -> None:
 def test_a_terminal_shows_a_bar_and_json_is_alone_on_standard_output(house: House) -> None:
     (house.source / "file").write_bytes(os.urandom(6_000_000))
     house.backup()
+    # For two seconds, in which the bar is drawn more than once.
+    folders = f'include = ["{house.source}"]\n[limits]\nrate = "3M"'
+    house.configure('volume_size = "1M"', folders=folders)
     reading, terminal = pty.openpty()
     command = [*NIGHTDROP, "backup", "--full", "--json", "--config", house.config]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal) as process:

@@ -1,15 +1,13 @@
 """Hooks, with real commands, around real runs."""
 
-import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from house import HOST, House, run
-from mirrors import NIGHTDROP
+from mirrors import NIGHTDROP, PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -80,15 +78,13 @@ def test_a_hook_that_hangs_is_ended(house: House, trace: Path) -> None:
 
 
 def test_a_run_that_is_interrupted_still_runs_after(house: House, trace: Path) -> None:
-    with_hooks(house, trace, before="exec sleep 60")
+    with_hooks(house, trace, before="exec sleep 600")
     process = subprocess.Popen(
         [*NIGHTDROP, "backup", "--config", house.config], stderr=subprocess.PIPE, text=True
     )
-    while not (trace.exists() and "before" in trace.read_text()):
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=20)
+    wait_until(lambda: trace.exists() and "before" in trace.read_text(), "the hook runs")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "interrupted" in stderr
     assert [line.split()[0] for line in told(trace)] == ["before", "after", "failure"]

@@ -91,8 +91,6 @@ THEN: dict[str, Answer] = {
 def one_mirror(tmp_path_factory: pytest.TempPathFactory, admin_key: Key) -> Iterator[House]:
     """A house of which the second mirror was never started."""
     house = House(tmp_path_factory.mktemp("house"), admin_key)
-    folders = f'include = ["{house.source}"]\n[limits]\ngrace = "1s"'
-    house.configure('volume_size = "1M"', 'patience = "60s"', folders=folders)
     (house.source / "file").write_bytes(os.urandom(10_000))
     # It makes its certificate when it starts.
     house.mirrors[1].start()
@@ -104,6 +102,7 @@ def one_mirror(tmp_path_factory: pytest.TempPathFactory, admin_key: Key) -> Iter
 
 @pytest.mark.parametrize("answer", ODDLY.values(), ids=ODDLY.keys())
 def test_one_mirror_answers_oddly(one_mirror: House, answer: Answer) -> None:
+    configure_grace(one_mirror, 1)
     with answering(one_mirror.mirrors[1], answer):
         assert_only_the_other_has_it(one_mirror, one_mirror.backup(expect=3))
 
@@ -111,9 +110,16 @@ def test_one_mirror_answers_oddly(one_mirror: House, answer: Answer) -> None:
 @pytest.mark.parametrize("answer", THEN.values(), ids=THEN.keys())
 def test_one_mirror_fails_in_the_middle(one_mirror: House, answer: Answer) -> None:
     """What it may cost is `grace`: without that bound, each of these would be waited for."""
+    # The honest one has no more time to answer once the other was polite.
+    configure_grace(one_mirror, 5)
     with answering(one_mirror.mirrors[1], answer, greeting=says(POLITE)):
         facts = one_mirror.backup(expect=3)
     assert_only_the_other_has_it(one_mirror, facts)
+
+
+def configure_grace(house: House, seconds: int) -> None:
+    folders = f'include = ["{house.source}"]\n[limits]\ngrace = "{seconds}s"'
+    house.configure('volume_size = "1M"', 'patience = "60s"', folders=folders)
 
 
 def assert_only_the_other_has_it(house: House, facts: dict[str, object]) -> None:

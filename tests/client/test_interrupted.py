@@ -1,13 +1,13 @@
 """A run that is ended, or a part of it: the lock, and the names. test_killed.py has the rest."""
 
 import os
-import signal
 import subprocess
 import time
 from typing import Any
 
 from house import House
-from mirrors import NIGHTDROP
+from mirrors import NIGHTDROP, PATIENCE
+from moments import kill_all, start
 
 
 def test_lock_is_held_while_duplicity_outlives_its_run(house: House) -> None:
@@ -19,14 +19,14 @@ def test_lock_is_held_while_duplicity_outlives_its_run(house: House) -> None:
     wait_for_a_drop(house, process)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 10 * PATIENCE
     while "skipped" in house.backup():
         assert time.monotonic() < deadline
     house.assert_mirrors_are_honest()
 
 
 def test_sigterm_ends_the_run_and_its_duplicity(house: House) -> None:
-    (house.source / "large").write_bytes(os.urandom(20_000_000))
+    gate = house.gated()
     process = subprocess.Popen(
         [*NIGHTDROP, "backup", "--config", str(house.config), "--json"],
         stdout=subprocess.DEVNULL,
@@ -35,16 +35,20 @@ def test_sigterm_ends_the_run_and_its_duplicity(house: House) -> None:
     )
     wait_for_a_drop(house, process)
     process.terminate()
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert said.splitlines()[0] == "nightdrop: error: interrupted"
+    gate.touch()
     assert house.backup()["type"] == "full"
 
 
 def wait_for_a_drop(house: House, process: "subprocess.Popen[Any]", before: int = 0) -> None:
     """Until the mirror has more than `before` files, which the run has to bring about."""
-    while len(house.names()) <= before:
-        assert process.poll() is None, "the run ended and had dropped nothing"
+    while True:
+        ended = process.poll() is not None
+        if len(house.names()) > before:
+            return
+        assert not ended, "the run ended and had dropped nothing"
         time.sleep(0.001)
 
 
@@ -53,14 +57,9 @@ def test_a_run_started_in_the_same_second_takes_another_name(house: House) -> No
     (house.source / "large").write_bytes(os.urandom(3_000_000))
     times = set()
     for _ in range(3):
-        process = subprocess.Popen(
-            [*NIGHTDROP, "backup", "--config", str(house.config), "--json"],
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = start([*NIGHTDROP, "backup", "--config", house.config, "--json"])
         wait_for_a_drop(house, process, len(house.names()))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill_all(process)
         times = {name.split(".")[1] for name in house.names() if ".vol1." in name}
         (house.source / "large").write_bytes(os.urandom(3_000_000))
     assert len(times) == 3

@@ -28,7 +28,7 @@ def test_jobs_run_side_by_side_and_none_overlaps_itself(house: House) -> None:
     config, _ = second_job(house)
     first = subprocess.Popen([*NIGHTDROP, "backup", "--config", house.config], stdout=subprocess.PIPE)
     try:
-        wait_until(begun.exists, "the first job runs", 60)
+        wait_until(begun.exists, "the first job runs")
         assert "web2" not in house.names()
         run("backup", "--config", config)
         for mirror in house.mirrors:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from house import HOST, House, complaint, run
-from mirrors import NIGHTDROP
+from mirrors import NIGHTDROP, wait_until
 from trees import describe, differences
 
 
@@ -42,13 +42,12 @@ def test_mirror_that_was_away_gets_the_next_sets(house: House, tmp_path: Path) -
 
 
 def test_mirror_dies_in_the_middle(house: House, tmp_path: Path) -> None:
-    (house.source / "file").write_bytes(os.urandom(40_000_000))
-    process = subprocess.Popen(
-        [*NIGHTDROP, "backup", "--config", str(house.config)], stdout=subprocess.PIPE, text=True
-    )
-    wait_until(lambda: sum(".vol" in name for name in house.names(1)) >= 2)
+    (house.source / "file").write_bytes(os.urandom(4_000_000))
+    gate = house.gated()
+    process = in_the_middle_of_a_run(house)
     house.mirrors[1].kill()
-    output, _ = process.communicate(timeout=120)
+    gate.touch()
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 3, output
     assert "the mirror mirror-b does not have this set" in output
     restored = house.restore(tmp_path / "restored", mirror=0)
@@ -73,17 +72,16 @@ def test_both_mirrors_away_says_so_and_loses_nothing(house: House, tmp_path: Pat
 
 
 def test_both_mirrors_reboot_in_the_middle_and_the_run_waits(house: House, tmp_path: Path) -> None:
-    house.configure('volume_size = "1M"', 'patience = "60s"')
-    (house.source / "file").write_bytes(os.urandom(40_000_000))
-    process = subprocess.Popen(
-        [*NIGHTDROP, "backup", "--config", str(house.config)], stdout=subprocess.PIPE, text=True
-    )
-    wait_until(lambda: sum(".vol" in name for name in house.names(1)) >= 2)
+    house.configure('volume_size = "1M"', 'patience = "300s"')
+    (house.source / "file").write_bytes(os.urandom(4_000_000))
+    gate = house.gated()
+    process = in_the_middle_of_a_run(house)
     for mirror in house.mirrors:
         mirror.kill()
+    gate.touch()
     time.sleep(2)
     house.start()
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     for number in (0, 1):
         restored = house.restore(tmp_path / f"restored-{number}", mirror=number)
@@ -117,8 +115,10 @@ def test_mirror_with_another_certificate(house: House) -> None:
     assert "web1" not in house.mirrors[1].log.read_text(), "the password was sent"
 
 
-def wait_until(holds: "object", seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
+def in_the_middle_of_a_run(house: House) -> "subprocess.Popen[str]":
+    """A run that has begun to send, and waits at its gate."""
+    process = subprocess.Popen(
+        [*NIGHTDROP, "backup", "--config", str(house.config)], stdout=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: sum(".vol" in name for name in house.names(1)) >= 2, "two volumes")
+    return process

@@ -104,7 +104,7 @@ def test_changed_before_the_point_of_resumption(client: Stock | Ours, tmp_path: 
     """duplicity writes a signature of the new content, and never stores that content."""
     first = client.source / "a first file"
     first.write_text("old")
-    (client.source / "large").write_bytes(os.urandom(7_000_000))
+    (client.source / "large").write_bytes(os.urandom(12_000_000))
     kill_when(client, client.store, "*.vol2.*")
     first.write_text("new")
     os.utime(first, (1_700_000_000, 1_700_000_000))

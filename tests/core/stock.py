@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from core.keyring import Holder
+
+from mirrors import wait_until
 
 PASSPHRASE = b"open-sesame"
 
@@ -23,7 +26,7 @@ def run(*words: str | Path, stdin: bytes = b"", environment: dict[str, str] | No
     """What a program makes of its input. RefusedError if it fails; it has to be there."""
     assert shutil.which(words[0]), f"{words[0]} is needed"
     around = os.environ | (environment or {})
-    done = subprocess.run(words, input=stdin, capture_output=True, timeout=60, env=around, check=False)
+    done = subprocess.run(words, input=stdin, capture_output=True, timeout=300, env=around, check=False)
     if done.returncode != 0:
         raise RefusedError(done.stderr.decode(errors="replace"))
     return done.stdout
@@ -58,8 +61,18 @@ class Gpgsm:
         trace: TracebackType | None,
     ) -> None:
         run("gpgconf", "--kill", "all", environment=self.environment)
-        # The agent takes its sockets away in its own time; rm does not mind who was first.
-        run("rm", "-rf", self.home)
+        # They end in their own time, and write until then.
+        wait_until(lambda: not self._daemons(), "gpgsm's daemons end")
+        shutil.rmtree(self.home)
+
+    def _daemons(self) -> list[str]:
+        """The processes that gpgsm has started for this home."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.fsencode(self.home) in (folder / "cmdline").read_bytes():
+                    found.append(folder.name)
+        return found
 
     def know(self, certificate: bytes) -> None:
         """Import a certificate (PEM)."""

@@ -22,7 +22,7 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     command = [NIGHTDROP, *words]
     return subprocess.run(
-        command, input=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False
+        command, input=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=300, check=False
     )
 
 

@@ -38,7 +38,7 @@ def scanned(page: Path) -> str:
         ["chromium", *words, profile, *size, f"file://{page}"],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     return scan(picture)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrors import Mirror, new_name, wait_until
+from mirrors import PATIENCE, Mirror, new_name, wait_until
 
 BODY = random.Random(5).randbytes(2_200_000)
 MOST = 40
@@ -39,11 +39,11 @@ def failing(mirror: Mirror, call: str, number: int, trace: Path) -> Iterator[Non
             ["strace", "-f", *what, "-o", trace, "-p", str(mirror.process.pid)], stderr=said
         )
     try:
-        wait_until(lambda: "attached" in errors.read_text(), "strace is attached", 30)
+        wait_until(lambda: "attached" in errors.read_text(), "strace is attached")
         yield
     finally:
         strace.send_signal(signal.SIGINT)
-        strace.wait(20)
+        strace.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("call", ["write", "fsync,fdatasync", "linkat", "pwrite64", "openat", "fcntl"])

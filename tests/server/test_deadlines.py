@@ -9,7 +9,7 @@ import pytest
 from nightdrop_server.conversation import HEAD_DEADLINE
 from nightdrop_server.wire import IDLE
 
-from mirrors import Served, new_name
+from mirrors import PATIENCE, Served, new_name
 
 
 @pytest.mark.slow
@@ -28,20 +28,20 @@ def test_what_does_not_get_on_is_ended(https: Served, http: Served) -> None:
 
 def dribble_a_head(served: Served, period: float) -> None:
     """A head is ended at its deadline, however regularly its bytes come, and how fast."""
-    with served.mirror.connect(timeout=HEAD_DEADLINE + 10) as sock:
+    with served.mirror.connect() as sock:
         started = time.monotonic()
         sock.sendall(b"PUT /web1/x HTTP/1.1\r\n")
         with pytest.raises(OSError):
-            while time.monotonic() - started < HEAD_DEADLINE + 10:
+            while time.monotonic() - started < HEAD_DEADLINE + PATIENCE:
                 sock.sendall(b"X")
                 time.sleep(period)
-        assert HEAD_DEADLINE - 1 < time.monotonic() - started < HEAD_DEADLINE + 5
+        assert time.monotonic() - started > HEAD_DEADLINE - 1
 
 
 def stall_in_a_body(served: Served) -> None:
     """It is answered, and nothing is kept."""
     name = new_name()
-    with served.mirror.connect(timeout=IDLE + 10) as sock:
+    with served.mirror.connect(timeout=IDLE + PATIENCE) as sock:
         head = "".join(f"{field}: {value}\r\n" for field, value in served.fields().items())
         request = f"PUT /web1/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n{head}\r\n"
         sock.sendall(request.encode() + b"x" * 5000)

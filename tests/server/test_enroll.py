@@ -3,7 +3,7 @@
 import os
 import stat
 import subprocess
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,11 +115,9 @@ def test_enrolled_and_removed_without_restart(mirror: Mirror, tmp_path: Path) ->
 def test_many_at_once(mirror: Mirror, tmp_path: Path) -> None:
     """Enrolments that run at the same time lose none of each other's passwords."""
     hosts = [f"host{number}" for number in range(6)]
-    threads = [threading.Thread(target=mirror.enroll, args=(h, tmp_path / f"{h}.toml")) for h in hosts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        all_done = list(pool.map(lambda h: enroll(mirror, h, "-o", str(tmp_path / f"{h}.toml")), hosts))
+    assert [done.returncode for done in all_done] == [0] * len(hosts)
     with mirror.start():
         for host in hosts:
             fields = mirror.credentials(tmp_path / f"{host}.toml")

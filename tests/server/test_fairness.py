@@ -1,12 +1,14 @@
 """Nobody waits for another's slowness or greed: what these cost a host that drops meanwhile."""
 
+import math
+import select
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ from nightdrop_server.listener import THREADS
 from nightdrop_server.shares import Shares
 from nightdrop_server.wire import Wire
 
-from mirrors import AT_ONCE, Mirror, basic, environment_without_proxies, new_name
+from mirrors import AT_ONCE, Mirror, basic, environment_without_proxies, new_name, wait_until
 
 MB = 1_000_000
+PIECE = 100
 
 
 @pytest.fixture(params=["https", "http"])
@@ -46,6 +49,12 @@ def upload(mirror: Mirror, host: str, file: Path, *, chunked: bool = False) -> s
             stdin=octets,
             stderr=subprocess.DEVNULL,
         )
+
+
+ATTEMPTS = 8
+"""How often times are taken until they are as they should be. What else the machine does can only make
+an upload longer, so the least of many is what it takes; and no number of them makes a slow one quick.
+"""
 
 
 def seconds(mirrors: list[Mirror], file: Path) -> list[float]:
@@ -89,7 +98,19 @@ def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> 
     """200 connections that say nothing, 50 that send a byte of their head a second, half of them before
     any TLS, 50 that send 1 KB of a body a second: another host's upload takes at most twice as long.
     """
-    crowded = pair[0]
+    beset = alone = math.inf
+    for _ in range(ATTEMPTS):
+        with crowd(pair[0]):
+            beset, alone = map(min, (beset, alone), seconds(pair, file))
+        if beset < 2 * alone + 0.2:
+            break
+    print(f"alone {alone:.2f} s, beset {beset:.2f} s: {beset / alone:.2f}")
+    assert beset < 2 * alone + 0.2
+
+
+@contextmanager
+def crowd(crowded: Mirror) -> Iterator[None]:
+    """All these clients, for as long as the block takes."""
     address = (crowded.address, crowded.port)
     with ExitStack() as stack:
         for _ in range(200):
@@ -106,8 +127,8 @@ def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> 
         thread = threading.Thread(target=dribble, args=(heads, bodies, stop))
         thread.start()
         try:
-            time.sleep(2)
-            beset, alone = seconds(pair, file)
+            wait_until(lambda: crowded.uploads() == len(bodies), "the bodies are being written")
+            yield
         finally:
             stop.set()
             thread.join()
@@ -116,8 +137,6 @@ def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> 
             sock.setblocking(False)
             with pytest.raises((BlockingIOError, OSError)):
                 assert sock.recv(1) == b"still open"
-    print(f"alone {alone:.2f} s, beset {beset:.2f} s: {beset / alone:.2f}")
-    assert beset < 2 * alone + 0.2
 
 
 @pytest.mark.slow
@@ -129,29 +148,34 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
     large = tmp_path / "large"
     with large.open("wb") as hole:
         hole.truncate(4000 * MB)
-    taken = {}
-    for number in (1, 50):
+    mirror = pair[0]
+    taken = {1: math.inf, AT_ONCE: math.inf}
+    for number in list(taken) * ATTEMPTS:
         # In chunks, so that room is asked for only as it is needed.
-        greedy = [upload(pair[0], "one", large, chunked=True) for _ in range(number)]
+        greedy = [upload(mirror, "one", large, chunked=True) for _ in range(50 if number > 1 else 1)]
         try:
-            time.sleep(1)
-            [taken[number]] = seconds(pair[:1], file)
-            running = sum(process.poll() is None for process in greedy)
+            wait_until(lambda: mirror.uploads() == number, "they are under way")  # noqa: B023
+            taken[number] = min(taken[number], *seconds([mirror], file))
+            assert sum(process.poll() is None for process in greedy) == number
         finally:
             for process in greedy:
                 process.kill()
                 process.wait()
-        # One or the other may have been refused while an earlier one was still being counted out.
-        assert running >= min(number, AT_ONCE) * 3 // 4
-    print(f"beset by one upload {taken[1]:.2f} s, by {AT_ONCE} {taken[50]:.2f} s")
-    assert taken[50] < 4 * taken[1] + 0.2
+            wait_until(lambda: mirror.uploads() == 0, "they are counted out")
+        if taken[AT_ONCE] < 4 * taken[1] + 0.2:
+            break
+    print(f"beset by one upload {taken[1]:.2f} s, by {AT_ONCE} {taken[AT_ONCE]:.2f} s")
+    assert taken[AT_ONCE] < 4 * taken[1] + 0.2
 
 
 @pytest.mark.parametrize("pair", ["http"], indirect=True)
-def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path) -> None:
-    """More wrong passwords at once than the door has threads: a host that it knows does not wait."""
+def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror]) -> None:
+    """More wrong passwords at once than the door has threads: a host that it knows does not wait for
+    them to be worked out.
+    """
     crowded = pair[0]
-    assert upload(crowded, "quick", file).wait() == 0
+    fields = crowded.credentials(crowded.root / "quick.toml")
+    assert crowded.ask("OPTIONS", "/quick/", None, fields).status == 200
     with ExitStack() as stack:
         guessers = [stack.enter_context(crowded.connect()) for _ in range(THREADS + 50)]
         for number, sock in enumerate(guessers):
@@ -159,9 +183,11 @@ def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path
             sock.sendall(
                 f"OPTIONS / HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
             )
-        begun = time.monotonic()
-        assert upload(crowded, "quick", file).wait() == 0
-        assert time.monotonic() - begun < 4
+        assert crowded.ask("OPTIONS", "/quick/", None, fields).status == 200
+        answered = select.poll()
+        for sock in guessers:
+            answered.register(sock, select.POLLIN)
+        assert len(answered.poll(0)) < len(guessers)
         statuses = {sock.recv(4096)[9:12] for sock in guessers}
     assert statuses <= {b"401", b"503"}
 
@@ -175,18 +201,22 @@ def test_turns_go_by_host_not_by_upload() -> None:
         for _ in range(blocks):
             with shares.turn(host, 100):
                 order.append(host)
-                time.sleep(0.002)
+                if host == "greedy":
+                    # The other one asks for its next turn in time, until it has had all of them.
+                    wait_until(lambda: waiting("quick") or order.count("quick") == 10, "it asks")
+
+    def waiting(host: str) -> int:
+        return len(shares._waiting.get(host, ()))
 
     with ThreadPoolExecutor(11) as pool, shares.turn("other", 1):
         for _ in range(10):
             pool.submit(work, "greedy", 10)
-        time.sleep(0.05)
         pool.submit(work, "quick", 10)
-        time.sleep(0.05)
+        wait_until(lambda: (waiting("greedy"), waiting("quick")) == (10, 1), "all of them wait")
     last = max(at for at, host in enumerate(order) if host == "quick")
     assert sorted(set(order)) == ["greedy", "quick"]
     assert len(order) == 110
-    assert last < 35
+    assert last < 25
 
 
 @pytest.mark.parametrize(
@@ -202,20 +232,21 @@ def test_what_crawls_is_ended(direction: str, rate: int) -> None:
         moving.start()
         ended = False
         # What is sent first fills the kernel's buffers, so an answer begins well.
-        for _ in range(2 * RATE_WINDOW + 1):
+        for second in range(1, (10 if rate < MIN_RATE else 2) * RATE_WINDOW + 2):
             if direction == "body":
                 theirs.sendall(b"x" * rate)
+                wait_until(lambda: wire.received > second * rate - PIECE and wire.waiting, "it is read")  # noqa: B023
             else:
                 theirs.recv(rate, socket.MSG_WAITALL)
-            time.sleep(0.002)
-            ended = ended or conversation.crawls()
+            if ended := conversation.crawls():
+                break
         theirs.shutdown(socket.SHUT_RDWR)
         moving.join()
     assert ended == (rate < MIN_RATE)
 
 
 def _receive(wire: Wire) -> None:
-    buffer = memoryview(bytearray(100))
+    buffer = memoryview(bytearray(PIECE))
     with suppress(Exception):
         while True:
             wire.into(buffer)

@@ -40,14 +40,21 @@ def test_a_large_unchanged_folder_is_listed_quickly(recipient: Path, tmp_path: P
         for _ in range(2000):
             (mirror.vault / "web1" / new_name()).touch()
         time.sleep(REST)
-        times, bodies = [], []
+        spent, bodies = [], set()
         for _ in range(4):
-            begun = time.monotonic()
-            bodies.append(mirror.ask("PROPFIND", "/web1/", None, fields).body)
-            times.append(time.monotonic() - begun)
-    assert len(set(bodies)) == 1
-    assert bodies[0].count(b"difftar") > 2000
-    assert min(times[1:]) < times[0] / 4
+            before = processor_time(mirror)
+            bodies.add(mirror.ask("PROPFIND", "/web1/", None, fields).body)
+            spent.append(processor_time(mirror) - before)
+    [body] = bodies
+    assert body.count(b"difftar") > 2000
+    assert min(spent[1:]) < spent[0] / 4
+
+
+def processor_time(mirror: Mirror) -> float:
+    """What the mirror has spent of it so far, in seconds: a busy machine adds little to that."""
+    assert mirror.process is not None
+    # The number of its clock is made as clock_getcpuclockid(3) makes it.
+    return time.clock_gettime(~mirror.process.pid << 3 | 2)
 
 
 def test_what_is_kept_is_bounded(tmp_path: Path) -> None:

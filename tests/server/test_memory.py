@@ -1,6 +1,5 @@
 """How much memory the door takes: at rest, with many uploads, and under requests made to fill it."""
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -49,21 +48,10 @@ def test_at_rest_and_with_64_uploads(fresh: Mirror) -> None:
                 sock = stack.enter_context(fresh.connect())
                 sock.sendall(head(fresh, host, f"Content-Length: {10 * MB}"))
                 pour(sock, 3 * MB)
-        files = Path(f"/proc/{fresh.process.pid if fresh.process else 0}/fd")
-        wait_until(lambda: unnamed(files) >= 2 * AT_ONCE, "all of them are being written")
+        wait_until(lambda: fresh.uploads() >= 2 * AT_ONCE, "all of them are being written")
         most = fresh.memory()
     print(f"with {2 * AT_ONCE} uploads: {most / MB:.0f} MB")
     assert most < 200 * MB
-
-
-def unnamed(descriptors: Path) -> int:
-    """How many files without a name are open."""
-    links = []
-    for path in descriptors.iterdir():
-        # Some are closed while we look.
-        with suppress(FileNotFoundError):
-            links.append(os.readlink(path))
-    return sum(link.endswith("(deleted)") for link in links)
 
 
 ATTACKS = {

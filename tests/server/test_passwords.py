@@ -1,5 +1,6 @@
 """The htpasswd file, asked directly: what it lets in, and that refusing is the same work for all."""
 
+import math
 import time
 from pathlib import Path
 
@@ -75,14 +76,13 @@ def test_unknown_users_cost_the_same_work(htpasswd: Path, monkeypatch: pytest.Mo
     htpasswd.write_bytes(b"web1:" + hash_password("right", 11) + b"\n")
     known = Passwords(htpasswd)
 
-    def best(user: str) -> float:
-        times = []
-        for number in range(5):
+    least = dict.fromkeys(("web1", "web2", "web3" * 1000), math.inf)
+    # A processor that is shared only ever adds to it, so the least of many tries is the work itself.
+    for number in range(40):
+        for user in least:
             started = time.thread_time()
             known.right(user, f"wrong {number}")
-            times.append(time.thread_time() - started)
-        return min(times)
-
-    enrolled, unknown, long = best("web1"), best("web2"), best("web3" * 1000)
-    assert 0.6 < unknown / enrolled < 1.6
-    assert 0.6 < long / enrolled < 1.6
+            least[user] = min(least[user], time.thread_time() - started)
+        if number >= 2 and max(least.values()) < 1.6 * min(least.values()):
+            return
+    raise AssertionError(f"they never cost the same: {list(least.values())}")

@@ -14,8 +14,9 @@ import pytest
 import nightdrop_server
 from nightdrop.mirror import load_mirror
 from nightdrop_server.listener import WRITTEN_FOR
+from nightdrop_server.wire import IDLE
 
-from mirrors import NIGHTDROP, Mirror, new_name
+from mirrors import NIGHTDROP, PATIENCE, Mirror, new_name
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def mirror(recipient: Path, tmp_path: Path) -> Mirror:
 def refused(mirror: Mirror, status: int) -> str:
     """The error line (and hint) of a mirror that does not start."""
     command = [*NIGHTDROP, "serve", "--config", str(mirror.config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (status, ""), done.stderr
     lines = done.stderr.splitlines()
     assert lines[0].startswith("nightdrop: error: ")
@@ -54,7 +55,7 @@ def test_stops_cleanly(mirror: Mirror, how: signal.Signals) -> None:
     mirror.start()
     assert mirror.process is not None
     mirror.process.send_signal(how)
-    assert mirror.process.wait(10) == 0
+    assert mirror.process.wait(PATIENCE) == 0
     assert mirror.log.read_text() == ""
     mirror.process = None
 
@@ -63,18 +64,16 @@ def test_stops_in_the_middle_of_an_upload(mirror: Mirror, tmp_path: Path) -> Non
     """What is not whole when it stops is not kept, and stopping does not wait for it."""
     mirror.enroll("web1", tmp_path / "web1.toml")
     mirror.start()
-    connection = mirror.connection()
-    connection.putrequest("PUT", f"/web1/{new_name()}")
-    for name, value in mirror.credentials(tmp_path / "web1.toml").items():
-        connection.putheader(name, value)
-    connection.putheader("Content-Length", "1000000")
-    connection.endheaders()
-    connection.send(b"x" * 500_000)
-    time.sleep(0.2)
-    started = time.monotonic()
-    mirror.stop()
-    assert time.monotonic() - started < 5
-    connection.close()
+    fields = mirror.credentials(tmp_path / "web1.toml") | {"Expect": "100-continue"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    request = f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n{head}\r\n"
+    with mirror.connect() as sock:
+        sock.sendall(request.encode())
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n", "it is under way"
+        sock.sendall(b"x" * 500_000)
+        started = time.monotonic()
+        mirror.stop()
+        assert time.monotonic() - started < IDLE
     assert mirror.stored("web1") == {}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrors import TIMES, Mirror, Served, new_name, repr_digest, wait_until
+from mirrors import PATIENCE, TIMES, Mirror, Served, new_name, repr_digest, wait_until
 
 BODY = bytes(range(256)) * 4096
 
@@ -148,7 +148,7 @@ def test_killed_server_leaves_files_whole_or_absent(recipient: Path, tmp_path: P
         for thread in threads:
             thread.start()
         # By what was answered, not by the clock alone: a busy machine must not move the kills away.
-        wait_until(partial(_answers, answered, chance.randrange(8)), "answers before the kill", 60)
+        wait_until(partial(_answers, answered, chance.randrange(8)), "answers before the kill")
         time.sleep(chance.uniform(0, 0.03))
         mirror.kill()
         for thread in threads:
@@ -243,7 +243,7 @@ def test_race_for_a_name(http: Served, equal: bool) -> None:
     for race in range(25 * TIMES):
         name = new_name()
         bodies = [b"a" * 200_000, (b"a" if equal else b"b") * 200_000]
-        barrier = threading.Barrier(2)
+        barrier = threading.Barrier(2, timeout=PATIENCE)
 
         def put(body: bytes, name: str = name, barrier: threading.Barrier = barrier) -> int:
             with start_put(http, name, f"Content-Length: {len(body)}", "Connection: close") as sock:

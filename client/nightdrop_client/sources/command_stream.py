@@ -140,7 +140,7 @@ class CommandStream:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        self._listener.join(1)
+        self._listener.join(5)
         last = self.said.strip().split("\n")[-1]
         self.failure = failure + (f": {harmless(last, 160)}" if failure and last else "")
         self._clean()
