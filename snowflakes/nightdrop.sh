@@ -253,9 +253,9 @@ clean_up() {
     [ -z "$ending" ] || status=$ending
     trap '' HUP INT TERM
     trap - EXIT
-    # Moved first, so that nothing more is written into it, and a stage that begins now ends itself.
+    # Moved first, so that nothing more is written into it, and what begins now is ended at once.
     if [ -d "$run" ] && mv "$run" "$run~"; then run=$run~; fi
-    kill_stages deliver to ''
+    kill_stages ''
     rm -rf "$run"
     [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
     exit "$status"
@@ -268,8 +268,7 @@ stage() { # NAME COMMAND ...
     stage_name=$1
     shift
     "$@" <&3 3<&- 4<&- &
-    # Of one that is not written down, or only after its kind was ended, nobody else would ever know.
-    { record "pid.$stage_name" $! && [ ! -e "$run/ended.${stage_name%%.*}" ]; } || kill -9 $! 2>/dev/null || :
+    keep "$stage_name" $!
     stage_status=0
     wait $! || stage_status=$?
     rm -f "$run/pid.$stage_name"
@@ -277,6 +276,12 @@ stage() { # NAME COMMAND ...
 }
 
 record() { echo "$2" >"$run/$1"; } 2>/dev/null
+
+# Write down a process that has begun. One that cannot be, or comes after all of its kind were ended, is ended: nobody
+# else would ever find it.
+keep() { # NAME PID
+    { record "pid.$1" "$2" && [ -e "$run/pid.$1" ] && [ ! -e "$run/ended.${1%%.*}" ]; } || kill -9 "$2" 2>/dev/null || :
+}
 
 # By how their names begin: all of a kind are KIND.MIRROR, and all there are begin with nothing.
 kill_stages() { # BEGINNING ...
@@ -455,6 +460,7 @@ persist() { # PATIENCE COMMAND MIRROR ...
         0) record "took.$2" yes; return ;;
         1) break ;;
         esac
+        [ -d "$run" ] || return # the run has ended meanwhile
         octets_sent=0 seconds=0
         read -r _ octets_sent seconds <"$run/result.$2" || :
         if [ "${octets_sent%%.*}" != 0 ]; then broken=$((broken + 1)); else waited=$((waited + ${seconds%%.*})); fi
@@ -496,12 +502,10 @@ everywhere() { # PATIENCE COMMAND [ARGUMENT ...]
     for one in $(living); do
         # posh takes "$@" for unset where there are none.
         persist "$everywhere_patience" "$everywhere_command" "$one" ${1+"$@"} 3<&- &
-        record "pid.deliver.$one" $!
         uploads="$uploads $!"
     done
     # shellcheck disable=SC2086 # a list of numbers; without any, wait would wait for others
     [ -z "$uploads" ] || wait $uploads || :
-    rm -f "$run"/pid.deliver.*
     somebody_took || { because "no mirror takes the backups of $host"; return 1; }
 }
 
@@ -584,13 +588,13 @@ deliver_stream() {
     fifos=$run/fifo.digest
     mkfifo "$fifos"
     { vital digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
-    record pid.to.digest $!
+    keep to.digest $!
     consumers=$!
     for one in $(living); do
         mkfifo "$run/fifo.$one"
         fifos="$fifos $run/fifo.$one"
         consume "$one" "$stem.$ext.p7m" &
-        record "pid.to.$one" $!
+        keep "to.$one" $!
         consumers="$consumers $!"
     done
     # shellcheck disable=SC2086 # a list of FIFOs, whose names have no blanks but for those in $temporary
@@ -766,21 +770,27 @@ memory() { # octets
 run_stages() { # COMMAND ...
     mkfifo "$run/count" || return 1
     : >"$run/said"
-    { vital count exec wc -c 3<"$run/count" >"$run/size"; } &
-    counting=$!
-    record pid.to.count $counting
     deliver=deliver_volumes
     [ "$volume" != stream ] || deliver=deliver_stream
     exec 4<&0
-    { stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | { $deliver 4<&- || { kill_stages source tee; false; }; }; } &
-    delivering=$!
+    counted_and_delivered "$@" &
     exec 4<&-
-    record pid.deliver $delivering
-    wait $delivering || return 1
-    rm -f "$run/pid.deliver"
-    wait $counting || return 1
-    rm -f "$run/pid.count"
-    succeeded tee source
+    wait $! || return 1
+    succeeded tee source count
+}
+
+counted_and_delivered() { # COMMAND ...
+    { vital count exec wc -c 3<"$run/count" >"$run/size"; } 4<&- &
+    counting=$!
+    keep to.count $counting
+    if stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | {
+        $deliver 4<&- || { kill_stages source tee; false; }
+    }; then
+        wait $counting
+    else
+        kill_stages to
+        false
+    fi
 }
 
 give_up() {
