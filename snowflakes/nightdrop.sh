@@ -65,7 +65,7 @@ read_configuration() {
     configuration=$folder/nightdrop.conf
     [ -r "$configuration" ] || misused "$configuration: there is no such configuration" \
         "nightdrop.sh install BUNDLE makes it; nightdrop enroll on a mirror makes the bundle"
-    host='' mirrors='' volume=256M cipher=auto compress=auto rate='' patience=600 delay=3600
+    host='' mirrors='' volume=256M cipher=auto compress=auto rate='' patience=600 delay=3600 signing_key=''
     state=$folder/state temporary=/tmp
     line_number=0
     while IFS= read -r line || [ -n "$line" ]; do
@@ -81,10 +81,11 @@ read_configuration() {
         rate=*) rate=$value ;;
         patience=*) patience=$value ;;
         delay=*) delay=$value ;;
+        signing_key=*) signing_key=$value ;;
         state=*) state=$value ;;
         temporary=*) temporary=$value ;;
         *) misused "$configuration: line $line_number is no setting: $line" \
-            "KEY=value, with one of: host mirror volume cipher compress rate patience delay state temporary" ;;
+            "KEY=value, with one of: host mirror volume cipher compress rate patience delay signing_key state temporary" ;;
         esac
     done <"$configuration"
     check_configuration
@@ -119,6 +120,12 @@ check_configuration() {
     [ -z "$rate" ] || is_size "$rate" || wrong_setting rate "octets a second, such as 2M, or nothing" "$rate"
     is_seconds "$patience" || wrong_setting patience "seconds" "$patience"
     is_seconds "$delay" || wrong_setting delay "seconds" "$delay"
+    case $signing_key in
+    '' | /*) ;;
+    *) signing_key=$folder/$signing_key ;;
+    esac
+    [ -z "$signing_key" ] || [ -r "$signing_key" ] ||
+        wrong_setting signing_key "a file with a private key and its certificate, or nothing" "$signing_key"
     for place in "$state" "$temporary"; do
         case $place in
         /*) ;;
@@ -253,9 +260,9 @@ clean_up() {
     [ -z "$ending" ] || status=$ending
     trap '' HUP INT TERM
     trap - EXIT
-    # Moved first, so that nothing more is written into it, and a stage that begins now ends itself.
+    # Moved first, so that nothing more is written into it, and what begins now is ended at once.
     if [ -d "$run" ] && mv "$run" "$run~"; then run=$run~; fi
-    kill_stages deliver to ''
+    kill_stages ''
     rm -rf "$run"
     [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
     exit "$status"
@@ -268,8 +275,7 @@ stage() { # NAME COMMAND ...
     stage_name=$1
     shift
     "$@" <&3 3<&- 4<&- &
-    # Of one that is not written down, or only after its kind was ended, nobody else would ever know.
-    { record "pid.$stage_name" $! && [ ! -e "$run/ended.${stage_name%%.*}" ]; } || kill -9 $! 2>/dev/null || :
+    keep "$stage_name" $!
     stage_status=0
     wait $! || stage_status=$?
     rm -f "$run/pid.$stage_name"
@@ -277,6 +283,12 @@ stage() { # NAME COMMAND ...
 }
 
 record() { echo "$2" >"$run/$1"; } 2>/dev/null
+
+# Write down a process that has begun. One that cannot be, or comes after all of its kind were ended, is ended: nobody
+# else would ever find it.
+keep() { # NAME PID
+    { record "pid.$1" "$2" && [ -e "$run/pid.$1" ] && [ ! -e "$run/ended.${1%%.*}" ]; } || kill -9 "$2" 2>/dev/null || :
+}
 
 # By how their names begin: all of a kind are KIND.MIRROR, and all there are begin with nothing.
 kill_stages() { # BEGINNING ...
@@ -455,6 +467,7 @@ persist() { # PATIENCE COMMAND MIRROR ...
         0) record "took.$2" yes; return ;;
         1) break ;;
         esac
+        [ -d "$run" ] || return # the run has ended meanwhile
         octets_sent=0 seconds=0
         read -r _ octets_sent seconds <"$run/result.$2" || :
         if [ "${octets_sent%%.*}" != 0 ]; then broken=$((broken + 1)); else waited=$((waited + ${seconds%%.*})); fi
@@ -496,12 +509,10 @@ everywhere() { # PATIENCE COMMAND [ARGUMENT ...]
     for one in $(living); do
         # posh takes "$@" for unset where there are none.
         persist "$everywhere_patience" "$everywhere_command" "$one" ${1+"$@"} 3<&- &
-        record "pid.deliver.$one" $!
         uploads="$uploads $!"
     done
     # shellcheck disable=SC2086 # a list of numbers; without any, wait would wait for others
     [ -z "$uploads" ] || wait $uploads || :
-    rm -f "$run"/pid.deliver.*
     somebody_took || { because "no mirror takes the backups of $host"; return 1; }
 }
 
@@ -584,13 +595,13 @@ deliver_stream() {
     fifos=$run/fifo.digest
     mkfifo "$fifos"
     { vital digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
-    record pid.to.digest $!
+    keep to.digest $!
     consumers=$!
     for one in $(living); do
         mkfifo "$run/fifo.$one"
         fifos="$fifos $run/fifo.$one"
         consume "$one" "$stem.$ext.p7m" &
-        record "pid.to.$one" $!
+        keep "to.$one" $!
         consumers="$consumers $!"
     done
     # shellcheck disable=SC2086 # a list of FIFOs, whose names have no blanks but for those in $temporary
@@ -657,13 +668,22 @@ plain() { # TEXT: within a JSON string. What is not printable ASCII may be no UT
     printf %s "$1" | tr -c ' -~' '?' | cut -c 1-1000 | sed 's/[\\"]/\\&/g'
 }
 
+# A file's signature, as FILE.p7s (FORMAT.md, "Receipts").
+sign() { # FILE
+    openssl cms -sign -binary -md sha256 -nosmimecap -outform DER -signer "$signing_key" -passin pass: -in "$1" \
+        -out "$1.p7s" </dev/null 2>"$run/said" && [ -s "$1.p7s" ]
+}
+
 # The receipt is issued the moment it is receipt.json: from then on the next one names it, and the mirrors that
-# have the set are owed it, in this run or a later one. What was prepared before that moment does not count.
+# have the set are owed it and its signature, in this run or a later one. What was prepared before that moment does
+# not count.
 issue_receipt() {
     make_receipt "$run/receipt.json" || return 1
+    [ -z "$signing_key" ] || sign "$run/receipt.json" || { because "openssl cannot sign with $signing_key"; return 1; }
     for one in $(living); do
         owed=$state/outbox/$(name_of "$one")
         mkdir -p "$owed" && cp "$run/receipt.json" "$owed/.$stem.receipt.json" || return 1
+        [ -z "$signing_key" ] || cp "$run/receipt.json.p7s" "$owed/.$stem.receipt.json.p7s" || return 1
     done
     cp "$run/receipt.json" "$state/.receipt.json" && mv "$state/.receipt.json" "$state/receipt.json" || return 1
     settle_outbox
@@ -672,30 +692,40 @@ issue_receipt() {
 settle_outbox() {
     for prepared in "$state"/outbox/*/.*.receipt.json; do
         [ -e "$prepared" ] || continue
+        issued=${prepared%/*}/${prepared##*/.}
         if cmp -s "$prepared" "$state/receipt.json"; then
-            mv "$prepared" "${prepared%/*}/${prepared##*/.}"
+            [ ! -e "$prepared.p7s" ] || mv "$prepared.p7s" "$issued.p7s"
+            mv "$prepared" "$issued"
         else
-            rm -f "$prepared"
+            rm -f "$prepared" "$prepared.p7s"
         fi
     done
 }
 
 # Pay what is owed, the oldest first.
 send_receipts() {
-    for receipt in $(for one in $(living); do ls "$state/outbox/$(name_of "$one")" 2>/dev/null; done | sort -u); do
-        take_digest_of_owed "$receipt"
-        everywhere "$patience" put_owed "$receipt" || return 1
-        for one in $(living); do
-            [ ! -e "$run/took.$one" ] || rm -f "$state/outbox/$(name_of "$one")/$receipt"
-        done
+    for receipt in $(owed_receipts); do
+        send_owed "$receipt.p7s" && send_owed "$receipt" || return 1
     done
 }
 
-take_digest_of_owed() { # RECEIPT
-    for copy in "$state"/outbox/*/"$1"; do take_digest "$copy" && return; done
+owed_receipts() {
+    for one in $(living); do ls "$state/outbox/$(name_of "$one")" 2>/dev/null; done | sed -n '/\.json$/p' | sort -u
 }
 
-put_owed() { # MIRROR RECEIPT
+# A mirror that does not take it is lost for this run, so none gets a receipt whose signature it lacks.
+send_owed() { # FILE
+    for copy in "$state"/outbox/*/"$1"; do
+        [ -e "$copy" ] || return 0
+        take_digest "$copy" && break
+    done
+    everywhere "$patience" put_owed "$1" || return 1
+    for one in $(living); do
+        [ ! -e "$run/took.$one" ] || rm -f "$state/outbox/$(name_of "$one")/$1"
+    done
+}
+
+put_owed() { # MIRROR FILE
     copy=$state/outbox/$(name_of "$1")/$2
     [ -e "$copy" ] || return 0
     put_status=0
@@ -732,7 +762,7 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
     choose_compression "$ext"
     take_time
     run_stages "$@" || give_up
-    issue_receipt || fail "$state: the receipt could not be written" "is the disk full?"
+    issue_receipt || { because "$state: the receipt could not be written; is the disk full?"; give_up; }
     everywhere_it_can_be
 }
 
@@ -766,21 +796,27 @@ memory() { # octets
 run_stages() { # COMMAND ...
     mkfifo "$run/count" || return 1
     : >"$run/said"
-    { vital count exec wc -c 3<"$run/count" >"$run/size"; } &
-    counting=$!
-    record pid.to.count $counting
     deliver=deliver_volumes
     [ "$volume" != stream ] || deliver=deliver_stream
     exec 4<&0
-    { stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | { $deliver 4<&- || { kill_stages source tee; false; }; }; } &
-    delivering=$!
+    counted_and_delivered "$@" &
     exec 4<&-
-    record pid.deliver $delivering
-    wait $delivering || return 1
-    rm -f "$run/pid.deliver"
-    wait $counting || return 1
-    rm -f "$run/pid.count"
-    succeeded tee source
+    wait $! || return 1
+    succeeded tee source count
+}
+
+counted_and_delivered() { # COMMAND ...
+    { vital count exec wc -c 3<"$run/count" >"$run/size"; } 4<&- &
+    counting=$!
+    keep to.count $counting
+    if stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | {
+        $deliver 4<&- || { kill_stages source tee; false; }
+    }; then
+        wait $counting
+    else
+        kill_stages to
+        false
+    fi
 }
 
 give_up() {
@@ -887,6 +923,10 @@ patience=600
 
 # nightdrop.sh delay sleeps up to so many seconds: each host its own time.
 delay=3600
+
+# A private key and its certificate, in one file, that receipts are signed with, such as signing.pem, beside this
+# file; nothing: receipts are not signed. The mirrors have to know the certificate: nightdrop enroll --signer.
+signing_key=
 
 # Where temporary files are: for a moment, and with room for a volume.
 temporary=/tmp
@@ -1018,6 +1058,7 @@ doctor() {
     trouble=0
     check_tools
     check_recipients
+    check_signing_key
     for one in $mirrors; do check_mirror "$one"; done
     choose_volume
     choose_cipher
@@ -1056,6 +1097,17 @@ check_recipients() {
     done
 }
 
+check_signing_key() {
+    [ -n "$signing_key" ] || return 0
+    echo nightdrop >"$run/probe"
+    if sign "$run/probe"; then
+        say "ok: receipts are signed with $signing_key"
+    else
+        trouble "openssl cannot sign with $signing_key: $(head -n 1 "$run/said")" \
+            "a private key, RSA or on an elliptic curve, without a passphrase, and its certificate"
+    fi
+}
+
 # A mirror has to be there, know us, and give nothing out. A body whose digest is not the one declared shows that it
 # takes files: it is read to its end, refused, and not kept. Only our own door is asked that: nginx would keep it.
 check_mirror() { # MIRROR
@@ -1090,7 +1142,7 @@ status() {
     if is_alive "$(target_of "$state/lock")"; then say "a run is under way"; fi
     if [ -s "$state/sets" ]; then tail -n 20 "$state/sets"; else say "nothing was dropped yet"; fi
     for one in $mirrors; do
-        for receipt in "$state/outbox/$(name_of "$one")"/*; do
+        for receipt in "$state/outbox/$(name_of "$one")"/*.json; do
             [ ! -e "$receipt" ] || say "$(name_of "$one") still lacks ${receipt##*/}; the next run sends it"
         done
     done

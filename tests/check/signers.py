@@ -10,7 +10,7 @@ def make_signer(folder: Path, name: str, kind: str = "ec") -> tuple[Path, Path]:
     made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}[kind]
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", *made, "-noenc", "-days", "36500"),
+            *("openssl", "req", "-x509", "-newkey", *made, "-nodes", "-days", "36500"),
             *("-subj", f"/CN={name}", "-keyout", key, "-out", certificate),
         ],
         check=True,

@@ -22,7 +22,7 @@ def judge(view: View) -> Iterator[Finding]:
         view.host,
         sets[-1].stem,
         f"{which} {'has' if len(sets) == 1 else 'have'} no signature, and {view.host} signs{these}",
-        f"see `signing_key` in client.toml on {view.host}; if it is as it was, somebody else made the "
+        f"see `signing_key` in {view.host}'s configuration; if it is as it was, somebody else made the "
         f"receipt; a host that signs no more: `nightdrop enroll {view.host} --again --signer none`",
         {"sets": listed(stems)},
     )
