@@ -65,7 +65,7 @@ def _link_to(root: int, target: bytes, name: bytes) -> bool:
             times = _times(os.stat(b".", dir_fd=folder))
             # A name that nobody who chose the names of the tree could have taken.
             temporary = f".nightdrop-{secrets.token_hex(8)}".encode()
-            os.link(first, temporary, src_dir_fd=from_folder, dst_dir_fd=folder)
+            os.link(first, temporary, src_dir_fd=from_folder, dst_dir_fd=folder, follow_symlinks=False)
             try:
                 os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:

@@ -198,8 +198,7 @@ class Writer:
             if self._policy.owners:
                 os.chown(name, item.owner, item.group, dir_fd=within, follow_symlinks=False)
             if item.type != "link":
-                # What we have just made is no link, and this call knows no other way to say so.
-                os.chmod(name, self._mode(item), dir_fd=within)
+                _change_mode(name, self._mode(item), within)
             times = (item.mtime, item.mtime)
             os.utime(name, times, dir_fd=within, follow_symlinks=False)
         except OSError:
@@ -277,6 +276,20 @@ class Writer:
             self._tell.unlike(item.index, "without its setuid or setgid bit; --setuid restores those")
             mode &= ~_PRIVILEGES
         return mode
+
+
+def _change_mode(name: bytes, mode: int, within: int) -> None:
+    """chmod(2) of what we have just made, and is neither a file nor a link.
+
+    In somebody else's folder a link may have taken its place meanwhile, which chmod(2) would follow.
+    """
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
+    try:
+        if stat.S_IFMT(os.fstat(descriptor).st_mode) not in (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK):
+            raise OSError(errno.ELOOP, "something else took its place")
+        Path(f"/proc/self/fd/{descriptor}").chmod(mode)
+    finally:
+        os.close(descriptor)
 
 
 def _fill(descriptor: int, item: Item) -> int:

@@ -66,7 +66,7 @@ class Administration:
             raise Refused(
                 HTTPStatus.METHOD_NOT_ALLOWED, "this is the administrator's: it takes nothing in", _ALLOW
             )
-        user = known_user(head, self._passwords)
+        user = known_user(request, self._passwords)
         # No host is called so: what stands in the log is not mistaken for one.
         request.host = f"@{user}"
         if head.target == "/metrics" and user != PEER and head.method in ("GET", "HEAD"):

@@ -5,14 +5,14 @@ import binascii
 from http import HTTPStatus
 
 from nightdrop_server.answers import Refused
-from nightdrop_server.heads import Head
 from nightdrop_server.passwords import Passwords
+from nightdrop_server.request import Request
 
 
-def known_user(head: Head, passwords: Passwords) -> str:
+def known_user(request: Request, passwords: Passwords) -> str:
     """The user that asks; Refused (401) if it cannot prove it."""
-    user, password = _credentials(head.fields.get("authorization", ""))
-    if not user or not passwords.right(user, password):
+    user, password = _credentials(request.head.fields.get("authorization", ""))
+    if not user or not passwords.right(user, password, request.address):
         raise Refused(
             HTTPStatus.UNAUTHORIZED,
             "wrong user or password" if user else "this needs a user and a password",

@@ -64,7 +64,7 @@ class Door:
             raise Refused(
                 HTTPStatus.METHOD_NOT_ALLOWED, "this door takes files in and gives nothing out", ALLOW
             )
-        request.host = known_user(request.head, self._passwords)
+        request.host = known_user(request, self._passwords)
         host = self._welcome(request)
         request.turn.enter_context(self._turns.one(request.host))
         place = find_place(request.head.target, self._prefix)
@@ -98,7 +98,7 @@ class Door:
 
     def _ask_again(self, request: Request) -> None:
         """Refused if the host, or who has its old password, would not be let in now."""
-        known_user(request.head, self._passwords)
+        known_user(request, self._passwords)
         self._welcome(request)
 
     def _look(self, request: Request, place: Place, _host: EnrolledHost) -> Answer:

@@ -13,8 +13,6 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -23,16 +21,14 @@ import bcrypt
 
 from nightdrop_server import log
 from nightdrop_server.answers import Refused
+from nightdrop_server.queueing import Queue
 
 ROUNDS: Final = 10
 """bcrypt's cost for passwords that enrolment makes: these are 256 random bits, beyond all guessing."""
 
 FAILURE_DELAY: Final = 0.25
 _REMEMBERED: Final = 4096
-_AT_ONCE: Final = 2
-_QUEUEING_AT_ONCE: Final = 64
 _WAITING_AT_ONCE: Final = 16
-_PATIENCE: Final = 10.0
 
 _HASH = re.compile(rb"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}")
 
@@ -48,17 +44,18 @@ class Passwords:
         self._hashes: dict[str, bytes] = {}
         self._nobody = _decoy(ROUNDS)
         self._answers: OrderedDict[bytes, bool] = OrderedDict()
-        self._queueing = threading.BoundedSemaphore(_QUEUEING_AT_ONCE)
-        self._working = threading.BoundedSemaphore(_AT_ONCE)
+        self._queue = Queue()
         self._delaying = threading.BoundedSemaphore(_WAITING_AT_ONCE)
 
-    def right(self, user: str, password: str) -> bool:
-        """Whether this is the user's password. Refused (503) when too many are being worked out."""
+    def right(self, user: str, password: str, address: str) -> bool:
+        """Whether this is the user's password; asked from this address. Refused (503) when too many are
+        being worked out.
+        """
         stored = self._stored(user)
         key = self._key(user, password, stored or b"")
         answer = self._remembered(key)
         if answer is None:
-            with self._place_in_the_queue():
+            with self._queue.turn(address):
                 # Another request may have asked the same meanwhile: a host begins with several at once.
                 answer = self._remembered(key)
                 if answer is None:
@@ -67,20 +64,6 @@ class Passwords:
         if not answer:
             self._delay()
         return answer
-
-    @contextmanager
-    def _place_in_the_queue(self) -> Iterator[None]:
-        """Wait for a turn, with only so many others: guessers must not hold every thread of the door."""
-        with ExitStack() as held:
-            for semaphore, patience in ((self._queueing, 0), (self._working, _PATIENCE)):
-                if not semaphore.acquire(timeout=patience):
-                    raise Refused(
-                        HTTPStatus.SERVICE_UNAVAILABLE,
-                        "too many passwords are being checked, try again later",
-                        (("Retry-After", "10"),),
-                    )
-                held.callback(semaphore.release)
-            yield
 
     def _stored(self, user: str) -> bytes | None:
         with self._lock:

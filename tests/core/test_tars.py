@@ -117,5 +117,30 @@ def test_content_that_is_cut_off_is_said_so() -> None:
         reader.extractfile(member)
 
 
+def test_extensions_without_an_end_are_not_gathered() -> None:
+    """Of nothing but headers that announce another one, zstd makes very little."""
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.type, info.size = tarfile.XHDTYPE, 500_000
+    one = info.tobuf() + bytes(500_000 + -500_000 % tars.BLOCK)
+    endless = Endless(one)
+    assert list(tars.Reader(endless)) == []
+    assert endless.given < 10 * len(one)
+
+
+class Endless:
+    """The same octets, again and again."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self.given = 0
+
+    def read(self, octets: int) -> bytes:
+        at = self.given % len(self._octets)
+        piece = self._octets[at : at + octets]
+        self.given += len(piece)
+        assert self.given < 100 * len(self._octets)
+        return piece
+
+
 def facts(member: tars.Member | tarfile.TarInfo) -> tuple[object, ...]:
     return tuple(getattr(member, field) for field in tars.Member.__slots__)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import stat
 import subprocess
 from pathlib import Path
 
@@ -117,6 +118,30 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     finally:
         writer.close()
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose folder it is that root restores into may be quick: root's chmod must not reach elsewhere."""
+    precious = tmp_path / "precious"
+    precious.touch(0o600)
+    make = os.mkfifo
+
+    def make_and_lose(name: bytes, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.unlink(name, dir_fd=dir_fd)
+        os.symlink(precious, name, dir_fd=dir_fd)
+
+    listener = Teller(EventWriter(os.open(os.devnull, os.O_WRONLY)))
+    writer = Writer(tmp_path / "to", Policy(owners=False), listener)
+    writer.write(Item((b"good",), "pipe", 0o640, 0, 0, 1.0))
+    monkeypatch.setattr(os, "mkfifo", make_and_lose)
+    writer.write(Item((b"bad",), "pipe", 0o666, 0, 0, 1.0))
+    writer.close()
+    assert stat.S_IMODE(precious.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "to" / "good").stat().st_mode) == 0o640
+    assert os.listdir(tmp_path / "to") == ["good"]
 
 
 def test_json(chain: House, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Nobody waits for another's slowness or greed: what these cost a host that drops meanwhile."""
 
 import math
-import select
 import socket
 import subprocess
 import threading
@@ -9,12 +8,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import pytest
 
+from nightdrop_server.answers import Refused
 from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
 from nightdrop_server.listener import THREADS
+from nightdrop_server.queueing import Queue
 from nightdrop_server.shares import Shares
 from nightdrop_server.wire import Wire
 
@@ -169,27 +172,55 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
 
 
 @pytest.mark.parametrize("pair", ["http"], indirect=True)
-def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror]) -> None:
-    """More wrong passwords at once than the door has threads: a host that it knows does not wait for
-    them to be worked out.
+def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path) -> None:
+    """More wrong passwords at once than the door has threads: they keep out neither a host that it knows
+    nor one that it does not know yet.
     """
     crowded = pair[0]
     fields = crowded.credentials(crowded.root / "quick.toml")
     assert crowded.ask("OPTIONS", "/quick/", None, fields).status == 200
     with ExitStack() as stack:
-        guessers = [stack.enter_context(crowded.connect()) for _ in range(THREADS + 50)]
+        guessers = [
+            stack.enter_context(
+                socket.create_connection((crowded.address, crowded.port), source_address=("127.0.0.2", 0))
+            )
+            for _ in range(THREADS + 50)
+        ]
         for number, sock in enumerate(guessers):
             [credentials] = basic("quick", str(number)).values()
             sock.sendall(
                 f"OPTIONS / HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
             )
         assert crowded.ask("OPTIONS", "/quick/", None, fields).status == 200
-        answered = select.poll()
-        for sock in guessers:
-            answered.register(sock, select.POLLIN)
-        assert len(answered.poll(0)) < len(guessers)
+        assert upload(crowded, "one", file).wait() == 0
         statuses = {sock.recv(4096)[9:12] for sock in guessers}
     assert statuses <= {b"401", b"503"}
+
+
+def test_one_network_does_not_fill_the_queue() -> None:
+    """Who has many places gets no more where it is crowded, who has none still gets one."""
+    queue = Queue()
+
+    def stands(address: str) -> bool:
+        try:
+            stack.enter_context(queue.turn(address))
+        except Refused as refused:
+            assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
+            return False
+        return True
+
+    with ExitStack() as stack:
+        # Nobody is worked on, so that all stay.
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(
+            queue, "_working", BoundedSemaphore(999)
+        )
+        assert sum(stands(f"2001:db8::{number}") for number in range(20)) == 8
+        assert sum(stands("192.0.2.1") for _ in range(20)) == 8
+        assert [stands(f"198.51.100.{number}") for number in range(100)] == [True] * 100
+        assert not stands("198.51.100.1")
+        assert stands("203.0.113.1")
+        assert sum(stands(f"10.0.0.{number}") for number in range(100)) == 11
+    assert queue._places.total() == 0
 
 
 def test_turns_go_by_host_not_by_upload() -> None:

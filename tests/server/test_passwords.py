@@ -10,6 +10,8 @@ import pytest
 from nightdrop_server import passwords
 from nightdrop_server.passwords import Passwords, hash_password, parse_htpasswd
 
+HERE = "192.0.2.1"
+
 
 @pytest.fixture
 def htpasswd(tmp_path: Path) -> Path:
@@ -20,25 +22,25 @@ def htpasswd(tmp_path: Path) -> Path:
 
 def test_right_and_wrong(htpasswd: Path) -> None:
     known = Passwords(htpasswd)
-    assert known.right("web1", "right")
-    assert not known.right("web1", "wrong")
-    assert not known.right("web2", "right")
-    assert not known.right("", "")
-    assert not known.right("web1", "")
+    assert known.right("web1", "right", HERE)
+    assert not known.right("web1", "wrong", HERE)
+    assert not known.right("web2", "right", HERE)
+    assert not known.right("", "", HERE)
+    assert not known.right("web1", "", HERE)
 
 
 def test_a_right_answer_is_remembered_and_forgotten_with_the_line(htpasswd: Path) -> None:
     known = Passwords(htpasswd)
-    assert known.right("web1", "right")
+    assert known.right("web1", "right", HERE)
     started = time.thread_time()
     for _ in range(100):
-        assert known.right("web1", "right")
+        assert known.right("web1", "right", HERE)
     assert time.thread_time() - started < 0.5, "each of these would have been worked out again"
     htpasswd.write_bytes(b"web1:" + hash_password("new") + b"\n")
-    assert not known.right("web1", "right")
-    assert known.right("web1", "new")
+    assert not known.right("web1", "right", HERE)
+    assert known.right("web1", "new", HERE)
     htpasswd.unlink()
-    assert not known.right("web1", "new")
+    assert not known.right("web1", "new", HERE)
 
 
 def test_lines_of_htpasswd_itself(htpasswd: Path) -> None:
@@ -57,14 +59,14 @@ def test_lines_of_htpasswd_itself(htpasswd: Path) -> None:
     htpasswd.write_bytes(b"\n".join(lines))
     assert set(parse_htpasswd(htpasswd.read_bytes())) == {"web1", "# web7", ""}
     known = Passwords(htpasswd)
-    assert known.right("web1", "right")
+    assert known.right("web1", "right", HERE)
     for host in ("web2", "web3", "web4", "web5", "web6"):
-        assert not known.right(host, "right")
+        assert not known.right(host, "right", HERE)
 
 
 @pytest.mark.parametrize("password", ["x" * 73, "x" * 100_000, "a\0b", "\udcff", "é" * 40])
 def test_odd_passwords_are_only_wrong(htpasswd: Path, password: str) -> None:
-    assert not Passwords(htpasswd).right("web1", password)
+    assert not Passwords(htpasswd).right("web1", password, HERE)
 
 
 def test_unknown_users_cost_the_same_work(htpasswd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,7 @@ def test_unknown_users_cost_the_same_work(htpasswd: Path, monkeypatch: pytest.Mo
     for number in range(40):
         for user in least:
             started = time.thread_time()
-            known.right(user, f"wrong {number}")
+            known.right(user, f"wrong {number}", HERE)
             least[user] = min(least[user], time.thread_time() - started)
         if number >= 2 and max(least.values()) < 1.6 * min(least.values()):
             return

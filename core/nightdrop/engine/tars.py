@@ -183,7 +183,7 @@ class Reader:
         octets = header
         while len(header) == BLOCK and header[_KIND] in _EXTENDED:
             size = tarfile.nti(header[_SIZE])  # type: ignore[attr-defined]
-            if not 0 <= size <= _LONGEST_EXTENSION:
+            if not 0 <= size <= _LONGEST_EXTENSION or len(octets) > _LONGEST_EXTENSION:
                 return None
             extension = self._read(size + -size % BLOCK)
             header = self._read(BLOCK)

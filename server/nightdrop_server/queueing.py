@@ -1,0 +1,72 @@
+"""Who waits for a password to be worked out, which is meant to take long.
+
+Guessers must neither hold all of the door's threads nor take every place in the queue: a host that the
+door does not remember yet has to get its turn. So one network has few places, and where it is crowded
+there is still one for each network that has none.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+from nightdrop_server.answers import Refused
+
+_OF_ONE_NETWORK: Final = 8
+_CROWDED: Final = 64
+_MOST: Final = 128
+_AT_WORK: Final = 2
+_PATIENCE: Final = 10.0
+
+
+class Queue:
+    """Places for those who ask; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: Counter[str] = Counter()
+        self._working = threading.BoundedSemaphore(_AT_WORK)
+
+    @contextmanager
+    def turn(self, address: str) -> Iterator[None]:
+        """Wait for a turn; Refused (503) where there is no place, or it takes too long."""
+        network = _network(address)
+        with self._lock:
+            own, all_of_them = self._places[network], self._places.total()
+            if own >= _OF_ONE_NETWORK or (own and all_of_them >= _CROWDED) or all_of_them >= _MOST:
+                raise _busy()
+            self._places[network] += 1
+        try:
+            if not self._working.acquire(timeout=_PATIENCE):
+                raise _busy()
+            try:
+                yield
+            finally:
+                self._working.release()
+        finally:
+            with self._lock:
+                self._places[network] -= 1
+                if not self._places[network]:
+                    del self._places[network]
+
+
+def _network(address: str) -> str:
+    """What one customer has: an IPv4 address, or all IPv6 addresses that begin with the same 64 bits."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((int(parsed), 64), strict=False))
+    return address
+
+
+def _busy() -> Refused:
+    return Refused(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too many passwords are being checked, try again later",
+        (("Retry-After", "10"),),
+    )
