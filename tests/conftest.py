@@ -1,11 +1,26 @@
 """Fixtures that all folders of tests share."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from house import House, Key, make_key
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What programs that are killed leave of their temporary files goes when the tests end.
+
+    Not in pytest's own folder, whose path is too long for the sockets that some of them make there.
+    """
+    # That one is beside it, so it has to be found before.
+    tmp_path_factory.getbasetemp()
+    with tempfile.TemporaryDirectory(prefix="nightdrop-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        yield
 
 
 @pytest.fixture(scope="session")

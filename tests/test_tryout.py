@@ -5,11 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from mirrors import wait_until
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,14 +30,13 @@ def test_twice_and_the_second_time_with_keep(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "file").write_text("x")
-    before = mirrors_running()
     first = tryout(folder)
     assert "All of it held" in first.stdout
-    assert mirrors_running() == before
+    assert mirrors_running(first) == set()
     second = tryout("--keep", folder)
     pids = [int(pid) for pid in re.findall(r"kill (\d+) (\d+)", second.stdout)[0]]
     try:
-        assert mirrors_running() - before == set(pids)
+        assert mirrors_running(second) == set(pids)
         command = next(line for line in second.stdout.splitlines() if " backup --config " in line)
         subprocess.run(command.strip(), shell=True, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         page = re.findall(r"report page: (\S+)", second.stdout)[0]
@@ -44,12 +44,9 @@ def test_twice_and_the_second_time_with_keep(tmp_path: Path) -> None:
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + 20
-    while mirrors_running() != before:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_until(lambda: not mirrors_running(second), "the mirrors have stopped")
     for done in (first, second):
-        shutil.rmtree(re.findall(r"rm -r (\S+)", done.stdout)[0])
+        shutil.rmtree(work_of(done))
 
 
 def test_folder_that_is_not_there() -> None:
@@ -57,14 +54,20 @@ def test_folder_that_is_not_there() -> None:
     assert done.stderr.splitlines()[0] == "nightdrop: error: /nowhere is no folder"
 
 
-def mirrors_running() -> set[int]:
-    """Every `nightdrop serve` of a tryout on this machine."""
+def work_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The folder that a tryout has worked in."""
+    return str(re.findall(r"rm -r (\S+)", done.stdout)[0])
+
+
+def mirrors_running(done: subprocess.CompletedProcess[str]) -> set[int]:
+    """Every `nightdrop serve` of a tryout."""
     found = set()
+    work = work_of(done).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"serve" in words and any(b"nightdrop-try-" in word for word in words):
+        if b"serve" in words and any(work in word for word in words):
             found.add(int(folder.name))
     return found

@@ -13,7 +13,7 @@ def next_start(config: Path) -> float | None:
     unit = f"nightdrop-backup@{config.stem}.timer"
     command = ["systemctl", "list-timers", "--output=json", unit]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=5, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=30, check=True)
         timers = json.loads(done.stdout)
         # systemd counts in microseconds; 0 is for one that has no time to come.
         times = [timer["next"] / 1e6 for timer in timers if timer.get("next")]

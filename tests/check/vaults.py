@@ -58,6 +58,8 @@ class Mirror:
         self.config.write_text(
             'name = "backup.example.org"\nvault = "vault"\nstate = "state"\n'
             'url = "https://backup.example.org:8443"\nrecipients = ["admin.pem"]\n'
+            # However full this machine's disk is.
+            '[limits]\nreserve = "0"\n'
         )
 
     def enroll(self, host: str, kind: str = "duplicity", enrolled: str = "2026-01-01T00:00:00Z") -> None:
