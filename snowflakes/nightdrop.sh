@@ -339,12 +339,16 @@ snooze() { # NAME SECONDS
 # one message GCM ends at 64 GiB, and how long a stream gets nobody knows: what CBC cannot prove, the
 # receipt's digest does.
 choose_cipher() {
-    [ "$cipher" = auto ] || return 0
-    cipher=aes-256-cbc
-    if [ "$volume" != stream ] && echo nightdrop | seal -aes-256-gcm 2>/dev/null >"$run/trial" &&
-        openssl asn1parse -inform DER -in "$run/trial" 2>/dev/null | grep -q authEnvelopedData; then
-        cipher=aes-256-gcm
-    fi
+    case $cipher,$volume in
+    auto,stream) cipher=aes-256-cbc ;;
+    auto,*) if has_gcm; then cipher=aes-256-gcm; else cipher=aes-256-cbc; fi ;;
+    aes-256-gcm,*) has_gcm || misused "this openssl cannot seal with aes-256-gcm" "OpenSSL 3.0 can, or cipher=auto" ;;
+    esac
+}
+
+has_gcm() {
+    echo nightdrop | seal -aes-256-gcm 2>/dev/null >"$run/trial" &&
+        openssl asn1parse -inform DER -in "$run/trial" 2>/dev/null | grep -q authEnvelopedData
 }
 
 # In a process of its own, which it becomes.
@@ -934,7 +938,8 @@ END
 }
 
 # The bundle is TOML (docs/FORMAT.md, "Bundle"). Read whole and taken apart octet by octet, so that it may be
-# written in any of TOML's ways. Its parts go straight into files: a password is nowhere else.
+# written in any of TOML's ways. Its parts go straight into files: a password is nowhere else. (To busybox 1.30 a name
+# before a parenthesis is a function, whatever is between them.)
 unpack_bundle() { # BUNDLE
     awk -v out="$fresh" -v folder="$folder" -v bundle="$1" '
     { text = text $0 "\n" }
@@ -1017,7 +1022,8 @@ unpack_bundle() { # BUNDLE
     function quoted(value,  i, one, result) {
         for (i = 1; i <= length(value); i++) {
             one = substr(value, i, 1)
-            result = result ((one == "\"" || one == "\\") ? "\\" one : one)
+            if (one == "\"" || one == "\\") one = "\\" one
+            result = result one
         }
         return "\"" result "\""
     }

@@ -137,10 +137,12 @@ member() { # NAME SIZE
         field("root", 32); field("root", 32); field("0000000", 8); field("0000000", 8); field("", 155); field("", 12)
         printf "%s%06o\\000 %s", before, sum, header
     }
-    function field(text, width,  i) {
+    function field(text, width,  i, octet) {
         for (i = 1; i <= width; i++) {
             sum += code[substr(text, i, 1)]
-            header = header (i <= length(text) ? substr(text, i, 1) : "\\000")
+            # Not in one: to busybox 1.30 a name before a parenthesis is a function.
+            octet = i <= length(text) ? substr(text, i, 1) : "\\000"
+            header = header octet
         }
     }')
     # shellcheck disable=SC2059 # it is a format

@@ -39,6 +39,9 @@ SHELLS = {
 }
 """By their names, how each shell is run. With ash, busybox's other programs are used, too."""
 
+HAS_GCM = b"SSL 1." not in subprocess.check_output(["openssl", "version"])
+"""Whether openssl has GCM in CMS, as since 3.0. tests/lab/old_programs has an older one."""
+
 
 @dataclass
 class Mirrors:
