@@ -127,7 +127,7 @@ def judge_file(
     if seen.problem:
         return "could-not-look", seen.problem
     differs = [known for known in _expected(each, file, seen) if _differ(known, seen)]
-    difference = _difference(differs, seen)
+    difference = _difference(differs, seen) if differs else ""
     if file.name.sealed and (found := _judge_head(seen, ours)) is not None:
         code, why = found
         if code == "truncated" and differs and all(known.size == seen.size for known in differs):
@@ -213,9 +213,10 @@ def _worth_looking_at(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:
     for each in shelf.sets:
         if each.settled:
             continue
-        unnamed = frozenset(each.unnamed())
+        passed_over = {*each.unnamed()}
+        if each.receipt is None:
+            # One that is there and could not be used is told of as such already.
+            passed_over.add(each.key.receipt_name)
         for name, file in each.files.items():
-            # A receipt that could not be used is told of as such already.
-            unusable = name == each.key.receipt_name and each.receipt is None
-            if name not in unnamed and not unusable:
+            if name not in passed_over:
                 yield each, file

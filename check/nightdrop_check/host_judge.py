@@ -175,7 +175,9 @@ class HostJudge:
     def _sealed_to(self, facts: list[Seen]) -> list[str]:
         """The fingerprints of our recipients that can open every envelope of these files."""
         ours = self._setting.ours
-        openers = [{ours[r] for r in one.head.recipients if r in ours} for one in facts if one.head]
+        # The envelopes of a set mostly are all to the same.
+        named = {one.head.recipients for one in facts if one.head}
+        openers = [{ours[r] for r in recipients if r in ours} for recipients in named]
         return sorted(set.intersection(*openers)) if openers else []
 
 

@@ -36,11 +36,10 @@ class KeyUse(NamedTuple):
 
 def sum_up_sealed(sets: Iterable[tuple[Openers, float]]) -> dict[Openers, Sealed]:
     """Sum up a host's sets: the openers of each, and when it came."""
-    out: dict[Openers, Sealed] = {}
+    times: dict[Openers, list[float]] = {}
     for openers, received in sets:
-        number, newest = out.get(openers, Sealed(0, 0.0))
-        out[openers] = Sealed(number + 1, max(newest, received))
-    return out
+        times.setdefault(openers, []).append(received)
+    return {openers: Sealed(len(each), max(each)) for openers, each in times.items()}
 
 
 def key_uses(

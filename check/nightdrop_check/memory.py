@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop_check.heads import Head
@@ -40,8 +40,7 @@ _FEW: Final = 100
 """So many files are asked for one by one."""
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """What is known of one file as it lies there: its size in octets, when the file system last changed
     it, when it was received, its head (None of a file that is no envelope by its name).
 

@@ -65,6 +65,8 @@ def _fetch(peer: Peer) -> bytes:
                     said = harmless(answer.reason or "", 80)
                     raise NightdropError(f"it answers {answer.status_code} {said}".rstrip())
                 return _body(answer)
+        except requests.exceptions.SSLError as error:
+            raise NightdropError("its certificate is not one that is trusted here") from error
         except (requests.RequestException, OSError) as error:
             raise NightdropError(f"it does not answer ({type(error).__name__})") from error
 

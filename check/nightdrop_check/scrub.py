@@ -7,7 +7,7 @@ so a look may take longer than it should by one file.
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from nightdrop.errors import VaultError
@@ -79,11 +79,11 @@ def _read_file(vault: FolderVault, host: str, before: Seen, now: float) -> Seen:
         with vault.open(host, before.name) as stream:
             size, sha256 = _digest(stream)
     except (VaultError, OSError) as error:
-        return replace(before, problem=str(error), verified=0, tried=now)
+        return before._replace(problem=str(error), verified=0, tried=now)
     if size != before.size:
-        return replace(before, tried=now)
+        return before._replace(tried=now)
     first = before.first or sha256
-    return replace(before, first=first, sha256=sha256, verified=now, tried=now, problem="")
+    return before._replace(first=first, sha256=sha256, verified=now, tried=now, problem="")
 
 
 def _digest(stream: BinaryIO) -> tuple[int, str]:

@@ -20,6 +20,9 @@ FRESH: Final = 10.0
 """Seconds in which a file may change twice at what the file system takes for one time."""
 
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Settled(NamedTuple):
     """A set that is whole: names, sizes (octets) and times of change of its files, in one order; the
     octets of all, when the first and the last of them came, and when the set did (epoch seconds); its
@@ -64,7 +67,7 @@ def write_settled(each: Settled) -> str:
         receipt.previous,
     ]
     fields = [[key.kind, key.end, key.type, key.start], *each[1:8], told, each.digest]
-    return json.dumps([*fields, sorted(each.digests), each.sealed_to], separators=(",", ":"))
+    return _encode([*fields, sorted(each.digests), each.sealed_to])
 
 
 def read_settled(texts: Iterable[str]) -> tuple[Settled, ...]:

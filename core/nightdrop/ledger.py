@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nightdrop.errors import VaultError
 
@@ -39,8 +39,7 @@ MOST_REFUSALS: Final = 10_000
 """How many refused overwrites are remembered of a host, the newest: a bad one may try without end."""
 
 
-@dataclass(frozen=True)
-class Drop:
+class Drop(NamedTuple):
     """A file as the door took it: size in octets, SHA-256 in hex, time of receipt (epoch seconds)."""
 
     host: str
@@ -130,7 +129,7 @@ class Ledger:
         rows = self._run(
             "SELECT * FROM drops WHERE host = ? AND received > ? AND received <= ?", (host, after, until)
         )
-        return {row[1]: Drop(*row) for row in rows}
+        return {row[1]: Drop._make(row) for row in rows}
 
     def digest(self, host: str, until: float) -> str:
         """What stays the same while the records of a host's files that came until a time (epoch seconds)

@@ -8,8 +8,7 @@ nothing on trust: sizes, types, names and counts are checked before anybody look
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nightdrop.errors import ReceiptError
 from nightdrop.names import SetKey, is_host_name, parse_name
@@ -23,11 +22,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # "\ud800" is fine JSON and no character: whoever prints it would stumble.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 8
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _MAX_VALUES = 2_000_000
 
 
-@dataclass(frozen=True)
-class ReceiptFile:
+class ReceiptFile(NamedTuple):
     """A file of the set: its name, its size in octets, its SHA-256 in hex."""
 
     name: str
@@ -35,8 +34,7 @@ class ReceiptFile:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What was backed up: its size in octets, its files, and how many of them could not be read.
     `what` names the configured folders and other sources, never a file found in them; `failed` are
     those of them, by the place they have in the set, that are not whole in it.
@@ -49,8 +47,7 @@ class Source:
     failed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """A receipt. `started` and `finished` are the client's own clock (RFC 3339, UTC); `previous` is
     the SHA-256 of this host's receipt before, "" for its first.
     """
@@ -68,7 +65,13 @@ class Receipt:
 
     def to_bytes(self) -> bytes:
         """The receipt as it is written: JSON, UTF-8, one line end at the end."""
-        return (json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n").encode()
+        fields = {
+            "format": FORMAT,
+            **self._asdict(),
+            "files": [file._asdict() for file in self.files],
+            "source": self.source._asdict(),
+        }
+        return (json.dumps(fields, indent=1) + "\n").encode()
 
 
 def digest(octets: bytes) -> str:
@@ -119,8 +122,8 @@ def parse_receipt(octets: bytes, key: SetKey, host: str) -> Receipt:
 def _too_deep(octets: bytes) -> bool:
     """Whether brackets nest too deep, strings not looked at: enough to stop a bomb before the parser."""
     depth = 0
-    for found in re.finditer(rb"[\[{\]}]", octets):
-        depth += 1 if found[0] in b"[{" else -1
+    for bracket in octets.translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
         if depth > _MAX_DEPTH:
             return True
     return False

@@ -154,10 +154,9 @@ def _entries(folder: int, most: int | None) -> list[StoredFile]:
     with os.scandir(folder) as entries:
         for entry in islice(entries, None if most is None else most + 1):
             try:
-                status = entry.stat(follow_symlinks=False)
+                found.append(_stored(entry.name, entry.stat(follow_symlinks=False)))
             except FileNotFoundError:
                 continue
-            found.append(_stored(entry.name, status))
     return found
 
 

@@ -20,8 +20,11 @@ def record(shelves: Shelves, days: float, good: int = 12) -> None:
     (folder / drill.name).write_bytes(drill.to_bytes())
 
 
-def told(shelves: Shelves) -> list[Finding]:
-    return [each for each in shelves.check().findings if each.code == "drill-due"]
+def only(shelves: Shelves) -> Finding:
+    """The one finding there is."""
+    [found] = shelves.check().findings
+    assert found.code == "drill-due"
+    return found
 
 
 def test_the_last_drill_is_told(shelves: Shelves) -> None:
@@ -34,27 +37,28 @@ def test_the_last_drill_is_told(shelves: Shelves) -> None:
 
 def test_one_that_is_due(shelves: Shelves) -> None:
     record(shelves, 200)
-    [found] = told(shelves)
-    assert (found.severity, found.sentence) == ("info", "the last drill was 200 days ago")
+    found = only(shelves)
+    assert (found.code, found.severity) == ("drill-due", "info")
+    assert found.sentence == "the last drill was 200 days ago"
     assert "restore drill" in found.hint
     shelves.configure('[check]\ndrill_every = "0s"')
-    assert told(shelves) == []
+    assert shelves.codes() == []
 
 
 def test_none_yet(shelves: Shelves) -> None:
     """Asked for when the mirror has been looked at for long enough."""
-    assert told(shelves) == []
+    assert shelves.codes() == []
     memory = Memory(shelves.mirror.state / "check.sqlite")
     memory.set_mark("begun", str(shelves.now - 190 * DAY))
     memory.close()
-    [found] = told(shelves)
+    found = only(shelves)
     assert found.sentence == "nobody has tried yet, in 190 days, whether backups can be restored"
 
 
 @pytest.mark.parametrize("good", [0, 11])
 def test_one_that_went_wrong(shelves: Shelves, good: int) -> None:
     record(shelves, 3, good)
-    [found] = told(shelves)
+    found = only(shelves)
     assert found.severity == "warning"
     assert f"3 days ago, {good} of 12 files" in found.sentence
 

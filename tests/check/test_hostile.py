@@ -3,6 +3,8 @@
 import contextlib
 import io
 import os
+import socket
+import stat
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, BinaryIO
@@ -57,14 +59,20 @@ def test_odd_names_are_told_and_harmless(shelves: Shelves, name: bytes) -> None:
     assert "49" not in page.split("<body>")[1].split("Findings")[1]
 
 
-def test_pipes_links_and_folders_do_not_hold_us_up(shelves: Shelves) -> None:
+def test_pipes_links_devices_and_folders_do_not_hold_us_up(shelves: Shelves) -> None:
     os.mkfifo(shelves.folder / shelves.name("volume").replace("vol1", "vol7"))
+    terminal = shelves.folder / shelves.name("volume").replace("vol1", "vol8")
+    os.mknod(terminal, stat.S_IFCHR | 0o600, os.makedev(5, 0))
+    with socket.socket(socket.AF_UNIX) as server:
+        folder = os.open(shelves.folder, os.O_RDONLY)
+        server.bind(f"/proc/self/fd/{folder}/socket")
+        os.close(folder)
     (shelves.folder / "duplicity-full.20260304T000000Z.receipt.json").symlink_to("/dev/zero")
     (shelves.folder / "duplicity-full.20260304T000000Z.manifest.p7m").mkdir()
     os.mkfifo(shelves.mirror.vault / "pipe")
     (shelves.mirror.vault / "linked").symlink_to("/etc")
     found = shelves.check().findings
-    assert sorted(f.code for f in found) == ["unknown-file", "unknown-host"]
+    assert sorted(f.code for f in found) == ["unknown-file", "unknown-file", "unknown-host"]
 
 
 def test_host_folder_that_is_a_link(shelves: Shelves) -> None:

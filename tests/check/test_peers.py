@@ -18,6 +18,7 @@ from nightdrop_check.findings import Finding
 from nightdrop_check.inventory import FORMAT, LONGEST
 
 from house import HOST, House, Key, run
+from nginx import folder_for_nginx, nginx
 from ports import free_port
 
 
@@ -107,6 +108,48 @@ def test_what_a_peer_may_see(pair: tuple[House, Shelves], two: tuple[Shelves, Sh
     }
     assert list(status.values()) == [200, 403, 403, 403, 403]
     assert requests.get(f"{peer.url}/inventory", auth=("peer", "x"), timeout=30).status_code == 401
+
+
+@pytest.fixture(scope="module")
+def over_tls(pair: tuple[House, Shelves]) -> Iterator[str]:
+    """The second mirror's listener: plain HTTP, as it is on loopback, with nginx in front for TLS."""
+    inner, outer = pair[1].mirror.check.peers[0].url, free_port()
+    there = pair[0].mirrors[1].certificate
+    with folder_for_nginx() as folder:
+        for path in (there, there.with_suffix(".key")):
+            shutil.copy(path, folder)
+        site = folder / "site.conf"
+        site.write_text(
+            f"server {{ listen 127.0.0.1:{outer} ssl; ssl_certificate {folder}/{there.name};"
+            f" ssl_certificate_key {folder}/{there.stem}.key; location / {{ proxy_pass {inner}; }} }}\n"
+        )
+        with nginx(folder, site, "127.0.0.1", outer):
+            yield f"https://127.0.0.1:{outer}"
+
+
+@pytest.mark.parametrize("given", ["its own", "another mirror's", "none"])
+def test_the_certificate_that_a_peer_is_pinned_to(
+    pair: tuple[House, Shelves], two: tuple[Shelves, Shelves], over_tls: str, given: str
+) -> None:
+    house, here = pair
+    text = here.config.read_text()
+    pins = {
+        "its own": f'certificate = "{house.mirrors[1].certificate}"\n',
+        "another mirror's": f'certificate = "{house.mirrors[0].certificate}"\n',
+        "none": "",
+    }
+    plain = here.mirror.check.peers[0].url
+    here.config.write_text(text.replace(f'url = "{plain}"\n', f'url = "{over_tls}"\n{pins[given]}'))
+    try:
+        pinned = Shelves(here.config, HOST, time.time())
+        if given == "its own":
+            assert pinned.codes(HOUR) == []
+            return
+        found = only(pinned)
+        assert (found.code, found.severity, found.subject) == ("peer-silent", "error", "mirror-b")
+        assert "its certificate is not one that is trusted here" in found.sentence
+    finally:
+        here.config.write_text(text)
 
 
 SET = "duplicity-full.20260102T030405Z"

@@ -53,6 +53,18 @@ def test_sizes_of_a_real_host(house: House) -> None:
     assert only_after_a_week(house) == []
 
 
+def test_everything_changed(house: House) -> None:
+    """As after somebody encrypted the host for ransom: an incremental as large as a full."""
+    (house.source / "large").write_bytes(random_octets("before", 12_000_000))
+    house.backup()
+    assert shelves_of(house).codes() == []
+    (house.source / "large").write_bytes(random_octets("after", 12_000_000))
+    house.backup()
+    found = only(shelves_of(house))
+    assert (found.code, found.severity) == ("grown", "warning")
+    assert "as large as the full before it" in found.sentence
+
+
 def only_after_a_week(house: House) -> list[str]:
     """The codes that are left when what was odd has been told in a weekly report, but for `late`."""
     return [code for code in shelves_of(house).codes(after=9 * DAY) if code != "late"]

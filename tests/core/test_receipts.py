@@ -1,6 +1,5 @@
 """Receipts come from machines that may be in an attacker's hands: a receipt, or ReceiptError, always."""
 
-import dataclasses
 import json
 import random
 import tracemalloc
@@ -241,7 +240,7 @@ def test_there_is_room_for_as_many_files_as_promised() -> None:
         ReceiptFile(f"{KEY.stem}.vol{100_000 + number}.difftar.p7m", 10**9, digest(b"%d" % number))
         for number in range(1500)
     )
-    octets = dataclasses.replace(GOOD, files=files).to_bytes()
+    octets = GOOD._replace(files=files).to_bytes()
     assert len(parse(octets).files) == len(files)
     assert len(octets) * 100 < MAX_SIZE
 
