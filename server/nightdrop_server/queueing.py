@@ -1,21 +1,22 @@
 """Who waits for a password to be worked out, which is meant to take long.
 
 Guessers must neither hold all of the door's threads nor take every place in the queue: a host that the
-door does not remember yet has to get its turn. So one network has few places, and where it is crowded
-there is still one for each network that has none.
+door does not remember yet has to get its turn. So whose network has somebody there already queues behind
+the others of that kind, one of whom is let through at a time; and where it is crowded, there is still a
+place for each network that has none.
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from nightdrop_server.answers import Refused
 
-_OF_ONE_NETWORK: Final = 8
 _CROWDED: Final = 64
 _MOST: Final = 128
 _AT_WORK: Final = 2
@@ -23,12 +24,13 @@ _PATIENCE: Final = 10.0
 
 
 class Queue:
-    """Places for those who ask; safe to share between threads."""
+    """Places for those who ask, `at_work` of whom have a turn at once; safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_work: int = _AT_WORK) -> None:
         self._lock = threading.Lock()
         self._places: Counter[str] = Counter()
-        self._working = threading.BoundedSemaphore(_AT_WORK)
+        self._crowd = threading.BoundedSemaphore(1)
+        self._working = threading.BoundedSemaphore(at_work)
 
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
@@ -36,16 +38,17 @@ class Queue:
         network = _network(address)
         with self._lock:
             own, all_of_them = self._places[network], self._places.total()
-            if own >= _OF_ONE_NETWORK or (own and all_of_them >= _CROWDED) or all_of_them >= _MOST:
+            if all_of_them >= (_CROWDED if own else _MOST):
                 raise _busy()
             self._places[network] += 1
         try:
-            if not self._working.acquire(timeout=_PATIENCE):
-                raise _busy()
-            try:
+            with ExitStack() as held:
+                until = time.monotonic() + _PATIENCE
+                for semaphore in (self._crowd, self._working) if own else (self._working,):
+                    if not semaphore.acquire(timeout=max(until - time.monotonic(), 0)):
+                        raise _busy()
+                    held.callback(semaphore.release)
                 yield
-            finally:
-                self._working.release()
         finally:
             with self._lock:
                 self._places[network] -= 1

@@ -210,17 +210,28 @@ def test_one_network_does_not_fill_the_queue() -> None:
         return True
 
     with ExitStack() as stack:
-        # Nobody is worked on, so that all stay.
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(
-            queue, "_working", BoundedSemaphore(999)
-        )
-        assert sum(stands(f"2001:db8::{number}") for number in range(20)) == 8
-        assert sum(stands("192.0.2.1") for _ in range(20)) == 8
-        assert [stands(f"198.51.100.{number}") for number in range(100)] == [True] * 100
-        assert not stands("198.51.100.1")
-        assert stands("203.0.113.1")
-        assert sum(stands(f"10.0.0.{number}") for number in range(100)) == 11
+        # Nobody has to wait, so that all stay.
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in ("_crowd", "_working"):
+            patch.setattr(queue, name, BoundedSemaphore(999))
+        assert sum(stands(f"2001:db8::{number}") for number in range(20)) == 20
+        assert sum(stands("192.0.2.1") for _ in range(100)) == 44
+        assert not stands("2001:db8::1")
+        assert [stands(f"198.51.100.{number}") for number in range(64)] == [True] * 64
+        assert not stands("203.0.113.1")
     assert queue._places.total() == 0
+
+
+def test_who_has_none_there_does_not_wait_for_a_crowd() -> None:
+    """While several of a network are there and one of them waits, one of another is let through."""
+    queue = Queue(at_work=3)
+    with ThreadPoolExecutor() as pool, queue.turn("192.0.2.1"):
+        with queue.turn("192.0.2.1"):
+            third = pool.submit(lambda: queue.turn("192.0.2.1").__enter__())
+            wait_until(lambda: queue._places["192.0.2.1"] == 3, "it queues")
+            with queue.turn("198.51.100.1"):
+                assert not third.done()
+        third.result(60)
 
 
 def test_turns_go_by_host_not_by_upload() -> None:
