@@ -47,7 +47,7 @@ def metadata(key: SetKey) -> tuple[str, str]:
 
 
 def make_durable(archive: Path, key: SetKey) -> None:
-    """Have a set's local metadata survive a power cut: as duplicity leaves it, files may be empty then."""
+    """Have a set's local metadata survive a power cut: as duplicity leaves it, it may be empty then."""
     for name in metadata(key):
         sync(archive / name)
     sync(archive)
