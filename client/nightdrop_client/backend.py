@@ -26,7 +26,8 @@ URL = f"{SCHEME}:///mirrors"
 class Dropper:
     """Drops files and writes down that it did. `keys` are the sets it dropped anything of.
 
-    While a volume is on its way, duplicity makes the next one; everything else waits for it to be there.
+    While a volume is on its way, duplicity makes the next one, and while the signatures are, it puts its
+    own copy of them in place. The manifest waits for everything to be there.
     """
 
     def __init__(
@@ -36,8 +37,8 @@ class Dropper:
         self._log = log
         self._underway = scratch / "underway"
         self._on_drop = on_drop
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="volume")
-        self._volume: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="drop")
+        self._dropping: Future[None] | None = None
         self.keys: set[SetKey] = set()
 
     def drop(self, path: Path, file: FileName) -> None:
@@ -45,16 +46,16 @@ class Dropper:
         before it.
         """
         self.keys.add(file.set)
-        if self._volume is not None:
-            self._volume.result()
-            self._volume = None
-        if file.volume is None:
+        if self._dropping is not None:
+            self._dropping.result()
+            self._dropping = None
+        if file.part not in ("volume", "signatures"):
             self._drop(path, file)
             return
-        # duplicity removes its own name of the volume at once.
+        # duplicity removes its own name of the file at once.
         self._underway.unlink(missing_ok=True)
         self._underway.hardlink_to(path)
-        self._volume = self._pool.submit(self._drop, self._underway, file)
+        self._dropping = self._pool.submit(self._drop, self._underway, file)
 
     def _drop(self, path: Path, file: FileName) -> None:
         facts, takers = self._mirrors.drop(path, file.name)

@@ -26,7 +26,8 @@ class Rehearsal:
     """What would be done. `files` and `size` are the source's; `changed` and `changed_size` those of its
     files that are new, changed or gone; `stored` how much at most would go to each mirror, going by the
     last full, None if there is none yet. Sizes are in octets. `forgotten` says which sets would not be
-    built on, and why.
+    built on, and why. `not_counted` are the places of sources that are in none of the numbers: commands,
+    volumes, folders on other machines.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Rehearsal:
     changed_size: int
     stored: int | None
     forgotten: dict[str, str]
+    not_counted: tuple[str, ...]
 
 
 def rehearse(client: Client, full_wanted: bool) -> Rehearsal:
@@ -70,6 +72,7 @@ def rehearse(client: Client, full_wanted: bool) -> Rehearsal:
             changed.octets,
             None if ratio is None else round(changed.octets * ratio),
             {key.stem: why for key, why in forgotten.items()},
+            client.sources.places,
         )
 
 

@@ -9,6 +9,7 @@ log does not know as finished is forgotten, and the run makes a new set under a 
 import shutil
 from pathlib import Path
 
+from nightdrop.files import sync
 from nightdrop.names import SetKey, parse_name, parse_time
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.state import State
@@ -43,6 +44,13 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
 def metadata(key: SetKey) -> tuple[str, str]:
     """The local names of a set's manifest and signatures."""
     return key.manifest_name.removesuffix(".p7m"), f"{key.signatures_name.removesuffix('.p7m')}.gz"
+
+
+def make_durable(archive: Path, key: SetKey) -> None:
+    """Have a set's local metadata survive a power cut: as duplicity leaves it, it may be empty then."""
+    for name in metadata(key):
+        sync(archive / name)
+    sync(archive)
 
 
 def _metadata_is_whole(archive: Path, key: SetKey) -> bool:

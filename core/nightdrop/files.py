@@ -36,7 +36,7 @@ def whole_file(path: Path, mode: int = 0o666, *, replace: bool = True) -> Iterat
         if not replace:
             _reserve(path, Path(name))
         Path(name).replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     finally:
         # Renaming one link of a file to another is not doing anything (rename(2)).
         Path(name).unlink(missing_ok=True)
@@ -53,9 +53,9 @@ def _reserve(path: Path, file: Path) -> None:
         path.touch(0o600, exist_ok=False)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a new or renamed entry of a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's new and renamed entries, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nightdrop.errors import UsageError
-from nightdrop.files import sync_folder
+from nightdrop.files import sync
 from nightdrop_restore.locking import locked
 from nightdrop_restore.unwrapping import PrivateKey
 
@@ -53,7 +53,7 @@ def write_recipient(folder: Path, key: bytes, certificate: bytes) -> tuple[Path,
     _create(folder / KEY_NAME, key, 0o600)
     if certificate:
         _create(folder / CERTIFICATE_NAME, certificate, 0o644)
-    sync_folder(folder)
+    sync(folder)
     return folder / KEY_NAME, folder / CERTIFICATE_NAME
 
 

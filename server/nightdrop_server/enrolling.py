@@ -23,7 +23,7 @@ from nightdrop.enrolment import (
 )
 from nightdrop.envelope.recipients import load_recipients, parse_recipients
 from nightdrop.errors import UsageError
-from nightdrop.files import sync_folder
+from nightdrop.files import sync
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop.networks import Network
@@ -92,7 +92,7 @@ def revoke(mirror: Mirror, name: str) -> None:
             raise _not_enrolled(mirror, name)
         set_password(mirror.passwords, name, None)
         enrolment.unlink(missing_ok=True)
-        sync_folder(mirror.hosts)
+        sync(mirror.hosts)
 
 
 def enrolment_text(host: EnrolledHost) -> str:

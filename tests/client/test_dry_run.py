@@ -51,6 +51,19 @@ def test_a_dry_run_tells_and_touches_nothing(house: House) -> None:
     assert house.requests() == asked
 
 
+def test_what_a_dry_run_does_not_count_is_named(house: House) -> None:
+    (house.source / "file").write_bytes(bytes(1000))
+    command = '[[commands]]\nname = "shop.sql"\ncommand = ["head", "-c", "5000", "/dev/zero"]\n'
+    house.config.write_text(house.config.read_text() + command)
+    facts = house.backup("--dry-run")
+    assert (facts["files"], facts["size"]) == (1, 1000)
+    assert facts["not_counted"] == ["/.nightdrop/commands/shop.sql"]
+    said = run("backup", "--dry-run", "--config", house.config).stdout
+    assert (
+        "none of these numbers, because only a run asks for them: /.nightdrop/commands/shop.sql" in said
+    )
+
+
 def test_a_terminal_shows_a_bar_and_json_is_alone_on_standard_output(house: House) -> None:
     (house.source / "file").write_bytes(os.urandom(6_000_000))
     house.backup()

@@ -94,8 +94,9 @@ def _dry_summary(client: "Client", rehearsal: "Rehearsal") -> str:
     )
     if rehearsal.stored is not None:
         lines.append(f"would store {format_size(rehearsal.stored)} at most, going by the last full")
-    if client.sources.places:
-        lines.append(f"would also take what these give now: {', '.join(client.sources.places)}")
+    if rehearsal.not_counted:
+        places = ", ".join(rehearsal.not_counted)
+        lines.append(f"in none of these numbers, because only a run asks for them: {places}")
     lines.append(f"would drop it on {', '.join(mirror.name for mirror in client.bundle.mirrors)}")
     return "\n".join([*lines, "nothing was sent, and nothing written down"])
 

