@@ -123,9 +123,9 @@ class Firewall:
             self.command("zfs"), env=environment_without_proxies() | {"ROOT": str(self.root)}
         ) as process:
             sending = self.temporary.glob
-            wait_until(lambda: any(sending("nightdrop~*/pid.source")), "zfs sends", 30)
-            wait_until(lambda: any(sending("nightdrop~*/volume")), "a volume is there", 30)
-            os.kill(int(next(sending("nightdrop~*/pid.source")).read_text()), signal.SIGKILL)
+            wait_until(lambda: any(sending("nightdrop~*/run/pid.source")), "zfs sends", 30)
+            wait_until(lambda: any(sending("nightdrop~*/run/volume")), "a volume is there", 30)
+            os.kill(int(next(sending("nightdrop~*/run/pid.source")).read_text()), signal.SIGKILL)
             assert process.wait(60) == 1
 
     def base(self) -> str:
