@@ -12,6 +12,9 @@ set -eu
 umask 077
 LC_ALL=C
 export LC_ALL
+# What curl holds is not to end in a file, however it ends.
+# shellcheck disable=SC3045 # where there is no such limit, there is none
+ulimit -c 0 2>/dev/null || :
 
 version=0.1.0
 grace=30          # seconds that a failing mirror may cost while another one takes the files
@@ -238,14 +241,29 @@ take_lock() {
             fail "another run has just begun" "this one was skipped"
         fi
     fi
-    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own.
-    run=$temporary/nightdrop~$host~$$ ending=''
+    workplace='' run='' ending=''
     trap clean_up EXIT
     trap 'interrupted 129' HUP
     trap 'interrupted 130' INT
     trap 'interrupted 143' TERM
-    rm -rf "$temporary/nightdrop~$host~"*
-    mkdir "$run" || fail "$run: the folder for temporary files cannot be made" "is the disk full, or read-only?"
+    make_workplace
+}
+
+# Anybody may write to /tmp. So the folder has a name that nobody knows before, all happens below it, and what
+# others put there under a name like ours stays as it is: to remove that would be to go wherever they lead.
+make_workplace() {
+    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own.
+    for left in "$temporary/nightdrop~$host~"*; do
+        if is_ours "$left"; then rm -rf "$left"; fi
+    done
+    new=$temporary/nightdrop~$host~$(openssl rand -hex 8 2>/dev/null || echo $$)
+    { mkdir "$new" && workplace=$new run=$new/run && mkdir "$run"; } ||
+        fail "$new: the folder for temporary files cannot be made" "is the disk full, or read-only?"
+}
+
+is_ours() { # PATH: a folder, and not somebody else's; posh has no -O
+    # shellcheck disable=SC2012 # find has no such word on a router
+    [ ! -L "$1" ] && [ -d "$1" ] && [ "$(ls -ldn "$1" | awk '{ print $3 }')" = "$(id -u)" ]
 }
 
 interrupted() { # STATUS
@@ -260,10 +278,12 @@ clean_up() {
     [ -z "$ending" ] || status=$ending
     trap '' HUP INT TERM
     trap - EXIT
-    # Moved first, so that nothing more is written into it, and what begins now is ended at once.
-    if [ -d "$run" ] && mv "$run" "$run~"; then run=$run~; fi
-    kill_stages ''
-    rm -rf "$run"
+    if [ -n "$workplace" ]; then
+        # Moved first, so that nothing more is written into it, and what begins now is ended at once.
+        if [ -d "$run" ] && mv "$run" "$workplace/gone"; then run=$workplace/gone; fi
+        kill_stages ''
+        rm -rf "$workplace"
+    fi
     [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
     exit "$status"
 }
@@ -420,10 +440,17 @@ ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octet
     asked=$1 stall=60
     [ "$patience" -ge 60 ] || stall=$((patience + 1))
     shift
-    stage "curl.$asked" exec curl -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
+    stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
         --connect-timeout 20 --speed-limit 500 --speed-time $stall ${rate:+--limit-rate "$rate"} \
-        -A "nightdrop.sh/$version" -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
+        -A "nightdrop.sh/$version" --max-filesize 100000 -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
         "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
+}
+
+# No answer is long. One without an end would fill $temporary, which may be a router's memory, and take the other
+# mirror's backup with it. Not every curl counts what comes in chunks.
+fetch() {
+    ulimit -f 200 2>/dev/null || :
+    exec curl "$@"
 }
 
 # What the answer means: 0 taken, 1 it will not change, 2 worth another try. Why is in why.MIRROR.

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import io
 import os
+import resource
 import sys
 from typing import NamedTuple, NoReturn, Protocol, cast
 
@@ -80,6 +81,7 @@ class _Parser(argparse.ArgumentParser):
 def main() -> NoReturn:
     """Run the command line and leave with its exit status."""
     _open_what_is_closed()
+    _leave_no_core()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that knows only ASCII gets escapes, not a traceback.
@@ -98,6 +100,12 @@ def main() -> NoReturn:
         status = complain(NightdropError(f"{where}{error.strerror or error}"))
     _let_go_of_output()
     sys.exit(status)
+
+
+def _leave_no_core() -> None:
+    """Keep what is in memory, passwords and private keys, out of the file that a crash would leave."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _open_what_is_closed() -> None:

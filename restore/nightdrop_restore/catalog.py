@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from nightdrop.errors import NightdropError, ReceiptError, UsageError
-from nightdrop.names import FileName, SetKey, format_time, parse_name
+from nightdrop.names import FileName, SetKey, format_time, parse_name, parse_time
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.sets import chain_up_to, lacking
 from nightdrop.text import count, format_duration, harmless, parse_duration
@@ -120,10 +120,16 @@ def parse_moment(text: str, now: datetime) -> str:
         ) from error
 
 
+def is_from_the_future(key: SetKey, now: datetime) -> bool:
+    """Whether the time in a set's name is yet to come, by more than clocks may differ."""
+    return parse_time(key.end) - now > timedelta(days=1)
+
+
 def age(key: SetKey, now: datetime) -> str:
     """How old a set is, for people."""
-    made = datetime.strptime(key.end, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return format_duration(max(0.0, (now - made).total_seconds()))
+    if is_from_the_future(key, now):
+        return "from the future"
+    return f"{format_duration(max(0.0, (now - parse_time(key.end)).total_seconds()))} ago"
 
 
 def volumes(one: VaultSet) -> list[FileName]:

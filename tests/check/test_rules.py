@@ -10,6 +10,7 @@ import pytest
 
 from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, random_octets
 from nightdrop.ledger import Ledger
+from nightdrop.names import SetKey, format_time
 from nightdrop_check.findings import Finding
 from nightdrop_check.memory import Memory
 from nightdrop_check.scrub import Budget
@@ -160,6 +161,35 @@ def test_clock_that_is_behind(shelves: Shelves) -> None:
     found = only(shelves, after=3 * DAY)
     assert (found.code, found.severity) == ("clock-skew", "warning")
     assert "3 days behind" in found.sentence
+
+
+def test_a_set_from_the_future(mirror: Mirror) -> None:
+    """Its receipt tells the truth. Only its name, by which restoring goes, is ahead."""
+    mirror.enroll("web")
+    mirror.full("web", NIGHT)
+    mirror.put("web", SetKey("duplicity", "20991231T235959Z", "full"), NIGHT + timedelta(days=1))
+    base = mirror.full("web", NIGHT + timedelta(days=2))
+    for days in (2, 300):
+        mirror.inc("web", base, NIGHT + timedelta(days=days, hours=1), previous="")
+        shelves = Shelves(mirror.config, "web", (NIGHT + timedelta(days=days, hours=2)).timestamp())
+        [found] = [each for each in shelves.check().findings if each.code == "clock-skew"]
+        assert (found.severity, found.subject) == ("error", "duplicity-full.20991231T235959Z")
+        assert "came before the time in the name" in found.sentence
+
+
+def test_a_set_that_is_put_into_the_past(mirror: Mirror) -> None:
+    """Made up after a break-in, and called as if it were from before: said when it comes."""
+    mirror.enroll("web")
+    for days in range(10):
+        mirror.full("web", NIGHT + timedelta(days=days))
+    made_up = SetKey("duplicity", format_time(NIGHT + timedelta(days=3, hours=1)), "full")
+    mirror.put("web", made_up, NIGHT + timedelta(days=9, hours=9))
+    mirror.full("web", NIGHT + timedelta(days=10))
+    shelves = Shelves(mirror.config, "web", (NIGHT + timedelta(days=10, hours=1)).timestamp())
+    found = only(shelves)
+    assert (found.code, found.severity, found.subject) == ("clock-skew", "warning", made_up.stem)
+    assert "after sets with a later time in the name" in found.sentence
+    assert "clock-skew" not in shelves.codes(after=90 * DAY)
 
 
 def test_mirror_whose_clock_went_back(shelves: Shelves) -> None:

@@ -1,6 +1,7 @@
 """The `nightdrop` command as a user meets it: a process, its two outputs and its exit status."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from cryptography.hazmat.backends.openssl import backend
 from core.keyring import holders
 from nightdrop.cli import VERBS
 from nightdrop.errors import EXIT_STATUS_HELP
+
+from mirrors import wait_for
 
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")
 
@@ -229,3 +232,14 @@ def test_closed_descriptors(closed: str, words: str) -> None:
     )
     assert b"Traceback" not in done.stderr
     assert done.returncode == {"nonsense": 2, "inspect /nowhere": 1}.get(words, 0)
+
+
+def test_a_crash_leaves_nothing_of_what_is_in_memory() -> None:
+    """A core file would hold passwords and keys. Whatever we start inherits that it makes none."""
+    words = 'ulimit -S -c unlimited 2>/dev/null; exec "$0" seal --recipient /dev/stdin'
+    with subprocess.Popen(["sh", "-c", words, NIGHTDROP], stdin=subprocess.PIPE) as process:
+        limits = Path(f"/proc/{process.pid}/limits")
+        wait_for(
+            lambda: re.search(r"Max core file size +0 ", limits.read_text()), "it makes no core file"
+        )
+        process.kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from restore import forging
 from restore.forging import forge, member
 
 from house import HOST, Key, complaint, run
@@ -101,3 +102,16 @@ def test_a_vault_and_not_what_lies_in_it(tmp_path: Path, admin_key: Key) -> None
     known = ["restore", "run", tmp_path / "vault", "--host", HOST, "--to", tmp_path / "to"]
     error, _ = complaint(run(*known, *admin_key.arguments, expect=1))
     assert "there is no backup that can be restored" in error
+
+
+def test_a_set_from_the_future_is_said_to_be_one(
+    tmp_path: Path, admin_key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for the newest for ever after."""
+    end = "20991231T235959Z"
+    monkeypatch.setattr(forging, "TIME", end)
+    monkeypatch.setattr(forging, "STEM", f"duplicity-full.{end}")
+    forge(tmp_path / "vault", admin_key, [(member("snapshot/", tarfile.DIRTYPE, 0o755), b"")])
+    assert "from the future" in run("restore", "list", tmp_path / "vault").stdout
+    said = restore(tmp_path / "vault", tmp_path / "to", admin_key, expect=0)
+    assert f"warning: the set of {end} is from the future" in said

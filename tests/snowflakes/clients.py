@@ -131,7 +131,7 @@ class Client:
         """The process of a stage of the run that is under way, once it is there."""
 
         def pids() -> list[str]:
-            files = list(self.temporary.glob(f"nightdrop~*/pid.{name}"))
+            files = list(self.temporary.glob(f"nightdrop~*/run/pid.{name}"))
             with suppress(FileNotFoundError):
                 return [text for file in files if (text := file.read_text().strip())]
             return []

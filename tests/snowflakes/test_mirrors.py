@@ -2,7 +2,12 @@
 
 import os
 import signal
+import socket
+import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -124,6 +129,55 @@ def test_a_receipt_that_nobody_took_is_not_forgotten(new_client: NewClient) -> N
     first, second = client.receipts(1)
     assert first == client.receipts(0)[0]
     assert (first.previous, len(second.previous)) == ("", 64)
+
+
+@pytest.mark.parametrize("volume", ["1M", "stream"])
+def test_an_answer_without_an_end(some_client: Client, noise: Path, volume: str) -> None:
+    """It would fill the folder for temporary files, which may be in memory, and the run would not end."""
+    some_client.set(volume=volume, patience=1)
+    with babbling(some_client, 1) as said:
+        assert "mirror-b lacks it" in some_client.drop("mtd", "cat", noise, expect=3)
+    # What a socket holds comes on top of what curl took.
+    assert max(said) < 20_000_000
+    assert some_client.opened(0) == noise.read_bytes()
+
+
+@contextmanager
+def babbling(client: Client, number: int) -> Iterator[list[int]]:
+    """In a mirror's place and with its certificate: says yes, and goes on talking. How many octets it has
+    said on each connection.
+    """
+    mirror, said = client.home.mirrors[number], list[int]()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(mirror.certificate, mirror.state / "tls.key")
+
+    def talk(near: socket.socket) -> None:
+        said.append(0)
+        at = len(said) - 1
+        with suppress(OSError), context.wrap_socket(near, server_side=True) as secure:
+            if b"OPTIONS" in secure.recv(65536):
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            secure.sendall(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while said[at] < 200_000_000:
+                secure.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
+                said[at] += 1 << 20
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+
+    before = client.settings.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        port = listener.getsockname()[1]
+        client.settings.write_text(before.replace(f":{mirror.port}", f":{port}"))
+        try:
+            yield said
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+    client.settings.write_text(client.settings.read_text().replace(f":{port}", f":{mirror.port}"))
 
 
 def test_rate_limit(new_client: NewClient, noise: Path) -> None:

@@ -136,7 +136,7 @@ class Firewall:
     def stage(self, name: str) -> str:
         """The process of a stage of the run that is under way, if it is there."""
         with suppress(FileNotFoundError, StopIteration):
-            return next(self.temporary.glob(f"nightdrop~*/pid.{name}")).read_text().strip()
+            return next(self.temporary.glob(f"nightdrop~*/run/pid.{name}")).read_text().strip()
         return ""
 
     def base(self) -> str:

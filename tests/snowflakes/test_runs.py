@@ -12,6 +12,8 @@ import pytest
 from snowflakes.clients import SCRIPT, Client, end
 from snowflakes.conftest import NewClient
 
+NOBODY = 65534
+
 
 def test_one_run_at_a_time(some_client: Client, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
@@ -48,6 +50,21 @@ def test_what_a_killed_run_left_is_cleared(some_client: Client) -> None:
     some_client.drop("conf", "echo", "two")
     assert some_client.opened() == b"two\n"
     assert len(some_client.receipts()) == 1
+
+
+def test_what_others_put_beside_it_stays(some_client: Client) -> None:
+    """Anybody may write to /tmp: root removes nothing of somebody else's there, nor where it leads."""
+    theirs, ours = (some_client.temporary / f"nightdrop~router1~{number}" for number in (1, 2))
+    for folder in (theirs, ours):
+        folder.mkdir()
+        (folder / "file").touch()
+    os.chown(theirs, NOBODY, NOBODY)
+    link = some_client.temporary / "nightdrop~router1~3"
+    link.symlink_to(theirs)
+    status, said = end(some_client.begin("conf", "echo", "one"))
+    assert status == 0, said
+    assert sorted(some_client.temporary.iterdir()) == [theirs, link]
+    assert (theirs / "file").exists()
 
 
 @pytest.mark.parametrize("holder", ["1", "4194305", "own"])

@@ -1,18 +1,21 @@
 """`clock-skew`: a host's clock, or the mirror's own, is off.
 
 A host's clock is compared with the mirror's by its newest set: it cannot have been finished after it
-came, and its first file comes soon after its start.
+came, and its first file comes soon after its start. Names are compared with when their sets came, because
+a restore goes by names: one from the future would be taken for the newest, and one that was made up
+later for what there was before.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
-from nightdrop.names import parse_time
-from nightdrop_check.findings import Finding
+from nightdrop.names import format_time, parse_time
+from nightdrop_check.findings import Finding, Severity
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import House, View
-from nightdrop_check.words import span
+from nightdrop_check.words import listed, some, span
 
 _AHEAD: Final = 10 * 60
 _BEHIND: Final = 24 * 3600
@@ -36,6 +39,72 @@ def judge(view: View) -> Iterator[Finding]:
             "ages here go by this mirror's clock",
             {"seconds": round(off)},
         )
+        return
+    yield from _misnamed(view)
+
+
+def _misnamed(view: View) -> Iterator[Finding]:
+    """Sets whose names tell of another time than the one they came at."""
+    sets = [each for each in view.shelf.sets if each.oldest_file]
+    ahead = _ahead(view, sets)
+    # After one of those, everything is late.
+    names = {each.key for each in ahead}
+    belated = _belated(view, [each for each in sets if each.key not in names])
+    found: list[tuple[list[ShelfSet], Severity, str]] = [
+        (ahead, "error", "came before the time in the name"),
+        (belated, "warning", "came a day or more after sets with a later time in the name"),
+    ]
+    for which, severity, what in found:
+        if which:
+            yield Finding(
+                "clock-skew",
+                severity,
+                view.host,
+                which[-1].stem,
+                f"{some(each.stem for each in which)} {what}, by which restoring goes",
+                f"if the clock of {view.host} was off then, set it; if not, look who was on it. Restore "
+                "with --time, from a set that can be trusted; one that cannot may be removed",
+                {"sets": listed(each.stem for each in which)},
+            )
+
+
+def _ahead(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
+    """Sets that came lately, and before the time in their names; and all whose time is yet to come."""
+    # If this mirror's clock went back, that is another finding.
+    now = max([view.now, *(each.received for each in sets)])
+    future = _name(now + _AHEAD)
+    return [
+        each
+        for each in sets
+        if each.key.end > future
+        or (_came_lately(view, each) and each.key.end > _name(each.oldest_file + _AHEAD))
+    ]
+
+
+def _belated(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
+    """Sets that came lately, a day or more after one of their kind whose name is of a later time."""
+    # Of each kind: when a set came, and the latest time in the names of all that had come by then.
+    known: dict[str, tuple[list[float], list[str]]] = {}
+    for each in sorted(sets, key=lambda each: each.received):
+        times, latest = known.setdefault(each.key.kind, ([], []))
+        times.append(each.received)
+        latest.append(max(each.key.end, latest[-1] if latest else ""))
+    found = []
+    for each in sets:
+        times, latest = known[each.key.kind]
+        before = bisect_left(times, each.oldest_file - _BEHIND)
+        if before and latest[before - 1] > each.key.end and _came_lately(view, each):
+            found.append(each)
+    return found
+
+
+def _came_lately(view: View, each: ShelfSet) -> bool:
+    return view.now - each.received <= view.settings(each.key.kind).full_late_after
+
+
+def _name(moment: float) -> str:
+    """A time (epoch seconds) as names write it."""
+    return format_time(datetime.fromtimestamp(moment, UTC))
 
 
 def judge_house(house: House) -> Iterator[Finding]:

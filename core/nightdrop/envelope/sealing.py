@@ -91,8 +91,8 @@ class _Compressed:
     """One zstd frame with a checksum."""
 
     def __init__(self, segment: int, threads: int = 1) -> None:
-        # The level's tables with the strategy of the levels below: three quarters of its time, and 2 % more
-        # octets of /usr/share, 4 % of programs. Nothing else in a full takes as long as this.
+        # The level's tables with the strategy of the levels below: three quarters of its time, and 2 %
+        # more octets of /usr/share, 4 % of programs. Nothing else in a full takes as long as this.
         parameters = zstandard.ZstdCompressionParameters.from_level(
             _ZSTD_LEVEL,
             strategy=zstandard.STRATEGY_FAST,

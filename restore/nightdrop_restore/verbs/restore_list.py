@@ -52,7 +52,7 @@ def _line(one: "VaultSet") -> str:
         state += f"  failed in that run: {harmless(', '.join(one.failed_sources))}"
     return (
         f"{one.key.end}  {one.key.kind} {one.key.type:4}  {format_size(one.size):>8}"
-        f"  {age(one.key, datetime.now(UTC))} ago{state}"
+        f"  {age(one.key, datetime.now(UTC))}{state}"
     )
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,10 +88,18 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _announce(origin: "Origin", to: Path) -> None:
+    from nightdrop_restore.catalog import is_from_the_future
+
+    newest = origin.chain[-1].key
+    if is_from_the_future(newest, datetime.now(UTC)):
+        print(
+            f"warning: the set of {newest.end} is from the future: a clock was wrong, or somebody made "
+            "it up; --time restores one from before"
+        )
     for one in origin.passed_over:
         if one.unfinished:
             print(f"note: the set of {one.key.end} was not finished")
         else:
             why = one.problem or "a set before it is not there"
             print(f"warning: the set of {one.key.end} cannot be restored: {harmless(why)}")
-    print(f"restoring {origin.host} as of {origin.chain[-1].key.end} into {to}", flush=True)
+    print(f"restoring {origin.host} as of {newest.end} into {to}", flush=True)
