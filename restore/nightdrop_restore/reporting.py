@@ -9,9 +9,10 @@ from nightdrop_restore.restoring import Restored
 
 
 def is_partial(origin: Origin, done: Restored) -> bool:
-    """Whether what is there now is less than what was asked for."""
+    """Whether what is there now is less than what was asked for, or may be of somebody else's making."""
     older = not all(one.unfinished for one in origin.passed_over)
-    return bool(done.warnings or done.unlike or done.unrestored or done.failed_sources or older)
+    less = done.warnings or done.unlike or done.unrestored or done.failed_sources
+    return bool(less or older or origin.unsigned)
 
 
 def lines(origin: Origin, done: Restored) -> Iterator[str]:
@@ -44,6 +45,7 @@ def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
         "read": done.read,
         "seconds": round(done.seconds, 1),
         "passed_over": {one.key.stem: one.problem for one in origin.passed_over},
+        "unsigned": dict(origin.unsigned),
         "elsewhere": done.elsewhere,
         "warnings": done.warnings,
         "unlike": done.unlike,

@@ -16,8 +16,14 @@ window.addEventListener("load", () => {{
     const out = box.right > {width} + 0.5 || box.left < -0.5;
     if (box.width && out) wide.push(each.outerHTML.slice(0, 200));
   }}
+  const lines = {{}}, range = inside.createRange();
+  for (const each of inside.querySelectorAll("th[scope=row]")) {{
+    range.selectNodeContents(each.firstChild);
+    lines[each.firstChild.textContent.trim()] = range.getClientRects().length;
+  }}
+  const root = inside.documentElement;
   document.getElementById("told").textContent = JSON.stringify(
-    {{scroll: inside.documentElement.scrollWidth, height: inside.documentElement.scrollHeight, wide,
+    {{scroll: root.scrollWidth, height: root.scrollHeight, wide, lines,
       background: inside.defaultView.getComputedStyle(inside.body).backgroundColor}});
 }});
 </script>
@@ -31,7 +37,9 @@ class Browser:
         self.folder = folder
 
     def measure(self, page: str, width: int, dark: bool = False) -> dict[str, object]:
-        """How a page fills a window of a width: what sticks out of it, and its background."""
+        """How a page fills a window of a width: what sticks out of it, how many lines its rows'
+        names take, and its background.
+        """
         done = self._run(page, width, dark, "--dump-dom")
         told = done.split('<pre id="told">')[1].split("</pre>")[0]
         facts: dict[str, object] = json.loads(html.unescape(told))

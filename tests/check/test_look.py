@@ -43,7 +43,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
 
 @pytest.mark.parametrize(
     ("document", "width", "dark"),
-    [("page", 1100, False), ("page", 360, True), ("mail", 800, True), ("mail", 360, False)],
+    [
+        *(("page", 1100, False), ("page", 900, False), ("page", 700, True), ("page", 360, True)),
+        *(("mail", 800, True), ("mail", 360, False)),
+    ],
 )
 def test_nothing_sticks_out(
     browser: Browser, documents: dict[str, str], document: str, width: int, dark: bool
@@ -51,6 +54,10 @@ def test_nothing_sticks_out(
     told = browser.measure(documents[document], width, dark)
     assert told["wide"] == []
     assert isinstance(told["scroll"], int) and told["scroll"] <= width
+    lines = told["lines"]
+    assert isinstance(lines, dict)
+    assert (lines["web1"], lines["foudoor.lab"]) == (1, 1)
+    assert lines[LONG] <= 3
     light = {"rgb(250, 250, 248)"}
     assert (told["background"] not in light) == dark
 

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     from nightdrop_restore.addresses import VAULT_HELP, add_listener_arguments
     from nightdrop_restore.keys import add_passphrase_arguments
+    from nightdrop_restore.signers import add_signer_argument
 
     parser.add_argument("vaults", metavar="VAULT", nargs="+", help=VAULT_HELP)
     add_listener_arguments(parser)
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a private key; several are possible",
     )  # fmt: skip
     add_passphrase_arguments(parser)
+    add_signer_argument(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import catalogue
     from nightdrop_restore.keys import ask_passphrase, load_key
+    from nightdrop_restore.signers import signers_of, unsigned
+    from nightdrop_restore.verifying import Verdict
 
     begun = time.monotonic()
     work = []
@@ -59,7 +63,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         for host in arguments.hosts or place.vault.hosts():
             work.append((place, host, catalogue([place.vault], host)))
     keys = [load_key(path, ask_passphrase(path, arguments)) for path in arguments.keys]
-    verdicts = _verify(work, keys)
+    signers = signers_of(arguments)
+    verdicts = _verify(work, keys) + [
+        Verdict(place.name, host, stem, 0, f"the host did not sign it: {why}")
+        for place, host, sets in work
+        for stem, why in unsigned([place.vault], host, sets, signers).items()
+    ]
     problems = [verdict for verdict in verdicts if verdict.problem]
     seconds, size = time.monotonic() - begun, sum(verdict.size for verdict in verdicts)
     files = len([verdict for verdict in verdicts if verdict.size or not verdict.problem])
