@@ -1,4 +1,7 @@
-"""VAULT on a command line: a folder, or the administrator's listener of a mirror."""
+"""VAULT on a command line: a folder, or the administrator's listener of a mirror.
+
+What speaks HTTP is loaded only for a listener: from a folder, a small restore would wait for it longest.
+"""
 
 import argparse
 import getpass
@@ -7,16 +10,19 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from nightdrop.errors import ConfigurationError, UsageError
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_restore.copies import Place
-from nightdrop_restore.remote_vault import Address, RemoteVault
+
+if TYPE_CHECKING:
+    from nightdrop_restore.remote_vault import RemoteVault
 
 VAULT_HELP: Final = (
     "a mirror's vault folder, a copy of it, or the administrator's listener of a mirror "
@@ -93,19 +99,22 @@ def shared_places(descriptor: int) -> list[Place]:
         if "folder" in facts:
             vault = FolderVault(Path(facts["folder"]))
         else:
+            from nightdrop_restore.remote_vault import Address, RemoteVault
+
             vault = RemoteVault(Address(**facts["address"]))
         found.append(Place(facts["name"], vault))
     return found
 
 
 def _facts(vault: Vault) -> dict[str, object]:
-    if isinstance(vault, RemoteVault):
-        return {"address": vault.address.__dict__}
-    assert isinstance(vault, FolderVault)
-    return {"folder": str(vault.root)}
+    if isinstance(vault, FolderVault):
+        return {"folder": str(vault.root)}
+    return {"address": asdict(cast("RemoteVault", vault).address)}
 
 
-def _remote(text: str, certificate: Path | None, passwords: "_Passwords") -> tuple[str, RemoteVault]:
+def _remote(text: str, certificate: Path | None, passwords: "_Passwords") -> tuple[str, Vault]:
+    from nightdrop_restore.remote_vault import Address, RemoteVault
+
     hint = "write it as https://admin@192.0.2.1:8444"
     try:
         parts = urlsplit(text)

@@ -4,14 +4,14 @@ import os
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import BinaryIO, Final, cast
 
 from nightdrop.errors import NightdropError
 from nightdrop_restore.decompressing import Write
-from nightdrop_restore.writing import Item, Listener, Policy, Type, Writer
+from nightdrop_restore.items import Content, Item, Type
+from nightdrop_restore.writing import Listener, Policy, Writer
 
 EXTENSIONS: Final = ("tar", "tgz", "txz", "tbz2", "tar.gz", "tar.xz", "tar.bz2", "tar.zst")
 """What the names of such streams end with; what is not compressed by these may be by zstd outside."""
@@ -90,8 +90,8 @@ def _unpack(source: BinaryIO, root: Path, policy: Policy, listener: Listener) ->
                     listener.left(name, "it is of a kind that is not known here")
                 elif item.type == "folder":
                     # What is in it may come later, in any order.
-                    folders[item.index] = item
-                    writer.write(replace(item, mode=0o700))
+                    folders[item.path] = item
+                    writer.write(item._replace(mode=0o700))
                 else:
                     writer.write(item)
         for _index, item in sorted(folders.items()):
@@ -118,7 +118,7 @@ def _item(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item | None:
         max(0.0, member.mtime),
         target=_target(member) if kind in ("link", "name") else b"",
         device=(member.devmajor, member.devminor),
-        content=(lambda: cast(BinaryIO, archive.extractfile(member))) if kind == "file" else None,
+        content=(lambda: cast(Content, archive.extractfile(member))) if kind == "file" else None,
     )
 
 

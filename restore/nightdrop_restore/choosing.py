@@ -4,11 +4,12 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from nightdrop.errors import UsageError
+from nightdrop_restore.items import Index
 
-Index = tuple[bytes, ...]
 T = TypeVar("T")
 
 
@@ -28,7 +29,7 @@ class Choice:
         """The folder whose content goes to where is restored to; b"" for the root."""
         return b"/".join(self.indexes[0][: self.strip]) if self.indexes else b""
 
-    @property
+    @cached_property
     def indexes(self) -> list[Index]:
         """The paths, taken apart."""
         return [tuple(os.fsencode(path).split(b"/")) for path in self.paths]

@@ -11,8 +11,9 @@ from nightdrop.errors import NightdropError
 from nightdrop_restore.catalog import NEWEST, VaultSet, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Place
+from nightdrop_restore.noting import Restored
 from nightdrop_restore.origin import Origin
-from nightdrop_restore.restoring import Restored, Writing, restore
+from nightdrop_restore.restoring import Writing, restore
 from nightdrop_restore.sampling import Sample, sample
 from nightdrop_restore.streams import open_stream, streams_at, verified
 from nightdrop_restore.unwrapping import Key

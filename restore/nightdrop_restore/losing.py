@@ -11,6 +11,7 @@ import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from tarfile import TarError
 from typing import Any
@@ -23,8 +24,9 @@ from duplicity.path import ROPath
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, parse_name
 from nightdrop_restore.ahead import Ahead
-from nightdrop_restore.choosing import Choice, Index
+from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Copies
+from nightdrop_restore.items import Index, shown
 
 OnLost = Callable[[Index, str], object]
 """Told of a path that is not restored, and why."""
@@ -46,7 +48,7 @@ class Losses:
         self._on_lost = on_lost
         self._choice = choice
         self._sets = {key: _SetLosses(partial(self._signatures, key)) for key in chain}
-        self._in_use: set[tuple[int, Index]] = set()
+        self._in_use: dict[Index, list[_SetLosses]] = {}
         self._ahead = Ahead(self._fetch)
 
     def install(self) -> None:
@@ -55,14 +57,10 @@ class Losses:
         read_tar = patchdir.difftar2path_iter
         normalize = patchdir.normalize_ps
         # duplicity asks for the sets of the chain in their order, and for each of them once.
-        in_order = enumerate(self._sets.values())
+        in_order = iter(self._sets.values())
 
-        def paths(tarfile: object) -> Iterator[ROPath]:
-            number, losses = next(in_order)
-            # Not all volumes are read where only some paths are wanted: a change to another file may
-            # come without what it changes.
-            near = (path for path in read_tar(tarfile) if self._choice.near(path.index))
-            return losses.marked(near, number)
+        def paths(tarfile: Any) -> Iterator[ROPath]:
+            return next(in_order).marked(read_tar(_Near(tarfile, self._choice)))
 
         def normalized(patches: list[ROPath]) -> list[ROPath]:
             used: list[ROPath] = normalize(patches)
@@ -72,7 +70,7 @@ class Losses:
                 return [first]
             for one in used:
                 if isinstance(getattr(one, "fileobj", None), patchdir.Multivol_Filelike):
-                    self._in_use.add((one.set_number, one.index))
+                    self._in_use.setdefault(one.index, []).append(one.losses)
             return used
 
         patchdir.difftar2path_iter = paths
@@ -84,8 +82,8 @@ class Losses:
 
     def of(self, index: Index) -> str:
         """Why a file that was just read is not whole, if a piece of it turned out to be lost; else ""."""
-        for number, losses in enumerate(self._sets.values()):
-            if (number, index) in self._in_use and index in losses.spoiled:
+        for losses in self._in_use.get(index, ()):
+            if index in losses.spoiled:
                 return losses.spoiled[index]
         return ""
 
@@ -120,6 +118,27 @@ class Losses:
         return diffdir.sigtar2path_iter(path.filtered_open_with_delete("rb"))  # type: ignore[no-any-return]
 
 
+class _Near:
+    """Of a tar file that duplicity reads, what is wanted, and the folders above that.
+
+    Not all volumes are read where only some paths are wanted: a change to another file may come without
+    what it changes. And what is left out here, nobody takes apart.
+    """
+
+    def __init__(self, archive: Any, choice: Choice) -> None:
+        self._archive = archive
+        self._choice = choice
+        self.extractfile = archive.extractfile
+
+    def __iter__(self) -> Iterator[Any]:
+        # Of no volumes at all, it gives a None, again and again.
+        members = takewhile(bool, self._archive)
+        return filter(self._is_near, members) if self._choice.paths else members
+
+    def _is_near(self, member: Any) -> bool:
+        return self._choice.near(patchdir.get_index_from_tarinfo(member)[0])
+
+
 class _SetLosses:
     """What is lost of one set: marks to be merged into what is read of it, in the order of paths."""
 
@@ -146,21 +165,21 @@ class _SetLosses:
             kept = mark(index, reason) if entry.difftype == "signature" else entry
             heapq.heappush(self._marks, (index, kept))
 
-    def marked(self, paths: Iterator[ROPath], number: int) -> Iterator[ROPath]:
+    def marked(self, paths: Iterator[ROPath]) -> Iterator[ROPath]:
         """What is read of the set, with marks in place of what is lost."""
         for path in paths:
             # Reading on may have lost volumes; what was in them comes before this.
             while self._marks and self._marks[0][0] < path.index:
-                yield self._numbered(heapq.heappop(self._marks)[1], number)
+                yield self._own(heapq.heappop(self._marks)[1])
             if self._marks and self._marks[0][0] == path.index:
-                yield self._numbered(heapq.heappop(self._marks)[1], number)
+                yield self._own(heapq.heappop(self._marks)[1])
             elif path.index in self._partial:
-                yield self._numbered(mark(path.index, self._partial[path.index]), number)
+                yield self._own(mark(path.index, self._partial[path.index]))
             else:
                 self._last = path.index
-                yield self._numbered(path, number)
+                yield self._own(path)
         while self._marks:
-            yield self._numbered(heapq.heappop(self._marks)[1], number)
+            yield self._own(heapq.heappop(self._marks)[1])
 
     def _entries(self, first: Index, last: Index, reason: str) -> list[ROPath]:
         """What the set's signatures say was between these paths; if they are lost too, only these two."""
@@ -170,9 +189,8 @@ class _SetLosses:
             unknown = f"{reason}; and all between {shown(first)} and {shown(last)} may be lost or old"
             return [mark(first, unknown), mark(last, unknown)]
 
-    @staticmethod
-    def _numbered(path: ROPath, number: int) -> ROPath:
-        path.set_number = number
+    def _own(self, path: ROPath) -> ROPath:
+        path.losses = self
         return path
 
 
@@ -182,8 +200,3 @@ def mark(index: Index, reason: str) -> ROPath:
     path.difftype = "deleted"
     path.lost = reason
     return path
-
-
-def shown(index: Index) -> str:
-    """A path as text."""
-    return os.fsdecode(b"/".join(index)) or "."

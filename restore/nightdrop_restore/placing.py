@@ -8,7 +8,8 @@ from typing import Any
 from duplicity import manifest, patchdir
 from duplicity.path import ROPath, StatResult
 
-from nightdrop_restore.choosing import Choice, Entry, Index, chosen
+from nightdrop_restore.choosing import Choice, Entry, chosen
+from nightdrop_restore.items import Index
 
 
 def restore_only(choice: Choice, on_unrestored: Callable[[Index, str], object]) -> None:

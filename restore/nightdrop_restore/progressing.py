@@ -4,7 +4,7 @@ import time
 
 from nightdrop.progress import ProgressLine
 from nightdrop.text import count, format_duration, format_size
-from nightdrop_restore.restoring import Restored
+from nightdrop_restore.noting import Restored
 
 _SETTLED = 2.0
 _MEANT = 0.02

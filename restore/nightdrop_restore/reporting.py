@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nightdrop.text import count, format_duration, format_size, harmless
+from nightdrop_restore.noting import Restored
 from nightdrop_restore.origin import Origin
-from nightdrop_restore.restoring import Restored
 
 
 def is_partial(origin: Origin, done: Restored) -> bool:

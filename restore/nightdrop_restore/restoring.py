@@ -4,48 +4,29 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
 from nightdrop.errors import NightdropError, UsageError
 from nightdrop_restore.addresses import share_places
+from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
-from nightdrop_restore.launcher import URL, Order
 from nightdrop_restore.manifests import fetch_manifests, volume_names
+from nightdrop_restore.noting import Notes, OnProgress, Restored
+from nightdrop_restore.order import URL, Order
 from nightdrop_restore.origin import Origin
 from nightdrop_restore.owners import Owners
+from nightdrop_restore.receiving import written_beside
 from nightdrop_restore.supplementing import supplement_tree
-from nightdrop_restore.writing import Policy
+from nightdrop_restore.writing import Policy, Writer
 
 _LISTED: Final = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
-
-
-@dataclass
-class Restored:
-    """How a restore goes, and in the end went: `files` and `octets` written, `read` octets from the
-    vault in `seconds`; what duplicity warned of; the paths that are not what they were and those
-    that could not be restored, with the reasons; the places, of those chosen, whose sources failed when
-    the backup was made; and what another vault than the first gave, in words.
-    """
-
-    files: int = 0
-    octets: int = 0
-    read: int = 0
-    seconds: float = 0.0
-    warnings: list[str] = field(default_factory=list)
-    unlike: dict[str, str] = field(default_factory=dict)
-    unrestored: dict[str, str] = field(default_factory=dict)
-    failed_sources: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)
-
-
-OnProgress = Callable[[Restored], object]
 
 
 @dataclass(frozen=True)
@@ -69,11 +50,14 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
     begun, folder = time.monotonic(), writing.folder
     _require_room(folder, writing.policy)
     done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
+    notes, asker = Notes(done, on_progress), Asker()
     with workplace(folder) as work:
         # Where it goes is the writer's business; duplicity wants to be told a place that is empty.
         action = ["restore", URL, str(work / "nowhere")]
-        engine = _run(work, origin, action, writing, done=done, on_progress=on_progress)
-        if engine.status != 0:
+        writer = partial(Writer, folder.absolute(), writing.policy, notes, asker)
+        with written_beside(writer, asker.stop) as written:
+            engine = _run(work, origin, action, writing, notes, written.descriptor)
+        if engine.status != 0 or not written.whole:
             raise NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
                 f"what was restored up to then is in {folder}",
@@ -94,8 +78,8 @@ def list_files(origin: Origin, choice: Choice) -> list[str]:
     """What is chosen of the chain's last set, as duplicity lists it: lines with a time and a path."""
     with workplace(Path(tempfile.gettempdir()) / "x") as work:
         action = ["list-current-files", URL]
-        writing = Writing(work, Choice())
-        engine = _run(work, origin, action, writing, done=Restored(), on_progress=lambda _done: None)
+        notes = Notes(Restored(), lambda _done: None)
+        engine = _run(work, origin, action, Writing(work, Choice()), notes)
         if engine.status != 0:
             raise engine.failure(f"listing the files of {origin.host} failed")
         text = engine.log.read_bytes().decode("utf-8", "surrogateescape")
@@ -107,20 +91,19 @@ def list_files(origin: Origin, choice: Choice) -> list[str]:
     ]
 
 
-def _run(
+def _run(  # noqa: PLR0917
     work: Path,
     origin: Origin,
     action: list[str],
     writing: Writing,
-    *,
-    done: Restored,
-    on_progress: OnProgress,
+    notes: Notes,
+    out: int | None = None,
 ) -> Engine:
-    """Run duplicity's `action` in the workplace; to list files, on the signatures, too."""
+    """Run duplicity's `action` in the workplace, on the signatures if there is no `out` to send to."""
     engine = Engine(work / "duplicity.log")
-    here = fetch_manifests(work, origin, done.elsewhere.append)
+    here = fetch_manifests(work, origin, notes.elsewhere)
     names = [*here, *volume_names(here)]
-    if action[0] != "restore":
+    if out is None:
         names += [one.key.signatures_name for one in origin.chain]
     key, places = share_key(origin.key), share_places(origin.places)
     try:
@@ -138,20 +121,14 @@ def _run(
             paths=writing.choice.paths,
             find=writing.choice.find,
             strip=writing.choice.strip,
-            to=str(writing.folder.absolute()),
-            overwrite=writing.policy.overwrite,
-            devices=writing.policy.devices,
-            setuid=writing.policy.setuid,
             users=writing.owners.users,
             groups=writing.owners.groups,
+            out=out,
             arguments=_arguments(work, stand_in, action, writing.numeric_owner),
         ).write(order)
 
-        def hear(event: Event) -> None:
-            _note(event, done)
-            on_progress(done)
-
-        engine.run("nightdrop_restore.launcher", [str(order)], hear, keep_open=[key, places])
+        keep_open = [key, places, *([out] if out is not None else [])]
+        engine.run("nightdrop_restore.launcher", [str(order)], notes.hear, keep_open)
     finally:
         os.close(key)
         os.close(places)
@@ -181,20 +158,6 @@ def _arguments(work: Path, stand_in: Path, action: list[str], numeric_owner: boo
         "--num-retries",
         "1",
     ]
-
-
-def _note(event: Event, done: Restored) -> None:
-    if event.kind == "fetched":
-        done.read += event.octets
-    elif event.kind == "written":
-        done.files += event.files
-        done.octets += event.octets
-    elif event.kind == "elsewhere":
-        done.elsewhere.append(event.text)
-    elif event.kind == "unrestored":
-        done.unrestored[event.text] = event.reason
-    elif event.kind == "unlike":
-        done.unlike[event.text] = event.reason
 
 
 def _require_room(folder: Path, policy: Policy) -> None:

@@ -18,10 +18,10 @@ from typing import BinaryIO, Final, cast
 from duplicity.librsync import SigGenerator
 
 from nightdrop.errors import EnvelopeError, VaultError
+from nightdrop_restore.items import Index
 from nightdrop_restore.manifests import opening_whole
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.origin import Origin
-from nightdrop_restore.writing import Index
 
 _CHUNK: Final = 1024 * 1024
 _SIGNED: Final = "signature/"

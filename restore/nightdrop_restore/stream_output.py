@@ -1,6 +1,5 @@
 """Streams written into a folder: a tar unpacked, all else as it is; whole, or not under its name."""
 
-import os
 import secrets
 import shutil
 from collections.abc import Callable
@@ -11,9 +10,10 @@ from nightdrop.errors import UsageError
 from nightdrop.files import whole_file
 from nightdrop_restore.archives import EXTENSIONS, unpack
 from nightdrop_restore.flash import Partition, partitions
+from nightdrop_restore.items import Index, shown
 from nightdrop_restore.streams import OnRead, Stream, open_stream, verified
 from nightdrop_restore.unwrapping import Key
-from nightdrop_restore.writing import Index, Policy
+from nightdrop_restore.writing import Policy
 
 
 @dataclass
@@ -38,11 +38,11 @@ class Output:
 
     def left(self, index: Index, reason: str) -> None:
         """Listens to a writer."""
-        self.kept_out[_shown(index)] = reason
+        self.kept_out[shown(index)] = reason
 
     def unlike(self, index: Index, reason: str) -> None:
         """Listens to a writer."""
-        self.changed[_shown(index)] = reason
+        self.changed[shown(index)] = reason
 
 
 class StreamWriter:
@@ -82,7 +82,3 @@ class StreamWriter:
         finally:
             shutil.rmtree(working, ignore_errors=True)
         output.partitions = partitions(output.path)
-
-
-def _shown(index: Index) -> str:
-    return os.fsdecode(b"/".join(index))

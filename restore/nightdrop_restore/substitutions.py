@@ -46,29 +46,31 @@ def _index(member: Any) -> tuple[tuple[bytes, ...], str, int]:
 
 
 def _collated(sets: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """Stands for collate_iters: a heap tells the next index, not a look at every set."""
-    current: list[Any] = [next(paths, None) for paths in sets]
-    heap = [(path.index, number) for number, path in enumerate(current) if path is not None]
+    """Stands for collate_iters: a heap tells the next index, not a look at every set.
+
+    Sets that lack an index are left out, not given as None: whoever asks passes over those.
+    """
+    first = ((number, next(paths, None)) for number, paths in enumerate(sets))
+    heap = [(path.index, number, path) for number, path in first if path is not None]
     heapq.heapify(heap)
     while heap:
         index = heap[0][0]
-        found: list[Any] = [None] * len(sets)
-        numbers = []
+        found = [heapq.heappop(heap)]
         while heap and heap[0][0] == index:
-            number = heapq.heappop(heap)[1]
-            found[number] = current[number]
-            numbers.append(number)
-        yield tuple(found)
+            found.append(heapq.heappop(heap))
+        yield tuple(path for _index, _number, path in found)
         # Not before now: what was given may be read from where the next one comes from.
-        for number in numbers:
-            current[number] = next(sets[number], None)
-            if current[number] is not None:
-                heapq.heappush(heap, (current[number].index, number))
+        for _index, number, _path in found:
+            path = next(sets[number], None)
+            if path is not None:
+                heapq.heappush(heap, (path.index, number, path))
 
 
 def _patched(patches: list[Any]) -> Any:
     """Stands for patch_seq2ropath: what a delta is applied to lies in memory, unless it is large."""
     first, *deltas = patches
+    if not deltas and first.difftype != "diff":
+        return first
     if not deltas or not first.isreg():
         return _patched_any(patches)
     content = first.open("rb")

@@ -1,19 +1,19 @@
-"""Having duplicity's files written by our writer, to owners that may be mapped.
+"""Having duplicity's files written by our writer, in our process, to owners that may be mapped.
 
 duplicity's own would follow links that a forged backup brings along, makes device nodes and programs
 with somebody else's rights unasked, and ends at the first file that cannot be written.
 """
 
-import errno
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final, cast
+from collections.abc import Iterator
+from typing import Any, Final
 
 from duplicity import librsync, patchdir
 from duplicity.path import ROPath
 
+from nightdrop_restore.conveying import Sender
+from nightdrop_restore.items import Index, Item, Type
 from nightdrop_restore.losing import Losses
 from nightdrop_restore.owners import Owners
-from nightdrop_restore.writing import Index, Item, Type, Writer
 
 _TYPES: Final[dict[str, Type]] = {
     "reg": "file",
@@ -25,23 +25,17 @@ _TYPES: Final[dict[str, Type]] = {
 }
 
 
-def write_with(make_writer: Callable[[], Writer], losses: Losses) -> None:
-    """Have duplicity hand what it restores to a writer, made when there is something to write.
-
-    Where duplicity was told to restore to does not matter then.
-    """
+def convey(sender: Sender, losses: Losses) -> None:
+    """Have duplicity hand what it restores to a sender, wherever it was told to restore to."""
 
     def write(_base: object, paths: Iterator[ROPath]) -> bool:
-        writer = None
-        try:
-            for path in paths:
-                if path.type in _TYPES:
-                    writer = writer or make_writer()
-                    writer.write(_item(path, losses))
-        finally:
-            if writer is not None:
-                writer.close()
-        return writer is not None
+        any_there = False
+        for path in paths:
+            if path.type in _TYPES:
+                any_there = True
+                sender.write(_item(path, losses))
+        sender.close()
+        return any_there
 
     patchdir.Write_ROPaths = write
 
@@ -51,9 +45,9 @@ def read_on_after_dots() -> None:
     original = patchdir.get_index_from_tarinfo
 
     def get_index_from_tarinfo(tarinfo: Any) -> tuple[Index, str, int]:
-        parts = tarinfo.name.split("/")
-        if ".." not in parts:
+        if ".." not in tarinfo.name:
             return original(tarinfo)  # type: ignore[no-any-return]
+        parts = tarinfo.name.split("/")
         # No name in a tar holds a NUL, so this stands for the dots, and for nothing else.
         tarinfo.name = "/".join("\0" if part == ".." else part for part in parts)
         index, difftype, multivol = original(tarinfo)
@@ -63,22 +57,28 @@ def read_on_after_dots() -> None:
 
 
 class _Content:
-    """The content of a file. Its deltas may end early where a volume is lost: here that is an OSError."""
+    """The content of a file. Where it cannot be read or put together, it ends, and `flaw` says why."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.close = file.close
+    def __init__(self, path: ROPath) -> None:
+        self._file = path.open("rb")
+        self.close = self._file.close
+        self.flaw = ""
 
     def read(self, octets: int) -> bytes:
         """So many octets, fewer at the end."""
         try:
             return self._file.read(octets)  # type: ignore[no-any-return]
         except librsync.librsyncError as error:
-            raise OSError(errno.EIO, f"its changes cannot be put together: {error}") from error
+            self.flaw = f"its changes cannot be put together: {error}"
+        except OSError as error:
+            self.flaw = error.strerror or str(error)
+        return b""
 
 
 def map_owners(owners: Owners) -> None:
     """Have what duplicity reads belong to whom it is mapped to."""
+    if not owners.users and not owners.groups:
+        return
     original = ROPath.init_from_tarinfo
 
     def init_from_tarinfo(self: ROPath, tarinfo: Any) -> None:
@@ -91,6 +91,7 @@ def map_owners(owners: Owners) -> None:
 
 
 def _item(path: ROPath, losses: Losses) -> Item:
+    content = _Content(path) if path.isreg() else None
     return Item(
         path.index,
         _TYPES[path.type],
@@ -100,6 +101,8 @@ def _item(path: ROPath, losses: Losses) -> Item:
         path.stat.st_mtime,
         target=path.symtext if path.issym() else b"",
         device=path.devnums if path.isdev() else (0, 0),
-        content=(lambda: cast("BinaryIO", _Content(path.open("rb")))) if path.isreg() else None,
-        flaw=lambda: losses.of(getattr(path, "whole_index", path.index)),
+        content=(lambda: content) if content else None,
+        flaw=lambda: (
+            losses.of(getattr(path, "whole_index", path.index)) or (content.flaw if content else "")
+        ),
     )

@@ -17,39 +17,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from nightdrop.errors import NightdropError
+from nightdrop_restore.items import Index, Item
 
-Index = tuple[bytes, ...]
-Type = Literal["file", "folder", "link", "name", "pipe", "character device", "block device"]
 Overwrite = Literal["ask", "never", "always"]
 
 _CHUNK: Final = 256 * 1024
 _PRIVILEGES: Final = stat.S_ISUID | stat.S_ISGID
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_NAMES: Final = frozenset((b"", b".", b".."))
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing to write: `index` is its path below the folder, `mtime` in seconds since the epoch.
-
-    `target` is where a link points, or for a further name of a file the path of that file; `device` the
-    numbers of a device. `content` opens what is in a file; `flaw` says, once that was read, what is
-    wrong with it ("" if nothing).
-    """
-
-    index: Index
-    type: Type
-    mode: int
-    owner: int
-    group: int
-    mtime: float
-    target: bytes = b""
-    device: tuple[int, int] = (0, 0)
-    content: Callable[[], BinaryIO] | None = None
-    flaw: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True)
@@ -108,8 +87,8 @@ class Writer:
 
     def write(self, item: Item) -> None:
         """Write one thing, or tell that it was not written. NightdropError when the disk is full."""
-        if not all(map(_plain, item.index)):
-            self._tell.left(item.index, "its path leads elsewhere")
+        if not _is_plain(item.path):
+            self._tell.left(item.path, "its path leads elsewhere")
             return
         try:
             if item.type == "folder":
@@ -118,14 +97,14 @@ class Writer:
             else:
                 self._tell.written(self._write_leaf(item))
         except LeftError as error:
-            self._tell.left(item.index, str(error))
+            self._tell.left(item.path, str(error))
         except OSError as error:
             if error.errno in _HOPELESS:
                 raise NightdropError(
                     f"cannot write any more: {error.strerror}",
                     "what was restored up to then is as it should be; restore to a larger disk",
                 ) from error
-            self._tell.left(item.index, error.strerror or str(error))
+            self._tell.left(item.path, error.strerror or str(error))
 
     def close(self) -> None:
         """Give the folders that are still open what they had; the end."""
@@ -133,7 +112,7 @@ class Writer:
             self._leave()
 
     def _write_folder(self, item: Item) -> None:
-        path = (self._root, *item.index)
+        path = (self._root, *item.path)
         within = self._enter(path[:-1])
         new = True
         try:
@@ -152,7 +131,7 @@ class Writer:
         self._open.append(opened)
 
     def _write_leaf(self, item: Item) -> int:
-        path = (self._root, *item.index)
+        path = (self._root, *item.path)
         if item.type in ("character device", "block device") and not self._policy.devices:
             raise LeftError(f"it is a {item.type}; --devices restores those")
         within = self._enter(path[:-1])
@@ -176,7 +155,7 @@ class Writer:
 
     def _may_replace(self, item: Item) -> None:
         policy = self._policy.overwrite
-        if policy == "always" or (policy == "ask" and self._ask is not None and self._ask(item.index)):
+        if policy == "always" or (policy == "ask" and self._ask is not None and self._ask(item.path)):
             return
         raise LeftError("it was there already, and was not overwritten")
 
@@ -222,7 +201,7 @@ class Writer:
     def _make_name(self, item: Item, within: int, name: bytes) -> None:
         """Another name of a file that was written before."""
         *folders, last = item.target.strip(b"/").split(b"/")
-        if not all(map(_plain, (*folders, last))):
+        if not _is_plain((*folders, last)):
             raise LeftError("its path leads elsewhere")
         descriptor = os.dup(self._open[0].descriptor)
         try:
@@ -258,7 +237,7 @@ class Writer:
             if folder.item is not None:
                 self._finish(folder.item, folder.descriptor)
         except OSError as error:
-            self._tell.unlike(folder.item.index if folder.item else (), error.strerror or str(error))
+            self._tell.unlike(folder.item.path if folder.item else (), error.strerror or str(error))
         finally:
             os.close(folder.descriptor)
 
@@ -273,7 +252,7 @@ class Writer:
         """The mode that it gets. On a folder, setgid only says which group new files get."""
         mode = stat.S_IMODE(item.mode)
         if mode & _PRIVILEGES and item.type != "folder" and not self._policy.setuid:
-            self._tell.unlike(item.index, "without its setuid or setgid bit; --setuid restores those")
+            self._tell.unlike(item.path, "without its setuid or setgid bit; --setuid restores those")
             mode &= ~_PRIVILEGES
         return mode
 
@@ -308,6 +287,9 @@ def _fill(descriptor: int, item: Item) -> int:
     return octets
 
 
-def _plain(part: bytes) -> bool:
-    """Whether this is a name, and no way to somewhere else."""
-    return part not in (b"", b".", b"..") and b"/" not in part and b"\0" not in part
+def _is_plain(path: Index) -> bool:
+    """Whether all parts are names, and none a way to somewhere else."""
+    whole = b"/".join(path)
+    return (
+        _NO_NAMES.isdisjoint(path) and b"\0" not in whole and whole.count(b"/") == max(0, len(path) - 1)
+    )

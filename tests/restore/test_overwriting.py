@@ -1,6 +1,5 @@
 """What is in the way of a restore, whom files belong to, and how a restore tells of itself."""
 
-import io
 import json
 import os
 import pty
@@ -9,11 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from nightdrop.engine.events import EventWriter
-from nightdrop.errors import NightdropError
-from nightdrop_restore.telling import Teller
-from nightdrop_restore.writing import Item, Policy, Writer
 
 from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP
@@ -97,27 +91,22 @@ def test_owners_are_mapped(chain: House, tmp_path: Path) -> None:
     assert "this machine has no user nobody-of-this-name" in error
 
 
-def test_a_disk_that_is_full(tmp_path: Path) -> None:
-    """It ends there, and leaves no piece of a file behind."""
+def test_a_disk_that_is_full(chain: House, tmp_path: Path) -> None:
+    """It ends there, says so, and leaves no piece of a file behind."""
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    listener = Teller(EventWriter(os.open(os.devnull, os.O_WRONLY)))
-    writer = Writer(disk / "to", Policy(), listener)
     try:
-        for number in range(3):
-            content = io.BytesIO(bytes([number]) * 300_000)
-            item = Item((b"file %d" % number,), "file", 0o644, 0, 0, 1.0, content=lambda c=content: c)
-            writer.write(item)
-        large = Item((b"large",), "file", 0o644, 0, 0, 1.0, content=lambda: io.BytesIO(bytes(300_000)))
-        with pytest.raises(NightdropError, match="cannot write any more: No space left"):
-            writer.write(large)
-        assert {path.name: path.stat().st_size for path in (disk / "to").iterdir()} == {
-            f"file {number}": 300_000 for number in range(3)
-        }
+        known = ["restore", "run", chain.mirrors[0].vault, "--host", HOST, "--to", disk]
+        error, hint = complaint(run(*known, *chain.key.arguments, expect=1))
+        assert error == "nightdrop: error: cannot write any more: No space left on device"
+        assert "restore to a larger disk" in hint
+        there, back = describe(chain.source), describe(disk / chain.source.relative_to("/"))
+        assert any(one.type == "-" for one in back.values())
+        assert [name for name, one in back.items() if one.content != there[name].content] == []
     finally:
-        writer.close()
         subprocess.run(["umount", disk], check=True)
+    assert not list(tmp_path.glob(".nightdrop-restore-*"))
 
 
 def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(

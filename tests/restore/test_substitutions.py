@@ -34,7 +34,8 @@ orders = st.lists(
 def test_sets_are_collated_alike(wanted: list[list[bytes]]) -> None:
     sets = [[Path((name,), number) for name in names] for number, names in enumerate(wanted)]
     ours = list(substitutions._collated([iter(paths) for paths in sets]))
-    assert ours == [tuple(found) for found in patchdir.collate_iters([iter(paths) for paths in sets])]
+    theirs = patchdir.collate_iters([iter(paths) for paths in sets])
+    assert ours == [tuple(filter(None, found)) for found in theirs]
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "diff", "deleted", "multivol_snapshot", "multivol_diff"])

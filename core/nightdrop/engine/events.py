@@ -17,8 +17,7 @@ class Event:
     `changed`: so many `files` with so many `octets` in them are new, changed or gone (a dry run);
     `fetched`: the file `text` of so many `octets` was read from the vault; `elsewhere`: `text` says
     which file came from another vault than the first; `unrestored`: the path `text` was not restored,
-    because of `reason`; `unlike`: it was, but for `reason`; `written`: so many `files` and `octets` more
-    were; `finished`: the set `text`;
+    because of `reason`; `finished`: the set `text`;
     `warning`, `error`: duplicity said `text`, with its message `code`.
     """
 
@@ -32,8 +31,6 @@ class Event:
         "fetched",
         "elsewhere",
         "unrestored",
-        "unlike",
-        "written",
         "finished",
         "warning",
         "error",

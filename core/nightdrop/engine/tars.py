@@ -10,6 +10,7 @@ import struct
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BufferedReader, BytesIO, RawIOBase
 from typing import IO, Any, Final, Protocol
 from zlib import adler32
@@ -31,6 +32,7 @@ _KIND: Final = 156
 _SIZE: Final = slice(124, 136)
 _LONGEST_EXTENSION: Final = 1024 * 1024
 _READ: Final = 256 * 1024
+_REMEMBERED: Final = 1024
 
 
 class Readable(Protocol):
@@ -137,8 +139,7 @@ class Reader:
         while True:
             while self._left:
                 self.content(_READ)
-            self._read(self._padding)
-            header = self._read(BLOCK)
+            header = self._read(self._padding + BLOCK)[self._padding :]
             found = _parsed(header) or self._unusual(header)
             if found is None:
                 return
@@ -230,13 +231,19 @@ def _parsed(header: bytes) -> Member | None:
         found = (adler32(header) & 0xFFFF) - 1 - sum(total) + sum(_NO_SUM)
         if (found - _octal(total)) % _ADLER_MODULUS:
             return None
-        numbers = _octal(mode), _octal(uid), _octal(gid), _octal(size), _octal(modified)
+        owner, owner_group, user_name, group_name = _owner(uid, gid, user, group)
+        numbers = _mode(mode), owner, owner_group, _octal(size), _octal(modified)
     except ValueError:
         return None
     text = _text(name)
     if kind == tarfile.DIRTYPE:
         text = text.rstrip("/")
-    return Member(text, kind, *numbers, _text(link), _text(user), _text(group))
+    return Member(text, kind, *numbers, _text(link) if link[0] else "", user_name, group_name)
+
+
+@lru_cache(_REMEMBERED)
+def _owner(uid: bytes, gid: bytes, user: bytes, group: bytes) -> tuple[int, int, str, str]:
+    return _octal(uid), _octal(gid), _text(user), _text(group)
 
 
 def _only_path(records: bytes) -> bytes:
@@ -247,6 +254,10 @@ def _only_path(records: bytes) -> bytes:
 
 def _octal(field: bytes) -> int:
     return int(field.rstrip(b" \0"), 8)
+
+
+# There are few modes and owners in a backup, and many files.
+_mode = lru_cache(_REMEMBERED)(_octal)
 
 
 def _text(field: bytes) -> str:
