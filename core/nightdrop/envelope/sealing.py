@@ -91,7 +91,7 @@ class _Compressed:
     """One zstd frame with a checksum."""
 
     def __init__(self, segment: int, threads: int = 1) -> None:
-        # The level's tables with the strategy of the levels below: three quarters of its time, and 2 % more
+        # The level's tables with the strategy of lower levels: three quarters of the time for 2 % more
         # octets of /usr/share, 4 % of programs. Nothing else in a full takes as long as this.
         parameters = zstandard.ZstdCompressionParameters.from_level(
             _ZSTD_LEVEL,
