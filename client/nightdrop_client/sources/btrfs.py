@@ -35,4 +35,4 @@ class Btrfs:
 
 
 def _place(what: str, name: str) -> str:
-    return f"{what}/.{name}"
+    return f"{what.rstrip('/')}/.{name}"

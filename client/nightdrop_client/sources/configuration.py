@@ -186,8 +186,8 @@ def _pull(table: Section) -> Pull:
 
 def _snapshot(table: Section) -> Snapshot:
     folder = table.text("folder")
-    if not folder.startswith("/") or os.path.normpath(folder) != folder or folder == "/":
-        raise table.wrong("folder", "the absolute path of a mount point other than /", folder)
+    if not folder.startswith("/") or os.path.normpath(folder) != folder:
+        raise table.wrong("folder", "the absolute path of a mount point", folder)
     kind = table.choice("kind", _SNAPSHOT_KINDS, "")
     return Snapshot(folder, cast(SnapshotKind, kind), table.size("room", "2G"))
 

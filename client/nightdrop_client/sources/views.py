@@ -17,6 +17,7 @@ _CLONE_NEWNS: Final = 0x20000
 _MS_BIND: Final = 0x1000
 _MS_REC: Final = 0x4000
 _MS_PRIVATE: Final = 0x40000
+_MNT_DETACH: Final = 0x2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,19 +34,40 @@ def show(views: Sequence[View], live: str) -> list[str]:
     before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     _check(_libc.unshare(_CLONE_NEWNS))
     _mount("none", "/", _MS_REC | _MS_PRIVATE)
+    # What is mounted over another thing is reached no more by its path, but still by a descriptor.
+    snapshots = {view.folder: os.open(view.snapshot, os.O_PATH) for view in views}
     for view in sorted(views, key=lambda one: one.folder):
         below = sorted({mount for mount in [*mount_points(), live] if _is_below(mount, view.folder)})
-        # What is mounted over another thing is reached no more by its path, but still by a descriptor.
-        held = {path: os.open(path, os.O_PATH) for path in below}
-        _mount(view.snapshot, view.folder, _MS_BIND)
+        # What something else was mounted over is seen by nobody.
+        held = {path: os.open(path, os.O_PATH) for path in below if os.path.lexists(path)}
+        # Nothing can be mounted over /, so its snapshot is furnished where it is, and moved into.
+        place = view.snapshot if view.folder == "/" else view.folder
+        _mount_held(snapshots[view.folder], place, _MS_BIND)
         for path, descriptor in held.items():
-            _mount(f"/proc/self/fd/{descriptor}", path, _MS_BIND | _MS_REC)
-            os.close(descriptor)
+            _mount_held(
+                descriptor, place + path.removeprefix(view.folder.rstrip("/")), _MS_BIND | _MS_REC
+            )
+        if view.folder == "/":
+            _move_into(place)
     return ["nsenter", f"--mount=/proc/{os.getpid()}/fd/{before}", "--"]
 
 
 def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder + "/")
+    return path != folder and path.startswith(folder.rstrip("/") + "/")
+
+
+def _move_into(root: str) -> None:
+    """Make what is mounted there this process's / (pivot_root(2))."""
+    os.chdir(root)
+    _check(_libc.pivot_root(b".", b"."))
+    # The old one lies upon the new one now.
+    _check(_libc.umount2(b".", _MNT_DETACH))
+    os.chdir("/")
+
+
+def _mount_held(descriptor: int, target: str, flags: int) -> None:
+    _mount(f"/proc/self/fd/{descriptor}", target, flags)
+    os.close(descriptor)
 
 
 def _mount(source: str, target: str, flags: int) -> None:

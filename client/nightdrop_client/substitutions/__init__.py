@@ -2,8 +2,8 @@
 
 For /usr/share (57,000 entries), stock duplicity computes for 13.0 s in a full and 5.1 s in an incremental
 without changes, most of it to make and read tar headers, to format log lines that nobody reads, and in
-three layers of Python around each file. With all pieces it is 5.2 s and 2.0 s. Each piece does what the
-original does and leaves the same octets, or leaves what is out of the ordinary to the original.
+three layers of Python around each file. With all pieces it is 43 % and 41 % of that. Each piece does what
+the original does and leaves the same octets, or leaves what is out of the ordinary to the original.
 What each gains is said with it, as seconds of processor time of that full and that incremental.
 """
 

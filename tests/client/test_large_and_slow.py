@@ -1,0 +1,80 @@
+"""Volumes larger than the memory that a run may take, and a mirror that is slower than the other."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from nightdrop.text import format_size
+
+from house import House
+from mirrors import NIGHTDROP, wait_until
+from processes import memory_of_all
+
+
+def test_memory_does_not_grow_with_volumes(house: House) -> None:
+    """One of 300 MB: whoever held it whole anywhere would be found out."""
+    house.configure('volume_size = "1G"', 'patience = "60s"', 'compress = "none"')
+    with (house.source / "large").open("wb") as file:
+        file.truncate(300_000_000)
+    most = memory_of_all([*NIGHTDROP, "backup", "--config", house.config])
+    assert len([name for name in house.names() if ".vol" in name]) == 1
+    assert most < 250_000_000, format_size(most)
+
+
+def test_a_slow_mirror_does_not_hold_the_other_one_up(house: House) -> None:
+    """Mirror B is not sent the end of the first volume before mirror A has all of it."""
+    (house.source / "file").write_bytes(bytes(range(256)) * 20_000)
+    house.configure('volume_size = "10M"', 'patience = "60s"', 'compress = "none"')
+    seen: list[list[bool]] = []
+
+    def wait_for_the_other() -> None:
+        wait_until(lambda: has_a_volume(house, 0), "mirror A has the first volume")
+        seen.append([has_a_volume(house, mirror) for mirror in (0, 1)])
+
+    slow = house.mirrors[1]
+    with held_back(slow.port, 1_000_000, wait_for_the_other) as port:
+        house.bundle.write_text(house.bundle.read_text().replace(f":{slow.port}", f":{port}"))
+        house.backup()
+    assert seen[0] == [True, False]
+    assert house.names(0) == house.names(1)
+
+
+def has_a_volume(house: House, mirror: int) -> bool:
+    return any(".vol1." in name for name in house.names(mirror))
+
+
+@contextmanager
+def held_back(port: int, octets: int, wait: Callable[[], None]) -> Iterator[int]:
+    """A port that leads to another one; each connection, when it has sent so many octets, waits once."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on(source: socket.socket, sink: socket.socket, waiting: bool) -> None:
+        passed = 0
+        with suppress(OSError):
+            while piece := source.recv(64 * 1024):
+                passed += len(piece)
+                if waiting and passed > octets:
+                    waiting = False
+                    wait()
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        while True:
+            try:
+                near, _ = listening.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", port))
+            for words in ((near, far, True), (far, near, False)):
+                threading.Thread(target=pass_on, args=words, daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield int(listening.getsockname()[1])
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
