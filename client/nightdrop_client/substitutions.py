@@ -35,6 +35,7 @@ from nightdrop.engine import tars
 from nightdrop.engine.substitutions import read_tars, stand_in_within
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop_client import gpgsm
+from nightdrop_client.opening import open_seen
 
 _KINDS: Final = {S_IFREG: "reg", S_IFDIR: "dir", S_IFLNK: "sym"}
 
@@ -171,7 +172,7 @@ class _Source:
         self._path = one
         self._signatures = signatures
         # What is no file on this host, such as what a command prints, opens in a way of its own.
-        self._file = open(one.name, "rb", buffering=0) if type(one) is Path else one.open("rb")  # noqa: SIM115
+        self._file = open_seen(one.name, one.stat) if type(one) is Path else one.open("rb")
         self._sign = librsync._librsync.new_sigmaker(diffdir.get_block_size(one.getsize())).cycle
         self._signature: list[bytes] = []
         self._ended = False
