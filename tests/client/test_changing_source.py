@@ -1,12 +1,19 @@
 """A source that does not hold still: the set is good all the same, and so is the next one."""
 
+import errno
 import os
+import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+from nightdrop_client.opening import open_seen
 
 from house import House
 from mirrors import NIGHTDROP, wait_until
 from trees import describe, differences
+
+NOBODY = 65534
 
 
 def test_files_that_vanish_grow_shrink_and_change_while_they_are_read(
@@ -47,3 +54,35 @@ def test_files_that_vanish_grow_shrink_and_change_while_they_are_read(
     house.backup()
     restored = house.restore(tmp_path / "afterwards", mirror=1)
     assert differences(describe(source), describe(restored)) == {}
+
+
+def test_a_file_whose_place_something_else_took_is_not_read(tmp_path: Path) -> None:
+    """Between the look at it and its opening, its owner puts a link, a pipe or another's file there."""
+    theirs, secret = tmp_path / "theirs", tmp_path / "secret"
+    secret.write_text("secret")
+    theirs.write_text("mine")
+    os.chown(theirs, NOBODY, NOBODY)
+    seen = theirs.lstat()
+
+    def replaced(make: Callable[[], object]) -> bool:
+        theirs.unlink()
+        make()
+        try:
+            with os.fdopen(open_seen(os.fsencode(theirs), seen), "rb") as file:
+                assert file.read() == b"anew"
+        except OSError as error:
+            # Of any other, duplicity would die.
+            assert error.errno in (errno.ENOENT, errno.EIO)
+            return False
+        return True
+
+    def anew() -> None:
+        theirs.write_text("anew")
+        os.chown(theirs, NOBODY, NOBODY)
+
+    assert not replaced(lambda: theirs.symlink_to(secret))
+    assert not replaced(lambda: theirs.hardlink_to(secret))
+    assert not replaced(lambda: os.mkfifo(theirs))
+    with socket.socket(socket.AF_UNIX) as listening:
+        assert not replaced(lambda: listening.bind(str(theirs)))
+    assert replaced(anew)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nightdrop_restore.items import Item
+from nightdrop_restore.noting import Notes, Restored
+from nightdrop_restore.writing import Policy, Writer
+
 from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP
 from trees import describe, differences
@@ -122,8 +126,8 @@ def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
         os.unlink(name, dir_fd=dir_fd)
         os.symlink(precious, name, dir_fd=dir_fd)
 
-    listener = Teller(EventWriter(os.open(os.devnull, os.O_WRONLY)))
-    writer = Writer(tmp_path / "to", Policy(owners=False), listener)
+    notes = Notes(Restored(), lambda _done: None)
+    writer = Writer(tmp_path / "to", Policy(owners=False), notes)
     writer.write(Item((b"good",), "pipe", 0o640, 0, 0, 1.0))
     monkeypatch.setattr(os, "mkfifo", make_and_lose)
     writer.write(Item((b"bad",), "pipe", 0o666, 0, 0, 1.0))

@@ -13,6 +13,7 @@ from duplicity import cached_ops, config, diffdir, dup_tarfile, librsync, log, r
 from duplicity.path import Path, ROPath
 
 from nightdrop.engine import tars
+from nightdrop_client.opening import open_seen
 
 _TOGETHER: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
@@ -110,7 +111,7 @@ class _Source:
         self._path = one
         self._signatures = signatures
         if type(one) is Path:
-            file = os.open(one.name, os.O_RDONLY | os.O_CLOEXEC)
+            file = open_seen(one.name, one.stat)
             self._read, self._close = partial(os.read, file), partial(os.close, file)
         else:
             # What is no file on this host, such as what a command prints.
