@@ -42,6 +42,17 @@ def add_vault_arguments(parser: argparse.ArgumentParser, nargs: str = "+") -> No
     add_listener_arguments(parser)
 
 
+def add_hosts_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare which hosts of a vault are meant: all, unless some are named."""
+    parser.add_argument(
+        "--host",
+        metavar="HOST",
+        dest="hosts",
+        action="append",
+        help="only this one; several are possible",
+    )
+
+
 def add_listener_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what listeners need."""
     parser.add_argument(

@@ -50,6 +50,12 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     return Key(private, _ids(private, certificates, path))
 
 
+def add_key_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the private key, and where its passphrase may come from."""
+    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
+    add_passphrase_arguments(parser)
+
+
 def add_passphrase_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare where a passphrase may come from; never the command line, which everybody can read."""
     where = parser.add_mutually_exclusive_group()

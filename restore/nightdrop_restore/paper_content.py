@@ -11,71 +11,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop_restore.paper import SEPARATOR, to_lines
+from nightdrop_restore.paper_blocks import (
+    Block,
+    Code,
+    Codes,
+    Commands,
+    Facts,
+    Heading,
+    Lines,
+    Steps,
+    Words,
+)
 
 _LINES_IN_CODE: Final = 10
 
 TITLE: Final = "The private key of your backups"
-
-
-@dataclass(frozen=True)
-class Heading:
-    """Begins a section."""
-
-    text: str
-    new_page: bool = False
-
-
-@dataclass(frozen=True)
-class Words:
-    """A paragraph; what stands between backquotes is code."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Commands:
-    """Lines for a shell, which no form may break."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Names and what they stand for."""
-
-    rows: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Steps:
-    """A numbered list."""
-
-    steps: Sequence[Sequence[Words | Commands]]
-
-
-@dataclass(frozen=True)
-class Code:
-    """A QR code and what is written below it."""
-
-    code: segno.QRCode
-    caption: str
-
-
-@dataclass(frozen=True)
-class Codes:
-    """QR codes side by side."""
-
-    codes: Sequence[Code]
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The lines of a key or certificate, as they are typed."""
-
-    lines: Sequence[str]
-
-
-Block = Heading | Words | Commands | Facts | Steps | Codes | Lines
 
 
 @dataclass(frozen=True)
@@ -145,8 +95,9 @@ _STEPS: Final = Steps(
     (
         (
             Words(
-                "Take a machine that you trust, such as a Debian live system. Install `openssl` and, to "
-                "scan, `zbar-tools`."
+                "Take a machine that you trust, such as a Debian live system. Install `openssl`, `zstd` "
+                "and, to scan, `zbar-tools`. Work in a folder below `/dev/shm`, which is memory, so that "
+                "no key stays on a disk."
             ),
         ),
         (
@@ -163,7 +114,10 @@ _STEPS: Final = Steps(
             ),
         ),
         (
-            Words("With stock tools alone (in capital letters, as printed):"),
+            Words(
+                "With stock tools alone (in capital letters, as printed); openssl asks for the "
+                "passphrase, and whoever gets this `key.pem` needs none:"
+            ),
             Commands(_MAKE_FILES),
             Words("A file of a backup is then opened by"),
             Commands(_OPEN_FILE),

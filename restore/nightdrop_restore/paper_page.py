@@ -4,19 +4,8 @@ import re
 from html import escape
 from typing import Final
 
-from nightdrop_restore.paper_content import (
-    TITLE,
-    Block,
-    Code,
-    Codes,
-    Commands,
-    Facts,
-    Heading,
-    Lines,
-    Paper,
-    Steps,
-    Words,
-)
+from nightdrop_restore import paper_blocks as blocks
+from nightdrop_restore.paper_content import TITLE, Paper
 
 _STYLE: Final = """
 @page { size: A4; margin: 14mm; }
@@ -29,14 +18,14 @@ p, ol, dl { margin: 1.5mm 0; }
 ol { padding-left: 6mm; }
 li { margin: 1mm 0; }
 li p { margin: 0; }
-dl { display: grid; grid-template-columns: 32mm 1fr; gap: 0.5mm 3mm; }
+dl { display: grid; grid-template-columns: 24mm 1fr; gap: 0.5mm 3mm; }
 dt { color: #444; }
 dd { margin: 0; }
 code, pre { font-family: "DejaVu Sans Mono", "Liberation Mono", monospace; }
 code { font-size: 9pt; }
 pre { font-size: 8pt; line-height: 1.35; margin: 1.5mm 0; padding: 2mm; border: 0.2mm solid #888;
   white-space: pre-wrap; overflow-wrap: anywhere; break-inside: avoid; }
-.codes { display: grid; grid-template-columns: repeat(3, 1fr); gap: 6mm; margin: 3mm 0; }
+.codes { display: grid; grid-template-columns: repeat(3, 1fr); gap: 3mm 10mm; margin: 3mm 0; }
 figure { margin: 0; break-inside: avoid; text-align: center; }
 figure svg { display: block; width: 100%; height: auto; }
 figcaption { font-size: 9pt; }
@@ -62,23 +51,23 @@ def to_page(paper: Paper) -> bytes:
     return "\n".join(parts).encode()
 
 
-def _html(block: Block) -> str:
+def _html(block: blocks.Block) -> str:
     match block:
-        case Heading(text, new_page):
+        case blocks.Heading(text, new_page):
             opening = '<h2 class="new-page">' if new_page else "<h2>"
             return f"{opening}{escape(text)}</h2>"
-        case Words(text):
+        case blocks.Words(text):
             return f"<p>{_words(text)}</p>"
-        case Commands(text):
+        case blocks.Commands(text):
             return f"<pre>\n{escape(text, quote=False)}</pre>"
-        case Facts(rows):
+        case blocks.Facts(rows):
             return f"<dl>{''.join(_fact(name, value) for name, value in rows.items())}</dl>"
-        case Steps(steps):
+        case blocks.Steps(steps):
             items = ("".join(map(_html, step)) for step in steps)
             return f"<ol>{''.join(f'<li>{item}</li>' for item in items)}</ol>"
-        case Codes(codes):
+        case blocks.Codes(codes):
             return f'<div class="codes">{"".join(map(_figure, codes))}</div>'
-        case Lines(lines):
+        case blocks.Lines(lines):
             return f'<ul class="lines">{"".join(f"<li>{line}</li>" for line in lines)}</ul>'
 
 
@@ -90,6 +79,6 @@ def _fact(name: str, value: str) -> str:
     return f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
 
 
-def _figure(code: Code) -> str:
+def _figure(code: blocks.Code) -> str:
     svg = code.code.svg_inline(border=3, omitsize=True)
     return f"<figure>{svg}<figcaption>{code.caption}</figcaption></figure>"

@@ -8,19 +8,8 @@ from typing import Final
 import pydyf
 import segno
 
-from nightdrop_restore.paper_content import (
-    TITLE,
-    Block,
-    Code,
-    Codes,
-    Commands,
-    Facts,
-    Heading,
-    Lines,
-    Paper,
-    Steps,
-    Words,
-)
+from nightdrop_restore import paper_blocks as blocks
+from nightdrop_restore.paper_content import TITLE, Paper
 from nightdrop_restore.sheets import LEADING, MARGIN, WIDTH, Sheets, columns, courier, length
 
 _TEXT: Final = 9.0
@@ -48,25 +37,25 @@ def to_pdf(paper: Paper) -> bytes:
     return sheets.finish(f"Private key: {paper.name}")
 
 
-def _draw(sheets: Sheets, block: Block) -> None:
+def _draw(sheets: Sheets, block: blocks.Block) -> None:
     match block:
-        case Heading(text, new_page):
+        case blocks.Heading(text, new_page):
             _heading(sheets, text, new_page=new_page)
-        case Words(text):
+        case blocks.Words(text):
             _words(sheets, text, 0)
             sheets.skip(6)
-        case Commands(text):
+        case blocks.Commands(text):
             _commands(sheets, text, 0)
-        case Facts(rows):
+        case blocks.Facts(rows):
             for name, value in rows.items():
                 _fact(sheets, name, value)
-        case Steps(steps):
+        case blocks.Steps(steps):
             for number, step in enumerate(steps, 1):
                 _step(sheets, number, step)
-        case Codes(codes):
+        case blocks.Codes(codes):
             for at in range(0, len(codes), _ABREAST):
                 _row(sheets, codes[at : at + _ABREAST])
-        case Lines(lines):
+        case blocks.Lines(lines):
             for at in range(0, len(lines), _GROUP):
                 _group(sheets, lines[at : at + _GROUP])
 
@@ -91,14 +80,14 @@ def _fact(sheets: Sheets, name: str, value: str) -> None:
             sheets.put(name, _TEXT, 0)
 
 
-def _step(sheets: Sheets, number: int, step: Sequence[Words | Commands]) -> None:
+def _step(sheets: Sheets, number: int, step: Sequence[blocks.Words | blocks.Commands]) -> None:
     sheets.keep(3 * _TEXT * LEADING)
     sheets.put(f"{number}.", _TEXT, 0, down=_TEXT * LEADING)
     for part in step:
         match part:
-            case Words(text):
+            case blocks.Words(text):
                 _words(sheets, text, _INDENT)
-            case Commands(text):
+            case blocks.Commands(text):
                 _commands(sheets, text, _INDENT)
     sheets.skip(5)
 
@@ -145,7 +134,7 @@ def _group(sheets: Sheets, lines: Sequence[str]) -> None:
     sheets.skip(4)
 
 
-def _row(sheets: Sheets, codes: Sequence[Code]) -> None:
+def _row(sheets: Sheets, codes: Sequence[blocks.Code]) -> None:
     sheets.keep(_SIDE + 22)
     sheets.skip(_SIDE)
     for number, code in enumerate(codes):

@@ -2,11 +2,10 @@
 
 import argparse
 from datetime import UTC, datetime
-from pathlib import Path
 
 from nightdrop_restore.addresses import add_vault_arguments, places_of
 from nightdrop_restore.catalog import catalogue, chain_at, parse_moment, passed_over
-from nightdrop_restore.keys import add_passphrase_arguments, ask_passphrase, load_key
+from nightdrop_restore.keys import add_key_arguments, ask_passphrase, load_key
 from nightdrop_restore.origin import Origin
 
 
@@ -35,8 +34,7 @@ def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="only files and folders of such a name, or, with a slash in it, of such a path",
     )
-    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
-    add_passphrase_arguments(parser)
+    add_key_arguments(parser)
 
 
 def origin_of(arguments: argparse.Namespace) -> Origin:

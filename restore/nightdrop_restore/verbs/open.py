@@ -1,7 +1,6 @@
 """`nightdrop open`."""
 
 import argparse
-from pathlib import Path
 
 from nightdrop.errors import EnvelopeError, ExitStatus
 
@@ -17,10 +16,9 @@ before a failure was noticed is worth nothing: look at the exit status.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.keys import add_passphrase_arguments
+    from nightdrop_restore.keys import add_key_arguments
 
-    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
-    add_passphrase_arguments(parser)
+    add_key_arguments(parser)
     parser.add_argument("--raw", action="store_true", help="do not undo any compression")
     parser.add_argument("-o", metavar="OUT", dest="output", default="-", help="default: standard output")
     parser.add_argument("input", metavar="IN", nargs="?", default="-", help="default: standard input")

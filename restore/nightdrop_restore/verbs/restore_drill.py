@@ -21,19 +21,12 @@ the next drill when it is time.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import add_vault_arguments
-    from nightdrop_restore.keys import add_passphrase_arguments
+    from nightdrop_restore.addresses import add_hosts_argument, add_vault_arguments
+    from nightdrop_restore.keys import add_key_arguments
 
     add_vault_arguments(parser)
-    parser.add_argument(
-        "--host",
-        metavar="HOST",
-        dest="hosts",
-        action="append",
-        help="only this one; several are possible",
-    )
-    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
-    add_passphrase_arguments(parser)
+    add_hosts_argument(parser)
+    add_key_arguments(parser)
     parser.add_argument(
         "--sample", metavar="N", type=int, default=12, help="how many files of each host (default: 12)"
     )

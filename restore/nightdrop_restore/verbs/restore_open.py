@@ -35,7 +35,7 @@ Nothing appears in DIR under its own name unless it is whole.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     from nightdrop_restore.addresses import add_listener_arguments
-    from nightdrop_restore.keys import add_passphrase_arguments
+    from nightdrop_restore.keys import add_key_arguments
 
     parser.add_argument(
         "things", metavar="FILE|VAULT", nargs="+", help="files of sets; with --host, vaults"
@@ -46,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time", metavar="TIME", default="now", help="the state then: now, 3D, 2026-01-31T18:00 (UTC)"
     )
-    parser.add_argument("--key", metavar="KEY.pem", type=Path, required=True, help="the private key")
-    add_passphrase_arguments(parser)
+    add_key_arguments(parser)
     parser.add_argument("-o", metavar="DIR", dest="output", required=True, help="where to; - for stdout")
     parser.add_argument("--raw", action="store_true", help="write a tar as it is, too")
     parser.add_argument("--devices", action="store_true", help="make device nodes, too")
