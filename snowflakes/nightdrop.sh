@@ -288,6 +288,9 @@ clean_up() {
     exit "$status"
 }
 
+
+# --- stages ---
+
 # A stage is a process whose number is in a file as long as it runs, and then its status in another.
 # Its standard input is descriptor 3, because a shell gives background processes none. The command begins with exec, or is
 # a function that ends so: otherwise yash would give us the number of a shell in between.

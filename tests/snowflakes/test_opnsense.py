@@ -40,11 +40,11 @@ class Zfs:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def pool(self, name: str, folder: Path, *options: object) -> None:
+    def pool(self, name: str, folder: Path, *options: object, size: int = 100_000_000) -> None:
         """Make a pool on a file."""
         disk = folder / f"{name}.disk"
         with disk.open("wb") as file:
-            file.truncate(96 * 1024 * 1024)
+            file.truncate(size)
         self.run("zpool", "create", *options, name, disk)
 
     def snapshots(self, name: str) -> list[str]:
