@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from nightdrop.arguments import add_config
 from nightdrop.checking import CheckSettings
 from nightdrop.errors import ConfigurationError, ExitStatus
 from nightdrop.mirror import DEFAULT_PATH, Mirror, load_mirror
@@ -23,9 +24,7 @@ the vault. Exits 4 if there is a finding of severity error, and 3 if somebody co
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=DEFAULT_PATH, help=f"default: {DEFAULT_PATH}"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     told = parser.add_mutually_exclusive_group()
     told.add_argument("--mail", action="store_true", help="mail the report")

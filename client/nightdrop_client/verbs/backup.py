@@ -3,9 +3,9 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus
 from nightdrop.text import count, format_duration, format_size, harmless
 from nightdrop_client.configuration import DEFAULT_PATH, load_client
@@ -29,13 +29,7 @@ _NOTES_SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_PATH,
-        help="default: %(default)s",
-    )
+    add_config(parser, "this host's", DEFAULT_PATH)
     parser.add_argument("--full", action="store_true", help="make a full, though none may be due")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--any-time", action="store_true", help="begin outside of the window, too")

@@ -7,9 +7,9 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus
 from nightdrop.text import format_duration, format_size, harmless
 from nightdrop_client.configuration import DEFAULT_PATH, load_client
@@ -48,13 +48,7 @@ class _Set:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_PATH,
-        help="default: %(default)s",
-    )
+    add_config(parser, "this host's", DEFAULT_PATH)
     parser.add_argument("--json", action="store_true", help="print all that is known as one JSON object")
 
 

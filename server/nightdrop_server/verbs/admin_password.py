@@ -4,6 +4,7 @@ import argparse
 import secrets
 from pathlib import Path
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
 
@@ -17,9 +18,7 @@ that are here. It is in force at once. Only its hash is kept here, so it is show
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
     whose = parser.add_mutually_exclusive_group()
     whose.add_argument("--metrics", action="store_true", help="for Prometheus, which needs no more")
     whose.add_argument("--peer", action="store_true", help="for the check of another mirror")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from nightdrop.arguments import add_config
 from nightdrop.enrolment import HOST_KINDS
 from nightdrop.errors import ExitStatus, UsageError
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
@@ -21,9 +22,7 @@ With -o naming the bundle that another mirror made for the same host, this mirro
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("host", metavar="HOST", help="the host's name, such as web1")
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
     parser.add_argument("--kind", choices=HOST_KINDS, help="what it runs (duplicity)")
     parser.add_argument(
         "--quota", metavar="SIZE", help="how much it may keep here, such as 100G; none: no limit (none)"

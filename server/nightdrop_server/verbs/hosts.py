@@ -3,9 +3,9 @@
 import argparse
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
 from nightdrop.text import format_size, harmless
@@ -24,9 +24,7 @@ _HEAD = ("HOST", "KIND", "LAST DROP", "LAST SET", "KEEPS", "QUOTA", "FROM")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
     parser.add_argument("--json", action="store_true", help="as JSON; times are RFC 3339, sizes octets")
 
 

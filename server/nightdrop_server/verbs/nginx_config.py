@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus, UsageError
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
 
@@ -15,9 +16,7 @@ what. With --proxy it stands before the door, which keeps all its promises, and 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
     parser.add_argument("--proxy", action="store_true", help="nginx in front, not in place, of the door")
     parser.add_argument(
         "--uploads", metavar="DIR", type=Path, help="on the vault's disk, for what is not whole yet"

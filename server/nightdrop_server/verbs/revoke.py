@@ -1,8 +1,8 @@
 """`nightdrop revoke`: let a host drop no more."""
 
 import argparse
-from pathlib import Path
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
 
@@ -15,9 +15,7 @@ serves. What it has dropped stays. On other mirrors it has to be revoked, too.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("host", metavar="HOST", help="the host's name, such as web1")
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:

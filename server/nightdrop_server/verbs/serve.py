@@ -6,9 +6,9 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightdrop.arguments import add_config
 from nightdrop.errors import ExitStatus, NightdropError
 from nightdrop.mirror import DEFAULT_PATH, load_mirror
 
@@ -25,9 +25,7 @@ on SIGTERM or SIGINT. What was not whole by then is not kept; hosts send it agai
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, help="the mirror's configuration (%(default)s)"
-    )
+    add_config(parser, "the mirror's", DEFAULT_PATH)
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
