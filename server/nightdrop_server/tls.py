@@ -20,6 +20,7 @@ from nightdrop.mirror import Mirror
 from nightdrop_server.files import write_private
 
 _YEARS = 20
+_YEARS_BACK = 10
 _MAX_COMMON_NAME = 64
 
 
@@ -67,16 +68,17 @@ def make_certificate(mirror: Mirror) -> tuple[bytes, bytes]:
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, mirror.name[:_MAX_COMMON_NAME])])
     names = dict.fromkeys([_general_name(_url_host(mirror)), *_listen_names(mirror)])
-    now = datetime.datetime.now(datetime.UTC)
-    # A day back: a host whose clock is a little behind must still find it valid.
+    now, year = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=365.25)
+    # Years back: a host whose clock stands where it was made can still drop. The pin is what it goes by,
+    # and the check tells of its clock.
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365.25 * _YEARS))
+        .not_valid_before(now - _YEARS_BACK * year)
+        .not_valid_after(now + _YEARS * year)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
