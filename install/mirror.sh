@@ -74,9 +74,17 @@ start_mirror() {
         # Uploads under way are sent again.
         step "restart the door if it runs" systemctl try-restart nightdrop-serve.service
     fi
-    # shellcheck disable=SC2046 # names of units
-    enable_units $(cat "$fitted/units")
+    wanted=$(paste -s -d ' ' "$fitted/units")
     rm -rf "$fitted"
+    # A service is handed the sockets that are there when it starts: for other ones it has to start anew.
+    listening=''
+    if [ -n "$refitted" ] || changes_units; then stop_door; fi
+    disable_unneeded
+    # shellcheck disable=SC2086 # names of units
+    {
+        enable_units $wanted
+        [ -z "$listening" ] || step "start the door with its new settings" systemctl start $listening
+    }
 }
 
 # A vault or an address other than the units' own are made known to them by drop-ins.
@@ -92,10 +100,7 @@ fit_units() {
             refit step "remove $dropin" rm "$dropin"
         fi
     done
-    if [ -n "$refitted" ]; then
-        reload
-        if is_booted; then listen_anew; fi
-    fi
+    [ -z "$refitted" ] || reload
 }
 
 refit() { # COMMAND ...
@@ -103,11 +108,30 @@ refit() { # COMMAND ...
     "$@"
 }
 
-listen_anew() {
+changes_units() {
+    for unit in $wanted; do [ -e "$opt/enabled/$unit" ] || return 0; done
+    [ -n "$(unneeded)" ]
+}
+
+# What mirror.toml wanted once and wants no more: the administrator's listener, the timers of the mails.
+unneeded() {
+    for each in "$opt"/enabled/nightdrop-*; do
+        [ -e "$each" ] || continue
+        case " $wanted nightdrop-backup@${each##*@} " in *" ${each##*/} "*) ;; *) echo "${each##*/}" ;; esac
+    done
+}
+
+disable_unneeded() {
+    for unit in $(unneeded); do
+        listening=$(echo "$listening" | grep -vxF "$unit" || true)
+        step "disable $unit, which mirror.toml wants no more" disable_unit "$unit"
+    done
+}
+
+stop_door() {
+    is_booted || return 0
     listening=$(systemctl list-units --plain --no-legend --state=active 'nightdrop-serve.*' \
         'nightdrop-administration.*' | cut -d ' ' -f 1)
-    [ -n "$listening" ] || return 0
-    step "stop the door" systemctl stop nightdrop-serve.socket nightdrop-administration.socket nightdrop-serve.service
-    # shellcheck disable=SC2086 # names of units
-    step "start it with its new settings" systemctl start $listening
+    [ -z "$listening" ] ||
+        step "stop the door" systemctl stop nightdrop-serve.socket nightdrop-administration.socket nightdrop-serve.service
 }

@@ -73,17 +73,30 @@ reload() {
 }
 
 enable_units() { # UNIT ...
+    new=''
     for unit; do
         # What was enabled here before and disabled by hand stays so.
-        [ ! -e "$opt/enabled/$unit" ] || continue
-        step "enable $unit" enable_unit "$unit"
-        # A timer waits for its time; a start of the machine would do the same.
-        if is_booted; then step "start $unit" systemctl start "$unit"; fi
+        [ -e "$opt/enabled/$unit" ] || new="$new $unit"
     done
+    [ -n "$new" ] || return 0
+    # shellcheck disable=SC2086 # names of units
+    {
+        step "enable$new" systemctl enable --quiet $new
+        # Together, so that systemd has them in their order. A timer waits for its time.
+        if is_booted; then step "start$new" systemctl start $new; fi
+        # Only then: a run that is interrupted before does it again.
+        [ -n "$dry_run" ] || remember_enabled $new
+    }
 }
 
-enable_unit() { # UNIT
-    systemctl enable --quiet "$1" && mkdir -p "$opt/enabled" && touch "$opt/enabled/$1"
+remember_enabled() { # UNIT ...
+    mkdir -p "$opt/enabled"
+    for unit; do touch "$opt/enabled/$unit"; done
+}
+
+disable_unit() { # UNIT
+    if is_booted; then systemctl stop "$1" || return; fi
+    systemctl disable --quiet "$1" && rm "$opt/enabled/$1"
 }
 
 say_end() {
