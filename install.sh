@@ -35,7 +35,7 @@ They write to /opt/nightdrop (a virtual environment of their own), /etc/nightdro
 /usr/local/lib/systemd/system, what `systemctl enable` links, and nightdrop's manual pages and completion
 in /usr/local/share. Python packages come by hash from PyPI or, with --wheels, from a folder that
 `./install.sh wheels DIR` filled on a machine of the same kind with Internet access. Debian packages are
-installed only where Python lacks venv (and, on 32-bit ARM, a compiler).
+installed only where Python lacks venv, and on 32-bit ARM, where some Python packages have to be built.
 
 venv       Only make or refresh .venv in this checkout; with `tests`, for developing, too.
 

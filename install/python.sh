@@ -19,6 +19,14 @@ need_python() {
     python_can 'import sys; sys.exit(sys.version_info < (3, 11))' || [ -n "$dry_run" ] ||
         die "python3 is older than 3.11" "Debian 12 and newer have one that is new enough"
     python_can 'import ensurepip, venv' || need_debian_packages python3-venv
+    case $(uname -m) in
+    # There are no wheels of cffi, duplicity, zstandard and, for Python 3.13, PyYAML for these.
+    armv*)
+        builders='build-essential python3-dev librsync-dev libffi-dev gettext'
+        # shellcheck disable=SC2086 # a list of words
+        dpkg -s $builders >/dev/null 2>&1 || need_debian_packages $builders
+        ;;
+    esac
 }
 
 sum_of() { cat "$@" | sha256sum; }
@@ -81,10 +89,6 @@ install_app() { # ROLE ...
     [ ! -d "$opt/.venv" ] || [ -L "$opt/.venv" ] ||
         die "$opt is a checkout with a .venv of its own" "move it elsewhere, such as /root/nightdrop, and run this there"
     need_python
-    case $(uname -m) in
-    # There are no wheels of duplicity and zstandard for these.
-    armv*) command -v cc >/dev/null || need_debian_packages build-essential python3-dev librsync-dev libffi-dev ;;
-    esac
     # shellcheck disable=SC2046 # a list of words
     roles=$(printf '%s\n' "$@" $(cat "$opt/roles" 2>/dev/null) | sort -u | paste -s -d ' ')
     # shellcheck disable=SC2046 # a list of names without spaces
