@@ -1,4 +1,4 @@
-"""The client's units, as far as systemd can judge them without running them, as tests/lab/fleet does."""
+"""The client's units, as far as systemd can judge them without running them; tests/lab/evening does."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""install.sh: what it says it would do, and what it refuses. Real installations are tests/lab/fleet's."""
+"""install.sh: what it says it would do, and what it refuses. tests/lab/evening really installs."""
 
 import os
 import shutil
