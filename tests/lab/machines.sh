@@ -30,7 +30,9 @@ lab_begin() {
 lab_end() {
     for name in $machines; do stop_machine "$name" || true; done
     for name in $machines; do
-        umount "$lab/$name/root/mnt/checkout" "$lab/$name/root/mnt/wheels" "$lab/$name/root/srv" "$lab/$name/root" 2>/dev/null || true
+        for mounted in root/mnt/checkout root/mnt/wheels root/srv root srv; do
+            umount "$lab/$name/$mounted" 2>/dev/null || true
+        done
         ip netns del "nightdrop-$name-$$" 2>/dev/null || true
     done
     ip netns del "$hub" 2>/dev/null || true
@@ -53,10 +55,13 @@ find_nspawn() {
 
 # A Debian as it comes: systemd and what the tests themselves use. Python's venv is for install.sh to find.
 make_debian() { # SUITE
-    [ ! -e "$kept/$1/usr/sbin/nft" ] || return 0
+    packages=systemd,systemd-sysv,dbus,python3,python3-venv,curl,openssl,iproute2,openssh-server,nftables,btrfs-progs,libfaketime,busybox-static,dropbear-bin,tcsh
+    [ "$(cat "$kept/$1/packages" 2>/dev/null)" != $packages ] || return 0
     echo "making a Debian $1"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,python3-venv,curl,openssl,iproute2,openssh-server,nftables \
-        "$1" "$kept/$1" >"$lab/debootstrap.log" 2>&1 || { tail -n 3 "$lab/debootstrap.log"; skip "debootstrap failed"; }
+    rm -rf "${kept:?}/$1"
+    debootstrap --variant=minbase --include=$packages "$1" "$kept/$1" >"$lab/debootstrap.log" 2>&1 ||
+        { tail -n 3 "$lab/debootstrap.log"; skip "debootstrap failed"; }
+    echo $packages >"$kept/$1/packages"
 }
 
 # What machines without a network install from. wsgidav comes as source only, which fits every Python.
@@ -77,11 +82,17 @@ make_wheels() { # PYTHON ...
     echo "$locks" >"$kept/wheels/complete"
 }
 
-# A machine of its own: the Debian below, all that it writes in a folder of its own; /srv a real file system.
-boot_machine() { # NAME SUITE NUMBER
+# A machine of its own: the Debian below, all that it writes in a folder of its own; /srv a real file system, of this
+# machine or, where KIND (ext4, btrfs) says so, one of 3 GB.
+boot_machine() { # NAME SUITE NUMBER [KIND]
     home=$lab/$1
     machines="$machines $1"
     mkdir -p "$home/root" "$home/upper" "$home/work" "$home/srv"
+    if [ $# -gt 3 ]; then
+        truncate -s 3G "$home/disk"
+        "mkfs.$4" -q "$home/disk"
+        mount -o loop "$home/disk" "$home/srv" || skip "no loop device can be had"
+    fi
     mount -t overlay -o "lowerdir=$kept/$2,upperdir=$home/upper,workdir=$home/work" overlay "$home/root"
     mount --bind "$home/srv" "$home/root/srv"
     mkdir -p "$home/root/mnt/checkout" "$home/root/mnt/wheels"
@@ -138,4 +149,46 @@ on() { # NAME COMMAND ...
 # Where a machine's files are, seen from here.
 of() { # NAME
     echo "$lab/$1/root"
+}
+
+# What a name server would tell these machines.
+know_the_mirrors() { # NAME ...
+    for each; do
+        printf 'fd99::1 backup1.example.org\nfd99::2 backup2.example.org\n10.99.0.254 mail.example.org\n' >>"$(of "$each")/etc/hosts"
+    done
+}
+
+# install.sh of the checkout, or of another one, with packages from a folder in PyPI's place.
+install_sh() { # NAME ARGUMENT ...
+    machine=$1
+    shift
+    # shellcheck disable=SC2016 # for the shell over there
+    on "$machine" env PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels sh -c 'cd "$0" && exec ./install.sh "$@"' \
+        "${checkout:-/mnt/checkout}" "$@" >"$lab/said" 2>&1
+}
+
+# An installation that is killed in its midst: when the environment is being made.
+install_sh_killed() { # NAME ARGUMENT ...
+    environments_before=$(environments "$1")
+    # shellcheck disable=SC2016 # for the shell over there
+    on "$1" env PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels setsid sh -c 'cd "$0" && echo $$ >/run/installing && exec ./install.sh "$@"' \
+        "${checkout:-/mnt/checkout}" "$@" >"$lab/said" 2>&1 &
+    until_true "$1 makes an environment" more_environments "$1" "$environments_before"
+    # shellcheck disable=SC2016 # for the shell over there
+    on "$1" sh -c 'kill -s KILL -- "-$(cat /run/installing)"'
+    wait $! && fail "$1: the installation ended before it was killed"
+    return 0
+}
+environments() { on "$1" sh -c 'ls -d /opt/nightdrop/venv-*/bin/python 2>/dev/null' | wc -l; }
+more_environments() { [ "$(environments "$1")" -gt "$2" ]; }
+
+until_true() { # WHAT COMMAND ...
+    what=$1
+    shift
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 240 ] || fail "this did not happen: $what"
+        sleep 0.5
+    done
 }
