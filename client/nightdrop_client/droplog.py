@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,12 @@ CREATE TABLE IF NOT EXISTS sets (
     files INTEGER NOT NULL,
     unread INTEGER NOT NULL,
     supplement BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS metadata (
+    stem TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (stem, name)
 );
 CREATE TABLE IF NOT EXISTS retired (
     stem TEXT PRIMARY KEY
@@ -150,6 +156,18 @@ class DropLog:
             done.supplement,
         )
 
+    def note_metadata(self, key: SetKey, sizes: Mapping[str, int]) -> None:
+        """Write down the files of a set's local metadata, with their sizes in octets."""
+        for name, size in sizes.items():
+            self._run("INSERT OR REPLACE INTO metadata VALUES (?, ?, ?)", key.stem, name, size)
+
+    def metadata(self, key: SetKey) -> dict[str, int]:
+        """What was noted of a set's local metadata: names, and sizes in octets."""
+        return {
+            row[0]: row[1]
+            for row in self._run("SELECT name, size FROM metadata WHERE stem = ?", key.stem)
+        }
+
     def sets(self, retired_too: bool = False) -> list[FinishedSet]:
         """Every finished set, oldest first; those that were retired only if they are asked for."""
         found = []
@@ -180,7 +198,8 @@ class DropLog:
                 self._db.execute("DELETE FROM sets WHERE stem IN (SELECT stem FROM retired)")
                 self._db.execute("DELETE FROM retired")
                 self._db.execute("INSERT INTO retired SELECT value FROM json_each(?)", (stems,))
-                self._db.execute("DELETE FROM drops WHERE stem NOT IN (SELECT stem FROM sets)")
+                for table in ("drops", "metadata"):
+                    self._db.execute(f"DELETE FROM {table} WHERE stem NOT IN (SELECT stem FROM sets)")  # noqa: S608
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise NightdropError(f"the drop log does not answer: {error}") from error

@@ -17,7 +17,7 @@ from nightdrop_client import backend
 from nightdrop_client.bundles import read_bundle
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.job import Job, read_job
-from nightdrop_client.leftovers import make_durable
+from nightdrop_client.leftovers import keep_metadata
 from nightdrop_client.limits import read_limits
 from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.observer import Observer
@@ -62,7 +62,7 @@ def main() -> None:
         done = _finished(job, dropper, observer, virtual, unread)
         for note in virtual.notes:
             events.tell(Event("warning", note))
-        make_durable(state.archive, done.key)
+        keep_metadata(state.archive, drop_log, done.key)
         # The one moment from which others may build on this set.
         drop_log.finish(done)
         events.tell(Event("finished", done.key.stem))

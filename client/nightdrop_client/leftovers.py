@@ -23,8 +23,8 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
     """
     forgotten = {}
     for done in log.sets():
-        if not _metadata_is_whole(state.archive, done.key):
-            forgotten[done.key] = "its local metadata is gone"
+        if flaw := _flaw(state.archive, log, done.key):
+            forgotten[done.key] = flaw
         elif parse_time(done.key.end).timestamp() > now:
             forgotten[done.key] = "its time has not come yet by this machine's clock"
     for key in forgotten:
@@ -46,15 +46,25 @@ def metadata(key: SetKey) -> tuple[str, str]:
     return key.manifest_name.removesuffix(".p7m"), f"{key.signatures_name.removesuffix('.p7m')}.gz"
 
 
-def make_durable(archive: Path, key: SetKey) -> None:
-    """Have a set's local metadata survive a power cut: as duplicity leaves it, it may be empty then."""
+def keep_metadata(archive: Path, log: DropLog, key: SetKey) -> None:
+    """Have a set's local metadata survive a power cut, as it does not by itself; and note its sizes, by
+    which damage will show.
+    """
+    sizes = {}
     for name in metadata(key):
         sync(archive / name)
+        sizes[name] = (archive / name).stat().st_size
     sync(archive)
+    log.note_metadata(key, sizes)
 
 
-def _metadata_is_whole(archive: Path, key: SetKey) -> bool:
-    return all((archive / name).is_file() for name in metadata(key))
+def _flaw(archive: Path, log: DropLog, key: SetKey) -> str:
+    """What is wrong with a set's local metadata; "" if nothing is."""
+    if not all((archive / name).is_file() for name in metadata(key)):
+        return "its local metadata is gone"
+    if any((archive / name).stat().st_size != size for name, size in log.metadata(key).items()):
+        return "its local metadata is damaged"
+    return ""
 
 
 def _empty(folder: Path) -> None:

@@ -91,6 +91,7 @@ def test_local_metadata_lost_makes_a_full_that_restores(house: House, tmp_path: 
     losses = {
         "there is none to build on": lambda: os.unlink(house.state / "drops.sqlite"),
         "its local metadata is gone": lambda: next(archive.glob("*-full-sig*.gz")).unlink(),
+        "its local metadata is damaged": lambda: os.truncate(next(archive.glob("*-full-sig*.gz")), 20),
     }
     for number, (reason, lose) in enumerate(losses.items()):
         lose()
@@ -101,7 +102,7 @@ def test_local_metadata_lost_makes_a_full_that_restores(house: House, tmp_path: 
         assert reason in said
         (house.source / "more").write_text(f"after loss {number}")
         assert house.backup()["type"] == "inc"
-        restored = house.restore(tmp_path / f"restored-{number}", mirror=number)
+        restored = house.restore(tmp_path / f"restored-{number}", mirror=number % 2)
         assert differences(describe(house.source), describe(restored)) == {}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nightdrop.names import SetKey, parse_time
 from nightdrop_client.droplog import DropLog, FinishedSet
-from nightdrop_client.leftovers import clear
+from nightdrop_client.leftovers import clear, keep_metadata
 from nightdrop_client.state import State
 
 FULL = SetKey("duplicity", "20260101T000000Z", "full")
@@ -74,6 +74,20 @@ def test_a_set_that_lost_half_of_its_metadata_is_forgotten(state: State, lost: s
     [path] = state.archive.glob(f"*.{lost}")
     path.unlink()
     assert clear(state, log, NOW) == {FULL: "its local metadata is gone"}
+    assert os.listdir(state.archive) == []
+
+
+@pytest.mark.parametrize("damaged", ["manifest", "sigtar.gz"])
+def test_a_set_whose_metadata_was_cut_off_is_forgotten(state: State, damaged: str) -> None:
+    """As by a power cut: duplicity would fail, or take everything for new, and nothing for gone."""
+    log = DropLog(state.drop_log)
+    finish(state, log, FULL)
+    for path in state.archive.iterdir():
+        path.write_text("whole")
+    keep_metadata(state.archive, log, FULL)
+    assert clear(state, log, NOW) == {}
+    next(state.archive.glob(f"*.{damaged}")).write_text("who")
+    assert clear(state, log, NOW) == {FULL: "its local metadata is damaged"}
     assert os.listdir(state.archive) == []
 
 
