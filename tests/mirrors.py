@@ -142,6 +142,13 @@ class Mirror:
         with redirect_stdout(io.StringIO()):
             assert cli.run(words) == 0
 
+    def knows(self, bundle: Path) -> None:
+        """Have it work out a host's password: on a busy machine not everybody waits for that who comes
+        at the same time.
+        """
+        host = load_bundle(bundle).host
+        assert self.ask("OPTIONS", f"/{host}/", None, self.credentials(bundle)).status == 200
+
     def password(self, bundle: Path) -> str:
         """The password for this mirror in a bundle."""
         [password] = [m.password for m in load_bundle(bundle).mirrors if m.name == self.name]

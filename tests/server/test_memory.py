@@ -23,6 +23,7 @@ def fresh(
     ).start() as mirror:
         for host in ("web1", "web2"):
             mirror.enroll(host, mirror.root / f"{host}.toml")
+            mirror.knows(mirror.root / f"{host}.toml")
         yield mirror
 
 
