@@ -116,6 +116,8 @@ def test_slow_and_silent_clients_cost_nobody(pair: list[Mirror], file: Path) -> 
 def crowd(crowded: Mirror) -> Iterator[None]:
     """All these clients, for as long as the block takes."""
     address = (crowded.address, crowded.port)
+    for host in ("one", "two"):
+        crowded.knows(crowded.root / f"{host}.toml")
     with ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(socket.create_connection(address))
@@ -153,6 +155,7 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
     with large.open("wb") as hole:
         hole.truncate(4000 * MB)
     mirror = pair[0]
+    mirror.knows(mirror.root / "one.toml")
     taken = {1: math.inf, AT_ONCE: math.inf}
     for number in list(taken) * ATTEMPTS:
         # In chunks, so that room is asked for only as it is needed.
