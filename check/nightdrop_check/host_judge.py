@@ -134,7 +134,7 @@ class HostJudge:
         news = [file for name, file in contents.seen.items() if known.get(name) is not file]
         self._memory.remember(shelf.host, news)
         held = [n for each in shelf.sets if each.settled for n in each.settled.names]
-        self._memory.forget(shelf.host, self._memory.others(shelf.host, {*held, *contents.seen}))
+        self._memory.forget(shelf.host, self._memory.others(shelf.host, [*held, *contents.seen]))
         return contents
 
     def _settle(self, view: View, book: Book, known: Remembered, basis: str) -> None:
