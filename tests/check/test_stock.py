@@ -19,8 +19,9 @@ from nightdrop.enrolment import load_bundle
 from nightdrop.names import format_time
 from restore.test_stock_tools import DUPLICITY
 
-from house import HOST, House, Key
+from house import HOST, House, Key, run
 from mirrors import environment_without_proxies
+from trees import describe, differences
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory, admin_key: Key) -> Path:
     with Gpgsm() as gpgsm:
         (gpgsm.home / "trustlist.txt").write_text(f"{fingerprint} S relax\n")
         gpgsm.know(pem)
-        for run, size in (("full", 2_500_000), ("inc", 40_000)):
-            (source / run).write_bytes(random_octets(run, size))
+        for action, size in (("full", 2_500_000), ("inc", 40_000)):
+            (source / action).write_bytes(random_octets(action, size))
             subprocess.run(
                 [
-                    *(DUPLICITY, run, "--use-gpgsm", "--use-agent", "--encrypt-key", fingerprint),
+                    *(DUPLICITY, action, "--use-gpgsm", "--use-agent", "--encrypt-key", fingerprint),
                     *("--volsize", "1", "--archive-dir", folder / "archive"),
                     *(source, f"file://{vault}"),
                 ],
@@ -65,6 +66,12 @@ def test_stock_duplicity_with_gpgsm_is_well(stock: Shelves) -> None:
     assert (report.hosts[0].sets, report.hosts[0].state) == (2, "well")
     assert report.hosts[0].newest_full is not None
     assert stock.codes(after=4 * DAY) == ["late"]
+
+
+def test_it_restores_as_our_own_do(filled: Path, stock: Shelves, admin_key: Key, tmp_path: Path) -> None:
+    words = ["--host", "old", "--to", tmp_path / "to", *admin_key.arguments]
+    run("restore", "run", stock.folder.parent, *words)
+    assert differences(describe(filled.parent / "source"), describe(tmp_path / "to")) == {}
 
 
 def cut(path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import pty
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from nightdrop_restore.items import Item
 from nightdrop_restore.noting import Notes, Restored
 from nightdrop_restore.writing import Policy, Writer
+from restore.forging import forge, member
 
-from house import HOST, House, complaint, run
+from house import HOST, House, Key, complaint, run
 from mirrors import NIGHTDROP
 from trees import describe, differences
 
@@ -93,6 +95,18 @@ def test_owners_are_mapped(chain: House, tmp_path: Path) -> None:
     owners.write_text("user root nobody-of-this-name\n")
     error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
     assert "this machine has no user nobody-of-this-name" in error
+
+
+def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
+    """By the name that they had, whatever its number is here; by number where that is asked for."""
+    whose = {"uid": 1234, "gid": 4321, "uname": "daemon", "gname": "nobody-of-this-name"}
+    top = member("snapshot/", tarfile.DIRTYPE, 0o755)
+    forge(tmp_path / "vault", admin_key, [(top, b""), (member("snapshot/file", **whose), b"x")])
+    known = ["restore", "run", tmp_path / "vault", "--host", HOST, *admin_key.arguments]
+    for to, option, owner in (("named", [], 1), ("numbered", ["--numeric-owner"], 1234)):
+        run(*known, "--to", tmp_path / to, *option)
+        status = (tmp_path / to / "file").stat()
+        assert (status.st_uid, status.st_gid) == (owner, 4321)
 
 
 def test_a_disk_that_is_full(chain: House, tmp_path: Path) -> None:
