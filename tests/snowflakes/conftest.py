@@ -1,5 +1,6 @@
 """Two mirrors that serve for all these tests, and the client in each shell."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from house import Key
 from mirrors import Mirror
 
 HOST = "router1"
+ONLY = os.environ.get("NIGHTDROP_TEST_SHELL")
+"""The one shell that all is tested with, in place of those that the tests name: by tests/lab/shells."""
+
 NewClient = Callable[..., Client]
 
 
@@ -61,19 +65,20 @@ def new_client(tmp_path: Path, home: Mirrors, busybox: Path) -> NewClient:
     numbers = count()
 
     def install(shell: str = "dash") -> Client:
+        shell = ONLY or shell
         programs = busybox if shell == "ash" else None
         return Client(tmp_path / f"client{next(numbers)}", home, SHELLS[shell], programs)
 
     return install
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=[ONLY] if ONLY else SHELLS)
 def client(request: pytest.FixtureRequest, new_client: NewClient) -> Client:
     """A client in each shell."""
     return new_client(request.param)
 
 
-@pytest.fixture(params=["ash", "dash"])
+@pytest.fixture(params=[ONLY] if ONLY else ["ash", "dash"])
 def some_client(request: pytest.FixtureRequest, new_client: NewClient) -> Client:
     """A client in two shells: the one of routers, with busybox's programs, and dash with GNU's."""
     return new_client(request.param)

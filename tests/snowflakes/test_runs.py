@@ -190,14 +190,13 @@ def test_little_room_makes_streams(
 def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path) -> None:
     """OpenWrt's busybox is built without it, Debian's is not: a dd that refuses it stands in here."""
     client = new_client("ash")
-    assert client.programs is not None
     refusing = tmp_path / "programs"
     refusing.mkdir()
     (refusing / "dd").write_text(
         '#!/bin/sh\ncase " $* " in *" iflag="*) exit 1 ;; esac\nexec busybox dd "$@"\n'
     )
     (refusing / "dd").chmod(0o755)
-    client.programs = Path(f"{refusing}:{client.programs}")
+    client.environment["PATH"] = f"{refusing}:{client.variables()['PATH']}"
     # In small pieces, so that reads are short.
     client.drop("mtd", "dd", f"if={noise}", "bs=1000")
     assert len(client.receipts()[0].files) >= 3
