@@ -90,7 +90,7 @@ boot_machine() { # NAME SUITE NUMBER [KIND]
     mkdir -p "$home/root" "$home/upper" "$home/work" "$home/srv"
     if [ $# -gt 3 ]; then
         truncate -s 3G "$home/disk"
-        "mkfs.$4" -q "$home/disk"
+        "mkfs.$4" -q "$home/disk" >/dev/null 2>&1
         mount -o loop "$home/disk" "$home/srv" || skip "no loop device can be had"
     fi
     mount -t overlay -o "lowerdir=$kept/$2,upperdir=$home/upper,workdir=$home/work" overlay "$home/root"
@@ -169,14 +169,16 @@ install_sh() { # NAME ARGUMENT ...
 
 # An installation that is killed in its midst: when the environment is being made.
 install_sh_killed() { # NAME ARGUMENT ...
-    environments_before=$(environments "$1")
+    victim=$1
+    shift
+    environments_before=$(environments "$victim")
     # shellcheck disable=SC2016 # for the shell over there
-    on "$1" env PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels setsid sh -c 'cd "$0" && echo $$ >/run/installing && exec ./install.sh "$@"' \
+    on "$victim" env PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels setsid sh -c 'cd "$0" && echo $$ >/run/installing && exec ./install.sh "$@"' \
         "${checkout:-/mnt/checkout}" "$@" >"$lab/said" 2>&1 &
-    until_true "$1 makes an environment" more_environments "$1" "$environments_before"
+    until_true "$victim makes an environment" more_environments "$victim" "$environments_before"
     # shellcheck disable=SC2016 # for the shell over there
-    on "$1" sh -c 'kill -s KILL -- "-$(cat /run/installing)"'
-    wait $! && fail "$1: the installation ended before it was killed"
+    on "$victim" sh -c 'kill -s KILL -- "-$(cat /run/installing)"'
+    wait $! && fail "$victim: the installation ended before it was killed"
     return 0
 }
 environments() { on "$1" sh -c 'ls -d /opt/nightdrop/venv-*/bin/python 2>/dev/null' | wc -l; }
