@@ -59,6 +59,8 @@ def load_client(path: Path) -> Client:
     sources = load_sources(section)
     bundle_path = find_bundle(section.file("bundle", "bundle.toml"), path.stem)
     bundle = read_bundle(bundle_path)
+    if not section.flag("bundle_secrets", False):
+        _require_plain_passwords(path, bundle_path, bundle)
     client = Client(
         path=path,
         bundle_path=bundle_path,
@@ -94,6 +96,17 @@ def load_client(path: Path) -> Client:
     if not 1_000_000 <= client.volume_size <= 10_000_000_000:
         raise section.wrong("volume_size", "a size from 1M to 10G", client.volume_size)
     return client
+
+
+def _require_plain_passwords(path: Path, bundle_path: Path, bundle: Bundle) -> None:
+    """Refuse a bundle that could have root run or read what whoever handed it out likes."""
+    for mirror in bundle.mirrors:
+        if mirror.secret is not None:
+            raise ConfigurationError(
+                f"{bundle_path}: it takes the password of {mirror.name} from {mirror.secret.place}",
+                f"if you wrote that, and not who handed out the bundle, put `bundle_secrets = true` "
+                f"into {path}",
+            )
 
 
 def _signing_key(section: Section) -> SigningKey | None:

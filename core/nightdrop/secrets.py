@@ -36,12 +36,10 @@ class Secret:
         try:
             text = octets.decode()
         except UnicodeDecodeError as error:
-            raise NightdropError(f"the secret from {self._place} is not UTF-8") from error
+            raise NightdropError(f"the secret from {self.place} is not UTF-8") from error
         text = text.removesuffix("\n").removesuffix("\r")
         if not text or len(octets) > _LONGEST or "\0" in text:
-            raise NightdropError(
-                f"what {self._place} holds is no secret: it is empty, too long or binary"
-            )
+            raise NightdropError(f"what {self.place} holds is no secret: it is empty, too long or binary")
         return text
 
     def as_table(self) -> dict[str, object]:
@@ -49,7 +47,8 @@ class Secret:
         return {self.kind: list(self.words) if self.kind == "command" else self.words[0]}
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where it is, in words."""
         if self.kind == "command":
             return f"the command {harmless(self.words[0])}"
         return f"the {self.kind} {harmless(self.words[0])}"
@@ -68,7 +67,7 @@ class Secret:
             with path.open("rb") as file:
                 return file.read(_LONGEST + 1)
         except OSError as error:
-            raise NightdropError(f"cannot read {self._place}: {error.strerror}") from error
+            raise NightdropError(f"cannot read {self.place}: {error.strerror}") from error
 
     def _printed(self) -> bytes:
         """What the command prints. It has our own environment: that is where its own login may be."""
@@ -82,14 +81,14 @@ class Secret:
             )
         except subprocess.TimeoutExpired as error:
             raise NightdropError(
-                f"{self._place} printed no secret within {format_duration(_PATIENCE)}"
+                f"{self.place} printed no secret within {format_duration(_PATIENCE)}"
             ) from error
         except OSError as error:
-            raise NightdropError(f"{self._place} cannot be started: {error.strerror}") from error
+            raise NightdropError(f"{self.place} cannot be started: {error.strerror}") from error
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
             raise NightdropError(
-                f"{self._place} printed no secret: it ended with status {done.returncode}"
+                f"{self.place} printed no secret: it ended with status {done.returncode}"
                 + (f": {harmless(said, 160)}" if said else "")
             )
         return done.stdout

@@ -36,6 +36,7 @@ def test_passwords_and_secrets_come_from_elsewhere(house: House, tmp_path: Path)
     text = text.replace(f'"{passwords[0]}"', '{ credential = "mirror-a" }')
     text = text.replace(f'"{passwords[1]}"', f"{{ command = {asked} }}")
     house.bundle.write_text(text)
+    allow_secrets(house)
     begun, go_on = tmp_path / "begun", tmp_path / "go-on"
     script = f'touch {begun}; while ! [ -e {go_on} ]; do sleep 0.05; done; echo $KEY; cat "$KEYFILE"'
     script += '; stat -c " %a" "$KEYFILE"; echo $KEY is odd >&2'
@@ -83,6 +84,21 @@ def test_passwords_and_secrets_come_from_elsewhere(house: House, tmp_path: Path)
             assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
 
+def allow_secrets(house: House) -> None:
+    """Let the bundle say where passwords are."""
+    house.config.write_text("bundle_secrets = true\n" + house.config.read_text())
+
+
+def test_whoever_hands_out_a_bundle_cannot_have_root_run_a_command(house: House, tmp_path: Path) -> None:
+    password, ran = house.mirrors[0].password(house.bundle), tmp_path / "ran"
+    text = house.bundle.read_text()
+    house.bundle.write_text(text.replace(f'"{password}"', f'{{ command = ["touch", "{ran}"] }}'))
+    for verb, status in (("backup", 2), ("status", 2), ("doctor", 1)):
+        done = run(verb, "--config", house.config, expect=status)
+        assert "it takes the password of mirror-a from the command touch" in done.stdout + done.stderr
+    assert not ran.exists()
+
+
 def who_shows(secrets: list[str]) -> list[list[bytes]]:
     """The command lines of all processes that have a secret on them or in their environment."""
     found = []
@@ -101,6 +117,7 @@ def test_a_password_that_is_not_to_be_had_costs_that_mirror_only(house: House) -
     password = house.mirrors[0].password(house.bundle)
     text = house.bundle.read_text().replace(f'"{password}"', '{ credential = "secret-a" }')
     house.bundle.write_text(text)
+    allow_secrets(house)
     facts = house.backup(expect=3)
     assert facts["mirrors_lacking"] == ["mirror-a"]
     why = "its password is not to be had: systemd has handed over no credentials, so not secret-a, either"
