@@ -441,7 +441,7 @@ was_sealed() {
 # What stands still for a minute has broken off; sooner where nobody wants to wait so long.
 ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
     asked=$1 stall=60
-    [ "$patience" -ge 60 ] || stall=$((patience + 1))
+    [ "$patience" -ge 60 ] || stall=$((patience + 5))
     shift
     stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
         --connect-timeout 20 --speed-limit 500 --speed-time $stall ${rate:+--limit-rate "$rate"} \
