@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from snowflakes.clients import Client, end
 from snowflakes.conftest import NewClient
 
-from mirrors import wait_for
+from mirrors import wait_for, wait_until
 
 
 @pytest.mark.parametrize("volume", ["1M", "stream"])
@@ -87,9 +86,7 @@ def test_signal_cleans_up(client: Client, noise: Path) -> None:
     assert "interrupted" in said
     client.left_nothing()
     assert client.receipts() == []
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{source}").exists() and "zombie" not in state(source):
-        assert time.monotonic() < deadline, "the producer outlives the run"
+    wait_until(lambda: "zombie" in state(source), "the producer does not outlive the run")
 
 
 def state(pid: int) -> str:
