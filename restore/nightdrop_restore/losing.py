@@ -153,7 +153,8 @@ class _SetLosses:
     def lose(self, volume: Any, reason: str) -> None:
         """Note that a volume is lost: what of it can still be had, and what cannot."""
         first, last = volume.start_index, volume.end_index
-        if volume.start_block is not None:
+        # A last block has no number in a manifest. But what is being read and goes on here is not whole.
+        if volume.start_block is not None or first == self._last:
             self.spoiled.setdefault(first, reason)
         if volume.end_block is not None:
             self._partial[last] = reason

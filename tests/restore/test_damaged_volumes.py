@@ -64,6 +64,27 @@ def test_each_volume_in_turn(chain: House, tmp_path: Path) -> None:
         shutil.rmtree(to)
 
 
+def test_the_last_blocks_of_files(house: House, tmp_path: Path) -> None:
+    """Volumes that begin with the last block of a file: without it, that file is not whole, either."""
+    for number in range(50):
+        (house.source / f"{number:02}").write_bytes(os.urandom(66_000))
+    house.backup()
+    there = describe(house.source)
+    [_first, *others] = volumes(house)
+    assert others
+    for volume in others:
+        whole = volume.read_bytes()
+        volume.unlink()
+        to = tmp_path / volume.name
+        said = restore(house, to, house.mirrors[0].vault, expect=3)
+        back = describe(to / house.source.relative_to("/"))
+        below = f"{house.source.relative_to('/')}/"
+        assert set(differences(there, back)) == {
+            name.removeprefix(below).encode() for name in listed(said)
+        }
+        volume.write_bytes(whole)
+
+
 def test_volume_and_signatures(chain: House, tmp_path: Path) -> None:
     """Then nothing tells what was in the volume: the range is said."""
     [first, *_] = volumes(chain)
