@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nightdrop.names import SetKey
-from nightdrop_check.shelf import Shelf, ShelfSet
+from nightdrop_check.shelf import Shelf, ShelfSet, is_ahead
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ def claimed(shelf: Shelf) -> frozenset[SetKey]:
 def gaps(shelf: Shelf) -> list[Gap]:
     """Every place where sets are missing, once.
 
-    Sets older than the oldest one there are not missed: an administrator makes room from that end.
+    Sets older than the oldest one there are not missed, by the time of their names or by when they came:
+    an administrator makes room from that end. Neither are those whose names were of a time to come, which
+    stand in the way of a restore until they are removed.
     """
     done = shelf.done
     found: dict[SetKey, Gap] = {}
@@ -82,7 +84,10 @@ def gaps(shelf: Shelf) -> list[Gap]:
             found[each.key] = Gap("base", each, (), 1 + len(building_on(shelf, each.key)))
     gone: dict[SetKey | None, list[SetKey]] = {}
     ends = [each.key.end for each in done]
-    for key, _ in shelf.gone:
+    oldest = min((each.received for each in done), default=0.0)
+    for key, drop in shelf.gone:
+        if drop.received < oldest or is_ahead(key, drop.received):
+            continue
         if (place := bisect_right(ends, key.end)) > 0:
             gone.setdefault(done[place].key if place < len(done) else None, []).append(key)
     for following, keys in gone.items():

@@ -1,11 +1,12 @@
 """What one host has on a mirror's shelf: its files by set, and the receipt of each set."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from nightdrop.ledger import Drop
-from nightdrop.names import FileName, SetKey
+from nightdrop.names import FileName, SetKey, format_time
 from nightdrop.receipts import Receipt, ReceiptFile
 from nightdrop.sets import lacking
 from nightdrop.vault import StoredFile
@@ -13,6 +14,14 @@ from nightdrop_check.settled import Settled
 
 ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
 SignatureState = Literal["not asked for", "good", "absent", "bad", "unreadable"]
+
+AHEAD: Final = 10 * 60
+"""Seconds by which a clock may be ahead without anybody being told."""
+
+
+def is_ahead(key: SetKey, moment: float) -> bool:
+    """Whether the time in a set's name is later than this one (epoch seconds)."""
+    return key.end > format_time(datetime.fromtimestamp(moment + AHEAD, UTC))
 
 
 class ShelfFile(NamedTuple):

@@ -177,6 +177,44 @@ def test_a_set_from_the_future(mirror: Mirror) -> None:
         assert "came before the time in the name" in found.sentence
 
 
+def test_a_clock_that_was_two_days_ahead(mirror: Mirror) -> None:
+    """What it dropped is told, as an error as long as a restore would take it for the newest. It may be
+    removed, and what came before the oldest that is left, too.
+    """
+    mirror.enroll("web")
+    mirror.full("web", NIGHT)
+    mirror.put(
+        "web",
+        SetKey("duplicity", format_time(NIGHT + timedelta(days=3)), "full"),
+        NIGHT + timedelta(days=1),
+    )
+    mirror.full("web", NIGHT + timedelta(days=2))
+    shelves = Shelves(mirror.config, "web", (NIGHT + timedelta(days=2, hours=1)).timestamp())
+    found = only(shelves)
+    assert (found.code, found.severity) == ("clock-skew", "error")
+    found = only(shelves, after=DAY)
+    assert (found.code, found.severity) == ("clock-skew", "warning")
+    shelves.remove_set("full", 2)
+    assert [f.code for f in shelves.check().findings if f.severity == "error"] == []
+    shelves.remove_set("full", 0)
+    assert shelves.codes() == []
+
+
+def test_room_made_after_a_clock_was_behind(mirror: Mirror) -> None:
+    """The set of that time is the oldest by its name, and not by when it came."""
+    mirror.enroll("web")
+    mirror.full("web", NIGHT)
+    mirror.put(
+        "web",
+        SetKey("duplicity", format_time(NIGHT - timedelta(days=2)), "full"),
+        NIGHT + timedelta(days=1),
+    )
+    mirror.full("web", NIGHT + timedelta(days=2))
+    shelves = Shelves(mirror.config, "web", (NIGHT + timedelta(days=2, hours=1)).timestamp())
+    shelves.remove_set("full", 1)
+    assert "broken-chain" not in shelves.codes()
+
+
 def test_a_set_that_is_put_into_the_past(mirror: Mirror) -> None:
     """Made up after a break-in, and called as if it were from before: said when it comes."""
     mirror.enroll("web")

@@ -9,6 +9,9 @@ from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP, wait_until
 from trees import describe, differences
 
+OUTAGE = float(os.environ.get("NIGHTDROP_TEST_OUTAGE", "2"))
+"""Seconds in which no mirror is there, in the middle of a run."""
+
 
 def test_one_mirror_away_from_the_start(house: House, tmp_path: Path) -> None:
     (house.source / "file").write_bytes(os.urandom(2_000_000))
@@ -72,16 +75,16 @@ def test_both_mirrors_away_says_so_and_loses_nothing(house: House, tmp_path: Pat
 
 
 def test_both_mirrors_reboot_in_the_middle_and_the_run_waits(house: House, tmp_path: Path) -> None:
-    house.configure('volume_size = "1M"', 'patience = "300s"')
+    house.configure('volume_size = "1M"', f'patience = "{round(OUTAGE) + 300}s"')
     (house.source / "file").write_bytes(os.urandom(4_000_000))
     gate = house.gated()
     process = in_the_middle_of_a_run(house)
     for mirror in house.mirrors:
         mirror.kill()
     gate.touch()
-    time.sleep(2)
+    time.sleep(OUTAGE)
     house.start()
-    output, _ = process.communicate(timeout=600)
+    output, _ = process.communicate(timeout=OUTAGE + 600)
     assert process.returncode == 0, output
     for number in (0, 1):
         restored = house.restore(tmp_path / f"restored-{number}", mirror=number)

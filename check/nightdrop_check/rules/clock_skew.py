@@ -8,16 +8,15 @@ later for what there was before.
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-from nightdrop.names import format_time, parse_time
+from nightdrop.names import parse_time
 from nightdrop_check.findings import Finding, Severity
-from nightdrop_check.shelf import ShelfSet
+from nightdrop_check.shelf import AHEAD, ShelfSet, is_ahead
 from nightdrop_check.view import House, View
 from nightdrop_check.words import listed, some, span
 
-_AHEAD: Final = 10 * 60
 _BEHIND: Final = 24 * 3600
 
 
@@ -27,7 +26,7 @@ def judge(view: View) -> Iterator[Finding]:
     if newest is None:
         return
     off = _off(newest)
-    if not -_BEHIND < off < _AHEAD:
+    if not -_BEHIND < off < AHEAD:
         which = "ahead of" if off > 0 else "behind"
         yield Finding(
             "clock-skew",
@@ -46,12 +45,17 @@ def judge(view: View) -> Iterator[Finding]:
 def _misnamed(view: View) -> Iterator[Finding]:
     """Sets whose names tell of another time than the one they came at."""
     sets = [each for each in view.shelf.sets if each.oldest_file]
-    ahead = _ahead(view, sets)
+    # If this mirror's clock went back, that is another finding.
+    now = max([view.now, *(each.received for each in sets)])
+    future = [each for each in sets if is_ahead(each.key, now)]
+    past = [each for each in sets if _came_lately(view, each) and is_ahead(each.key, each.oldest_file)]
     # After one of those, everything is late.
-    names = {each.key for each in ahead}
+    names = {each.key for each in (*future, *past)}
+    past = [each for each in past if each not in future]
     belated = _belated(view, [each for each in sets if each.key not in names])
     found: list[tuple[list[ShelfSet], Severity, str]] = [
-        (ahead, "error", "came before the time in the name"),
+        (future, "error", "came before the time in the name"),
+        (past, "warning", "came before the time in the name"),
         (belated, "warning", "came a day or more after sets with a later time in the name"),
     ]
     for which, severity, what in found:
@@ -66,19 +70,6 @@ def _misnamed(view: View) -> Iterator[Finding]:
                 "with --time, from a set that can be trusted; one that cannot may be removed",
                 {"sets": listed(each.stem for each in which)},
             )
-
-
-def _ahead(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
-    """Sets that came lately, and before the time in their names; and all whose time is yet to come."""
-    # If this mirror's clock went back, that is another finding.
-    now = max([view.now, *(each.received for each in sets)])
-    future = _name(now + _AHEAD)
-    return [
-        each
-        for each in sets
-        if each.key.end > future
-        or (_came_lately(view, each) and each.key.end > _name(each.oldest_file + _AHEAD))
-    ]
 
 
 def _belated(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
@@ -102,14 +93,9 @@ def _came_lately(view: View, each: ShelfSet) -> bool:
     return view.now - each.received <= view.settings(each.key.kind).full_late_after
 
 
-def _name(moment: float) -> str:
-    """A time (epoch seconds) as names write it."""
-    return format_time(datetime.fromtimestamp(moment, UTC))
-
-
 def judge_house(house: House) -> Iterator[Finding]:
     """See whether anything came here in the future."""
-    if (ahead := house.newest - house.now) > _AHEAD:
+    if (ahead := house.newest - house.now) > AHEAD:
         yield Finding(
             "clock-skew",
             "error",
