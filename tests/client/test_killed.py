@@ -37,9 +37,9 @@ def test_killed_at_every_step(house: House, tmp_path: Path, kind: str) -> None:
     killed_after_a_drop = 0
     for number in range(STEPS):
         wanted = 1 + number * steps // STEPS
-        (house.source / "large").write_bytes(os.urandom(2_200_000))
+        rewrite(house.source / "large", os.urandom(2_200_000), 2 * number)
         (house.source / f"before-{number}").write_text(f"{number}")
-        (house.source / "a").write_text(f"before {number}")
+        rewrite(house.source / "a", f"before {number}".encode(), 2 * number)
         dropped = len(house.names())
         with Moments(folders(house)) as moments:
             process = start(command)
@@ -49,7 +49,8 @@ def test_killed_at_every_step(house: House, tmp_path: Path, kind: str) -> None:
             killed = kill_all(process)
         killed_after_a_drop += killed and len(house.names()) > dropped
         # What duplicity's own restart gets wrong: a file before the point of resumption has changed.
-        (house.source / "a").write_text(f"after the kill at step {wanted} of {steps}")
+        text = f"after the kill at step {wanted} of {steps}"
+        rewrite(house.source / "a", text.encode(), 2 * number + 1)
         (house.source / f"after-{number}").write_text(f"{number}")
         # A killed run is followed by another that is killed, too, or by one that is let be.
         if number % 2:
@@ -61,6 +62,12 @@ def test_killed_at_every_step(house: House, tmp_path: Path, kind: str) -> None:
     house.assert_mirrors_are_honest()
     assert_nothing_is_left_over(house)
     assert_the_check_names_what_lies_there(house)
+
+
+def rewrite(path: Path, content: bytes, number: int) -> None:
+    """Write a file anew, at a second of its own: duplicity tells changes by whole seconds."""
+    path.write_bytes(content)
+    os.utime(path, (1_000_000_000 + number, 1_000_000_000 + number))
 
 
 def folders(house: House) -> list[Path]:
