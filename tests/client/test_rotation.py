@@ -34,6 +34,7 @@ def test_a_new_recipient_takes_effect_with_the_next_full(house: House, tmp_path:
     (house.source / "file").write_text("three")
     done = run("backup", "--config", house.config, "--full")
     assert "take effect" not in done.stdout + done.stderr
+    house.let_a_second_pass()
     (house.source / "file").write_text("four")
     house.backup()
     vault, to = house.mirrors[1].vault, tmp_path / "new chain"
