@@ -4,6 +4,7 @@ import http.client
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,8 @@ from nightdrop_server.targets import url_prefix
 from nightdrop_server.tls import ensure_certificate
 
 _TIMEOUT: Final = 20.0
+_STARTING: Final = 5.0
+"""Seconds in which a door that was started just now makes its certificate."""
 
 
 def examine(path: Path) -> Iterator[Line]:
@@ -105,6 +108,9 @@ def _certificate(mirror: Mirror) -> Line:
 def _door(mirror: Mirror) -> Iterator[Line]:
     """Whether the door answers here, and refuses who is not known and what is not allowed."""
     address = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(mirror.listen.address, mirror.listen.address)  # noqa: S104
+    end = time.monotonic() + _STARTING
+    while mirror.tls and not mirror.certificate.exists() and time.monotonic() < end:
+        time.sleep(0.1)
     for method, expected, what in (("OPTIONS", 401, "who has no password"), ("GET", 405, "GET")):
         try:
             with closing(_connect(mirror, address)) as connection:
