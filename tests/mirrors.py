@@ -13,8 +13,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -148,6 +148,20 @@ class Mirror:
         """
         host = load_bundle(bundle).host
         assert self.ask("OPTIONS", f"/{host}/", None, self.credentials(bundle)).status == 200
+
+    @contextmanager
+    def upload_under_way(self, bundle: Path) -> Iterator[socket.socket]:
+        """A connection on which a host has sent the first half of a million octets."""
+        fields = self.credentials(bundle) | {"Expect": "100-continue"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        place = f"/{load_bundle(bundle).host}/{new_name()}"
+        with self.connect() as sock:
+            sock.sendall(
+                f"PUT {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n{head}\r\n".encode()
+            )
+            assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n", "it is under way"
+            sock.sendall(b"x" * 500_000)
+            yield sock
 
     def password(self, bundle: Path) -> str:
         """The password for this mirror in a bundle."""

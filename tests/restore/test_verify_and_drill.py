@@ -105,19 +105,19 @@ def test_a_drill_of_everything_finds_what_is_lost(chain: House) -> None:
 
 
 def test_a_drill_that_is_interrupted_leaves_nothing(chain: House, tmp_path: Path) -> None:
-    words = ["restore", "drill", chain.mirrors[0].vault, "--sample", "1000", "--work", tmp_path / "work"]
-    (tmp_path / "work").mkdir()
+    words = ["restore", "drill", chain.mirrors[0].vault, "--sample", "1000", "--work", tmp_path / "room"]
+    (tmp_path / "room").mkdir()
     # Less urgent than who looks for what it does first.
     command = ["nice", "-n", "5", *NIGHTDROP, *map(str, words), *chain.key.arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_until(
-        lambda: bool(glob.glob(f"{tmp_path}/work/*/restored/*", include_hidden=True)), "it restores"
+        lambda: bool(glob.glob(f"{tmp_path}/room/*/restored/*", include_hidden=True)), "it restores"
     )
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "interrupted" in said
-    assert list((tmp_path / "work").iterdir()) == []
+    assert list((tmp_path / "room").iterdir()) == []
 
 
 def test_a_file_that_differs_is_no_match(tmp_path: Path) -> None:

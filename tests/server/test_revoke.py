@@ -39,13 +39,7 @@ def test_an_upload_under_way_is_not_kept(
     """Otherwise a stolen bundle could keep a door open by sending slowly."""
     mirror.enroll("web1", tmp_path / "web1.toml")
     with mirror.start():
-        fields = mirror.credentials(tmp_path / "web1.toml") | {"Expect": "100-continue"}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        request = f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n{head}\r\n"
-        with mirror.connect() as sock:
-            sock.sendall(request.encode())
-            assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n", "it is under way"
-            sock.sendall(b"x" * 500_000)
+        with mirror.upload_under_way(tmp_path / "web1.toml") as sock:
             run(*command, "--config", mirror.config)
             sock.sendall(b"x" * 500_000)
             answer = sock.recv(65536)

@@ -64,13 +64,7 @@ def test_stops_in_the_middle_of_an_upload(mirror: Mirror, tmp_path: Path) -> Non
     """What is not whole when it stops is not kept, and stopping does not wait for it."""
     mirror.enroll("web1", tmp_path / "web1.toml")
     mirror.start()
-    fields = mirror.credentials(tmp_path / "web1.toml") | {"Expect": "100-continue"}
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    request = f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n{head}\r\n"
-    with mirror.connect() as sock:
-        sock.sendall(request.encode())
-        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n", "it is under way"
-        sock.sendall(b"x" * 500_000)
+    with mirror.upload_under_way(tmp_path / "web1.toml"):
         started = time.monotonic()
         mirror.stop()
         assert time.monotonic() - started < IDLE

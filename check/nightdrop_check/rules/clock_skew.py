@@ -48,11 +48,11 @@ def _misnamed(view: View) -> Iterator[Finding]:
     # If this mirror's clock went back, that is another finding.
     now = max([view.now, *(each.received for each in sets)])
     future = [each for each in sets if is_ahead(each.key, now)]
-    past = [each for each in sets if _came_lately(view, each) and is_ahead(each.key, each.oldest_file)]
+    in_time = [each for each in sets if not is_ahead(each.key, now)]
+    past = [e for e in in_time if _came_lately(view, e) and is_ahead(e.key, e.oldest_file)]
     # After one of those, everything is late.
-    names = {each.key for each in (*future, *past)}
-    past = [each for each in past if each not in future]
-    belated = _belated(view, [each for each in sets if each.key not in names])
+    names = {each.key for each in past}
+    belated = _belated(view, [each for each in in_time if each.key not in names])
     found: list[tuple[list[ShelfSet], Severity, str]] = [
         (future, "error", "came before the time in the name"),
         (past, "warning", "came before the time in the name"),
