@@ -5,12 +5,15 @@ import signal
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from snowflakes.clients import SCRIPT, Client, end
 from snowflakes.conftest import NewClient
+
+from mirrors import wait_for
 
 NOBODY = 65534
 
@@ -108,19 +111,23 @@ def test_no_password_is_ever_shown(new_client: NewClient) -> None:
     client = new_client("posh")
     client.set(volume="stream")
     secrets = [mirror.password(client.home.bundle).encode() for mirror in client.home.mirrors]
+    mark = os.fsencode(client.temporary)
+    client.environment["MARK"] = os.fsdecode(mark)
     run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
-    client.stage("curl.1"), client.stage("curl.2")
-    seen = 0
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-        except OSError:
-            continue
-        seen += b"nightdrop.sh" in shown
-        assert not any(secret in shown for secret in secrets)
-    assert seen > 3
+
+    def programs() -> set[bytes]:
+        """Look at everything that runs on this machine; the names of this run's programs."""
+        found = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (process / "cmdline").read_bytes()
+                environment = (process / "environ").read_bytes()
+                assert not any(secret in words + environment for secret in secrets), words
+                if mark in environment:
+                    found.add(os.path.basename(words.partition(b"\0")[0]))
+        return found
+
+    wait_for(lambda: programs() >= {b"posh", b"openssl", b"curl", b"sleep"}, "all stages run")
     end(run, signal.SIGTERM)
     for path in client.settings.parent.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
