@@ -4,7 +4,6 @@ The password exists in two places only: hashed in the htpasswd file, and in the 
 the host. A bundle that another mirror began is added to, so that a host gets one file for all.
 """
 
-import secrets
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop.networks import Network
 from nightdrop_server.files import make_folder, write_private
-from nightdrop_server.passwords import hash_password, parse_htpasswd
+from nightdrop_server.passwords import hash_password, new_password, parse_htpasswd
 from nightdrop_server.state import locked, prepare
 
 
@@ -75,7 +74,7 @@ def enrol(mirror: Mirror, name: str, wishes: Wishes, *, again: bool) -> BundleMi
         said = {field: value for field, value in wishes._asdict().items() if value is not None}
         make_folder(mirror.vault / name)
         write_private(enrolment, enrolment_text(replace(known, **said)).encode())
-        password = secrets.token_urlsafe(32)
+        password = new_password()
         set_password(mirror.passwords, name, password)
     certificate = mirror.certificate.read_text() if mirror.tls else ""
     return BundleMirror(mirror.name, mirror.url, name, password, certificate)

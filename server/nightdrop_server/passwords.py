@@ -131,6 +131,15 @@ def parse_htpasswd(octets: bytes) -> dict[str, bytes]:
     return hashes
 
 
+def new_password() -> str:
+    """Nearly 256 random bits, as letters, digits, - and _. None begins with -: a program that is given it
+    on its command line would take it for an option.
+    """
+    while (password := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return password
+
+
 def hash_password(password: str, rounds: int = ROUNDS) -> bytes:
     """The hash that an htpasswd line keeps."""
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds))

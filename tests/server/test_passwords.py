@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 
 from nightdrop_server import passwords
-from nightdrop_server.passwords import Passwords, hash_password, parse_htpasswd
+from nightdrop_server.passwords import Passwords, hash_password, new_password, parse_htpasswd
 
 HERE = "192.0.2.1"
 
@@ -62,6 +62,14 @@ def test_lines_of_htpasswd_itself(htpasswd: Path) -> None:
     assert known.right("web1", "right", HERE)
     for host in ("web2", "web3", "web4", "web5", "web6"):
         assert not known.right(host, "right", HERE)
+
+
+def test_no_new_password_looks_like_an_option() -> None:
+    """Programs are given it as a word of its own; one in 64 would begin with a hyphen."""
+    made = {new_password() for _ in range(3000)}
+    assert len(made) == 3000
+    assert not any(password.startswith("-") for password in made)
+    assert {len(password) for password in made} == {43}
 
 
 @pytest.mark.parametrize("password", ["x" * 73, "x" * 100_000, "a\0b", "\udcff", "é" * 40])

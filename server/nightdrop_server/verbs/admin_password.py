@@ -1,7 +1,6 @@
 """`nightdrop admin-password`: a new password for the administrator's listener."""
 
 import argparse
-import secrets
 from pathlib import Path
 
 from nightdrop.arguments import add_config
@@ -32,12 +31,13 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_server.administration import ADMIN, METRICS, PEER
     from nightdrop_server.enrolling import set_password
     from nightdrop_server.files import write_private
+    from nightdrop_server.passwords import new_password
     from nightdrop_server.state import locked, prepare
 
     mirror = load_mirror(arguments.config)
     prepare(mirror)
     user = METRICS if arguments.metrics else PEER if arguments.peer else ADMIN
-    password = secrets.token_urlsafe(32)
+    password = new_password()
     if arguments.output is not None:
         # First, so that one which nobody gets to see is never in force.
         write_private(arguments.output, f"{password}\n".encode(), ours=False)
