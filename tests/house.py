@@ -1,5 +1,6 @@
 """A whole house for tests: two mirrors, a key, an enrolled host, its client; all real, on loopback."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -126,6 +127,19 @@ class House:
     def let_a_second_pass() -> None:
         """Wait for the next second: who has forgotten the last set would give the new one its name."""
         wait_for_another_second_than(int(time.time()))
+
+    def wait_until_no_run_is_left(self) -> None:
+        """Wait until a run is gone with all its parts: who is killed lets go of the lock a bit later."""
+
+        def free() -> bool:
+            with (self.state / "lock").open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                return True
+
+        wait_until(free, "no run holds the lock")
 
     def names(self, mirror: int = 0) -> list[str]:
         """The names of the files that a mirror has."""
