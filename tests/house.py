@@ -1,5 +1,6 @@
 """A whole house for tests: two mirrors, a key, an enrolled host, its client; all real, on loopback."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +12,9 @@ from pathlib import Path
 from mirrors import NIGHTDROP, Mirror, wait_until
 
 HOST = "web1"
+
+_CLOCK_REALTIME_COARSE = 5
+"""Linux's name for the clock of file systems (clock_gettime(2)); Python has none."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class House:
         """
         begun = int(time.time())
         done = run("backup", "--config", self.config, "--json", *arguments, expect=expect)
-        wait_until(lambda: time.time() >= begun + 1, "the second is over")
+        wait_for_another_second_than(begun)
         facts: dict[str, object] = json.loads(done.stdout) if done.stdout else {}
         return facts
 
@@ -122,8 +126,20 @@ class House:
     @staticmethod
     def let_a_second_pass() -> None:
         """Wait for the next second: who has forgotten the last set would give the new one its name."""
-        now = int(time.time())
-        wait_until(lambda: time.time() >= now + 1, "the second is over")
+        wait_for_another_second_than(int(time.time()))
+
+    def wait_until_no_run_is_left(self) -> None:
+        """Wait until a run is gone with all its parts: who is killed lets go of the lock a bit later."""
+
+        def free() -> bool:
+            with (self.state / "lock").open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                return True
+
+        wait_until(free, "no run holds the lock")
 
     def names(self, mirror: int = 0) -> list[str]:
         """The names of the files that a mirror has."""
@@ -149,6 +165,15 @@ class House:
                 assert receipt["previous"] in {"", *receipts}
                 for file in receipt["files"]:
                     assert hashlib.sha256(stored[file["name"]]).hexdigest() == file["sha256"]
+
+
+def wait_for_another_second_than(second: int) -> None:
+    """Wait until what is written to a file has a later time than this second.
+
+    The clock that file systems go by is read once a tick, so that it is some milliseconds behind the
+    other: what is written when a second has just begun is still of the second before.
+    """
+    wait_until(lambda: time.clock_gettime(_CLOCK_REALTIME_COARSE) >= second + 1, "the second is over")
 
 
 def run(*words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,5 @@
 """What holds of snapshots of every kind, on a real file system of that kind."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -53,16 +52,6 @@ def assert_a_killed_run_is_cleared_up(house: House, folder: Path, kind: str, lef
     process.wait()
     assert left()
     house.configure()
-    wait_until(lambda: _ended(house), "all of the run is gone")
+    house.wait_until_no_run_is_left()
     house.backup()
     assert left() == []
-
-
-def _ended(house: House) -> bool:
-    """Whether nothing holds the lock of the house's state any more."""
-    with (house.state / "lock").open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -27,6 +27,7 @@ from typing import Any
 
 from nightdrop.text import format_size
 
+from house import wait_for_another_second_than
 from ports import free_port
 from trees import change_odd_tree, describe, differences, make_odd_tree
 
@@ -92,6 +93,8 @@ class Tryout:
             make_odd_tree(self.odd)
         self.backups.append(self.backup("full"))
         with step("adding, changing and deleting files there"):
+            # duplicity compares times of files by the second, and all of this may take less.
+            wait_for_another_second_than(int(time.time()))
             change_odd_tree(self.odd)
         self.backups.append(self.backup("inc"))
         with step("trying to read a volume back, and to overwrite it, with the host's own password"):

@@ -3,6 +3,7 @@
 import html
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 
 _MEASURE = """
@@ -31,7 +32,9 @@ window.addEventListener("load", () => {{
 
 
 class Browser:
-    """Chromium with a profile of its own in `folder`."""
+    """Chromium, with a profile of its own each time: what is left of one that has just ended may not have
+    let go of its profile yet, and would be asked to show the page, to nobody.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,11 +55,12 @@ class Browser:
 
     def _run(self, page: str, width: int, dark: bool, *words: str, height: int = 1600) -> str:
         # The page forbids scripts, so a frame around it measures; and a window has a least width.
+        profile = tempfile.mkdtemp(prefix="profile-", dir=self.folder)
         outer = self.folder / "outer.html"
         outer.write_text(_MEASURE.format(width=width, height=height, page=html.escape(page)))
         command = [
             *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            f"--user-data-dir={self.folder / 'profile'}",
+            f"--user-data-dir={profile}",
             f"--blink-settings=preferredColorScheme={0 if dark else 1}",
             *(words or ()),
             f"file://{outer}",

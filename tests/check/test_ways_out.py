@@ -147,7 +147,8 @@ def test_dead_mans_switch_that_does_not_answer(
 
 
 def test_notifications(now_good: Shelves, listener: Listener, tmp_path: Path) -> None:
-    (tmp_path / "apprise.conf").write_text(f"json://{listener.url}/hook\n")
+    # By itself, apprise waits four seconds for an answer: a busy machine may take longer.
+    (tmp_path / "apprise.conf").write_text(f"json://{listener.url}/hook?cto=60&rto=60\n")
     now_good.configure(f'[check]\nnotify = "{tmp_path / "apprise.conf"}"')
     check(now_good, "--daily")
     assert listener.posts == []

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from nightdrop_client.sources.configuration import load_sources
 
 from house import HOST, House, run
 from mirrors import NIGHTDROP, wait_until
+from moments import kill_all, start
 
 PLACE = "/.nightdrop/commands"
 DUPLICITY = Path(sys.executable).with_name("duplicity")
@@ -182,21 +184,23 @@ def test_kill_9_in_the_middle_of_a_dump(house: House, tmp_path: Path) -> None:
     pids = house.root / "pids"
     with_commands(house, shell("slow", f"echo $$ >>{pids}; head -c 3000000 /dev/urandom; exec sleep 600"))
     for killed in ("the run", "all of it"):
-        process = subprocess.Popen(
-            [*NIGHTDROP, "backup", "--config", house.config, "--json"],
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        count = 1 + (killed == "all of it")
-        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == count, "it starts")  # noqa: B023
-        wait_until(lambda: any(".vol1." in name for name in house.names()), "a volume")
-        (process.kill if killed == "the run" else lambda: os.killpg(process.pid, signal.SIGKILL))()  # noqa: B023
-        process.wait()
+        dropped = len(house.names())
+        process = start([*NIGHTDROP, "backup", "--config", house.config, "--json"])
+        wait_until(lambda: len(house.names()) > dropped, "a volume")  # noqa: B023
         [*_, pid] = pids.read_text().split()
         if killed == "the run":
-            # Its duplicity process is in nobody's way: whoever runs next waits for it, or ends it.
-            os.kill(int(Path(f"/proc/{pid}/stat").read_text().split()[3]), signal.SIGKILL)
+            duplicity = os.pidfd_open(int(Path(f"/proc/{pid}/stat").read_text().split()[3]))
+            process.kill()
+            process.wait()
+            # Its duplicity process is in nobody's way: whoever runs next waits for it, or ends it. It
+            # may end by itself, too, when it has something to tell and nobody listens any more.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(duplicity, signal.SIGKILL)
+            os.close(duplicity)
+        else:
+            assert kill_all(process)
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the command ends")  # noqa: B023
+        house.wait_until_no_run_is_left()
     with_commands(house, shell("slow", "echo whole"))
     assert house.backup()["type"] == "full"
     assert restored(house, tmp_path / "to") == {"slow": b"whole\n"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from house import HOST, House, Key
-from mirrors import Mirror
+from mirrors import Mirror, wait_until
 from trees import describe, differences
 
 Answer = Callable[[ssl.SSLSocket], None]
@@ -110,9 +110,15 @@ def test_one_mirror_answers_oddly(one_mirror: House, answer: Answer) -> None:
 @pytest.mark.parametrize("answer", THEN.values(), ids=THEN.keys())
 def test_one_mirror_fails_in_the_middle(one_mirror: House, answer: Answer) -> None:
     """What it may cost is `grace`: without that bound, each of these would be waited for."""
-    # The honest one has no more time to answer once the other was polite.
     configure_grace(one_mirror, 5)
-    with answering(one_mirror.mirrors[1], answer, greeting=says(POLITE)):
+    greeted = len(one_mirror.requests(0))
+
+    def be_polite(sock: ssl.SSLSocket) -> None:
+        # The honest one would have no more time than that to answer once the other was polite.
+        wait_until(lambda: len(one_mirror.requests(0)) > greeted, "the honest one answers")
+        sock.sendall(POLITE)
+
+    with answering(one_mirror.mirrors[1], answer, greeting=be_polite):
         facts = one_mirror.backup(expect=3)
     assert_only_the_other_has_it(one_mirror, facts)
 

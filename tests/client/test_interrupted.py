@@ -54,14 +54,13 @@ def wait_for_a_drop(house: House, process: "subprocess.Popen[Any]", before: int 
 
 def test_a_run_started_in_the_same_second_takes_another_name(house: House) -> None:
     """What a killed run sent stays; the next one, however soon, sends under names of its own."""
-    (house.source / "large").write_bytes(os.urandom(3_000_000))
-    times = set()
+    gate = house.gated()
     for _ in range(3):
         process = start([*NIGHTDROP, "backup", "--config", house.config, "--json"])
         wait_for_a_drop(house, process, len(house.names()))
-        kill_all(process)
-        times = {name.split(".")[1] for name in house.names() if ".vol1." in name}
-        (house.source / "large").write_bytes(os.urandom(3_000_000))
+        assert kill_all(process)
+    times = {name.split(".")[1] for name in house.names() if ".vol1." in name}
     assert len(times) == 3
+    gate.touch()
     house.backup()
     house.assert_mirrors_are_honest()

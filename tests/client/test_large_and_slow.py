@@ -1,12 +1,8 @@
 """Volumes larger than the memory that a run may take, and a mirror that is slower than the other."""
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-
 from nightdrop.text import format_size
 
+from gates import way_to
 from house import House
 from mirrors import NIGHTDROP, wait_until
 from processes import memory_of_all
@@ -28,12 +24,14 @@ def test_a_slow_mirror_does_not_hold_the_other_one_up(house: House) -> None:
     house.configure('volume_size = "10M"', 'patience = "60s"', 'compress = "none"')
     seen: list[list[bool]] = []
 
-    def wait_for_the_other() -> None:
-        wait_until(lambda: has_a_volume(house, 0), "mirror A has the first volume")
-        seen.append([has_a_volume(house, mirror) for mirror in (0, 1)])
+    def hold_back(before: int, piece: bytes) -> None:
+        """Once on each connection that is sent a volume."""
+        if before <= 1_000_000 < before + len(piece):
+            wait_until(lambda: has_a_volume(house, 0), "mirror A has the first volume")
+            seen.append([has_a_volume(house, mirror) for mirror in (0, 1)])
 
     slow = house.mirrors[1]
-    with held_back(slow.port, 1_000_000, wait_for_the_other) as port:
+    with way_to(slow.port, hold_back) as port:
         house.bundle.write_text(house.bundle.read_text().replace(f":{slow.port}", f":{port}"))
         house.backup()
     assert seen[0] == [True, False]
@@ -42,39 +40,3 @@ def test_a_slow_mirror_does_not_hold_the_other_one_up(house: House) -> None:
 
 def has_a_volume(house: House, mirror: int) -> bool:
     return any(".vol1." in name for name in house.names(mirror))
-
-
-@contextmanager
-def held_back(port: int, octets: int, wait: Callable[[], None]) -> Iterator[int]:
-    """A port that leads to another one; each connection, when it has sent so many octets, waits once."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def pass_on(source: socket.socket, sink: socket.socket, waiting: bool) -> None:
-        passed = 0
-        with suppress(OSError):
-            while piece := source.recv(64 * 1024):
-                passed += len(piece)
-                if waiting and passed > octets:
-                    waiting = False
-                    wait()
-                sink.sendall(piece)
-            sink.shutdown(socket.SHUT_WR)
-
-    def serve() -> None:
-        while True:
-            try:
-                near, _ = listening.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", port))
-            for words in ((near, far, True), (far, near, False)):
-                threading.Thread(target=pass_on, args=words, daemon=True).start()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield int(listening.getsockname()[1])
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join()

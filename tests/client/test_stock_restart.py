@@ -5,17 +5,34 @@ does, and a run of ours does not.
 import os
 import subprocess
 import sys
-from fnmatch import fnmatch
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from house import HOST, House
-from mirrors import NIGHTDROP
-from moments import Moments, kill_all, start
+from gates import gate_to
+from house import House, Key
+from mirrors import NIGHTDROP, wait_until
+from moments import kill_all, start
 from trees import describe, differences
 
 DUPLICITY = Path(sys.executable).with_name("duplicity")
+
+STUCK = """
+import pathlib, signal, sys
+from duplicity.backends.localbackend import LocalBackend
+put, hangs = LocalBackend._put, pathlib.Path(sys.argv.pop(1))
+def take(self, source_path, remote_filename):
+    if b".vol3." in remote_filename:
+        hangs.touch()
+        signal.pause()
+    put(self, source_path, remote_filename)
+LocalBackend._put = take
+from duplicity.__main__ import dup_run
+dup_run()
+"""
+"""Stock duplicity whose other end takes two volumes, and hangs at the third: then it makes a file."""
 
 
 class Stock:
@@ -26,23 +43,20 @@ class Stock:
         self.source, self.store, self.archive = (root / n for n in ("tree", "store", "archive"))
         self.source.mkdir()
         self.store.mkdir()
-        (self.archive / "x").mkdir(parents=True)
         self.metadata = self.archive / "x"
-
-    @property
-    def command(self) -> list[object]:
+        self.metadata.mkdir(parents=True)
         options = ["--no-encryption", "--volsize", "1", "--archive-dir", self.archive, "--name", "x"]
-        return [
-            DUPLICITY,
-            "backup",
-            *options,
-            "--no-print-statistics",
-            self.source,
-            f"file://{self.store}",
-        ]
+        places = ["--no-print-statistics", self.source, f"file://{self.store}"]
+        self.words = ["backup", *map(str, [*options, *places])]
 
     def backup(self) -> None:
-        subprocess.run(list(map(str, self.command)), check=True, capture_output=True)
+        subprocess.run([DUPLICITY, *self.words], check=True, capture_output=True)
+
+    def be_killed_at_the_third_volume(self) -> None:
+        hangs = self.root / "hangs"
+        process = start([sys.executable, "-c", STUCK, hangs, *self.words])
+        wait_until(hangs.exists, "the third volume is to be taken")
+        assert kill_all(process), "it ended before that moment"
 
     def be_killed_before_the_manifest_has_its_name(self) -> None:
         """The moment is shorter than a signal takes, so it is set back to: this rename comes last."""
@@ -58,42 +72,55 @@ class Stock:
 
 
 class Ours:
-    """The same with a house."""
+    """The same with a house, whose mirrors can be kept from hearing of a file. That needs its name, so
+    there is no TLS.
+    """
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._bundle = house.bundle.read_text()
         self.source = house.source
-        self.command: list[object] = [*NIGHTDROP, "backup", "--config", house.config]
-        self.store = house.mirrors[0].vault / HOST
-        self.metadata = house.state / "archive" / "backup"
 
     def backup(self) -> None:
         self._house.backup()
 
+    def be_killed_at_the_third_volume(self) -> None:
+        self._be_killed_at(b".vol3.")
+
     def be_killed_before_the_manifest_has_its_name(self) -> None:
         """Here the log tells whether a set is finished, so all the moments from there to then are one."""
-        kill_when(self, self.metadata, "-duplicity-new-signatures.*.part")
+        self._be_killed_at(b".manifest.")
+
+    def _be_killed_at(self, name: bytes) -> None:
+        """Run a backup, and kill it when it wants to send both mirrors a file of such a name."""
+        with ExitStack() as stack:
+            gates, text = [], self._bundle
+            for mirror in self._house.mirrors:
+                port, gate = stack.enter_context(gate_to(mirror.port, name))
+                text = text.replace(f":{mirror.port}", f":{port}")
+                gates.append(gate)
+            self._house.bundle.write_text(text)
+            process = start([*NIGHTDROP, "backup", "--config", self._house.config])
+            for gate in gates:
+                gate.wait_until_reached()
+            assert kill_all(process), "it ended before that moment"
+        self._house.bundle.write_text(self._bundle)
 
     def restore(self, to: Path) -> Path:
         return self._house.restore(to)
 
 
 @pytest.fixture(params=["stock duplicity", "nightdrop"])
-def client(request: pytest.FixtureRequest, tmp_path: Path) -> Stock | Ours:
-    if request.param == "nightdrop":
-        return Ours(request.getfixturevalue("house"))
-    (tmp_path / "stock").mkdir()
-    return Stock(tmp_path / "stock")
-
-
-def kill_when(client: Stock | Ours, folder: Path, pattern: str) -> None:
-    """Run a backup, and kill it at the moment there that is called so."""
-    with Moments([folder]) as moments:
-        process = start(client.command)
-        for name in moments.names_until_end_of(process):
-            if fnmatch(name, pattern):
-                break
-        assert kill_all(process), "it ended before that moment"
+def client(request: pytest.FixtureRequest, tmp_path: Path, admin_key: Key) -> Iterator[Stock | Ours]:
+    if request.param == "stock duplicity":
+        yield Stock(tmp_path)
+        return
+    house = House(tmp_path, admin_key, tls=False)
+    house.start()
+    try:
+        yield Ours(house)
+    finally:
+        house.close()
 
 
 def lost(client: Stock | Ours, to: Path) -> set[bytes]:
@@ -104,8 +131,8 @@ def test_changed_before_the_point_of_resumption(client: Stock | Ours, tmp_path: 
     """duplicity writes a signature of the new content, and never stores that content."""
     first = client.source / "a first file"
     first.write_text("old")
-    (client.source / "large").write_bytes(os.urandom(12_000_000))
-    kill_when(client, client.store, "*.vol2.*")
+    (client.source / "large").write_bytes(os.urandom(6_000_000))
+    client.be_killed_at_the_third_volume()
     first.write_text("new")
     os.utime(first, (1_700_000_000, 1_700_000_000))
     client.backup()

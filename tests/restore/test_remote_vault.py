@@ -38,26 +38,30 @@ def listener(made_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """The real listener. It speaks plain HTTP on loopback, so nginx stands in front for TLS."""
     mirror = made_once.mirrors[0]
     inner, outer = free_port(), free_port()
-    with mirror.config.open("a") as file:
-        file.write(f'[administration]\nlisten = "127.0.0.1:{inner}"\n')
+    # Who else restores from it, or comes back here, is to find it as it was.
+    before = mirror.config.read_text()
+    mirror.config.write_text(f'{before}[administration]\nlisten = "127.0.0.1:{inner}"\n')
     password = tmp_path_factory.mktemp("listener") / "password"
     password.write_text(run("admin-password", "--config", mirror.config).stdout)
-    with folder_for_nginx() as folder:
-        for path in (mirror.certificate, mirror.certificate.with_suffix(".key")):
-            shutil.copy(path, folder)
-        site = folder / "site.conf"
-        site.write_text(
-            f"server {{ listen 127.0.0.1:{outer} ssl; ssl_certificate {folder}/tls.crt;"
-            f" ssl_certificate_key {folder}/tls.key;"
-            f" location / {{ proxy_pass http://127.0.0.1:{inner}; }} }}\n"
-        )
-        with mirror, nginx(folder, site, "127.0.0.1", outer):
-            yield Listener(
-                f"http://127.0.0.1:{inner}",
-                f"https://admin@127.0.0.1:{outer}",
-                password,
-                mirror.certificate,
+    try:
+        with folder_for_nginx() as folder:
+            for path in (mirror.certificate, mirror.certificate.with_suffix(".key")):
+                shutil.copy(path, folder)
+            site = folder / "site.conf"
+            site.write_text(
+                f"server {{ listen 127.0.0.1:{outer} ssl; ssl_certificate {folder}/tls.crt;"
+                f" ssl_certificate_key {folder}/tls.key;"
+                f" location / {{ proxy_pass http://127.0.0.1:{inner}; }} }}\n"
             )
+            with mirror, nginx(folder, site, "127.0.0.1", outer):
+                yield Listener(
+                    f"http://127.0.0.1:{inner}",
+                    f"https://admin@127.0.0.1:{outer}",
+                    password,
+                    mirror.certificate,
+                )
+    finally:
+        mirror.config.write_text(before)
 
 
 def test_all_of_it_over_tls(listener: Listener, chain: House, tmp_path: Path) -> None:
@@ -130,9 +134,14 @@ def liar() -> Iterator[Callable[[Answer], RemoteVault]]:
     servers: list[ThreadingHTTPServer] = []
 
     def serve(answer: Answer) -> RemoteVault:
+        def heard_out(request: BaseHTTPRequestHandler) -> None:
+            # With octets that nobody has read, the connection would be reset, and an answer be lost.
+            request.rfile.read(int(request.headers.get("Content-Length", 0)))
+            answer(request)
+
         handler = type("Handler", (BaseHTTPRequestHandler,), {})
         for method in ("GET", "HEAD", "PROPFIND"):
-            setattr(handler, f"do_{method}", answer)
+            setattr(handler, f"do_{method}", heard_out)
         handler.log_message = lambda *_words: None
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         servers.append(server)

@@ -2,14 +2,14 @@
 
 import glob
 import os
-import subprocess
+import pty
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from house import HOST, House, Key, complaint, run
-from mirrors import NIGHTDROP
+from mirrors import NIGHTDROP, wait_until
 from trees import describe, differences
 
 
@@ -102,28 +102,47 @@ def test_mistakes(chain: House, tmp_path: Path, words: list[str], status: int, e
 
 
 def test_key_and_passphrase_are_in_no_process_and_no_file(chain: House, tmp_path: Path) -> None:
-    """While a restore runs, nobody else on the machine can see the key."""
+    """While a restore runs, nobody else on the machine can see the key. It stands in the middle and is
+    looked at: it asks whether a file may be overwritten, and there is much to be written after that.
+    """
     passphrase = chain.key.passphrase.read_bytes().strip()
-    vault, key = chain.mirrors[0].vault, chain.key.arguments
-    words = ["restore", "run", vault, "--host", HOST, "--to", tmp_path / "to", "--devices", "--setuid"]
+    there = tmp_path / "to" / chain.source.relative_to("/") / "a" / "00"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    words = ["restore", "run", str(chain.mirrors[0].vault), "--host", HOST, "--to", str(tmp_path / "to")]
+    words += ["--devices", "--setuid", "--overwrite", "ask", *chain.key.arguments]
     # In a session of its own: other processes of this machine may name any key they like.
-    process = subprocess.Popen(
-        ["nice", "-n", "5", *NIGHTDROP, *words, *key], stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    looked = 0
-    while process.poll() is None:
-        for folder in Path("/proc").glob("[0-9]*"):
-            # What ends, or is removed, while it is looked at had nothing to hide before, either.
-            with suppress(OSError):
-                if os.getsid(int(folder.name)) == process.pid:
-                    shown = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-                    looked += b"nightdrop_restore.launcher" in shown
-                    assert passphrase not in shown
-                    assert b"PRIVATE KEY" not in shown
-        for path in glob.glob(f"{tmp_path}/.nightdrop-restore-*/*"):
-            with suppress(OSError):
-                if os.path.isfile(path) and os.path.getsize(path) < 10_000:
-                    assert b"PRIVATE" not in Path(path).read_bytes()
-    assert process.returncode == 0
-    assert looked
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(NIGHTDROP[0], [*NIGHTDROP, *words])
+    said = b""
+    while b"Overwrite?" not in said:
+        said += os.read(terminal, 10_000)
+    wait_until(lambda: looked_at(pid, tmp_path, passphrase), "duplicity is at it, with a volume")
+    os.write(terminal, b"y\n")
+    with suppress(OSError):
+        while piece := os.read(terminal, 10_000):
+            said += piece
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
     assert not list(tmp_path.glob(".nightdrop-restore-*")), "the workplace was left behind"
+
+
+def looked_at(session: int, folder: Path, passphrase: bytes) -> bool:
+    """See that no process of the session shows the secrets, nor any file of its workplace; whether
+    the one that reads volumes was among them, and a volume.
+    """
+    readers = volumes = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        # What ends, or is removed, while it is looked at had nothing to hide before, either.
+        with suppress(OSError):
+            if os.getsid(int(process.name)) == session:
+                shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+                assert passphrase not in shown
+                assert b"PRIVATE KEY" not in shown
+                readers += b"nightdrop_restore.launcher" in shown
+    for path in glob.glob(f"{folder}/.nightdrop-restore-*/**", recursive=True, include_hidden=True):
+        with suppress(OSError):
+            if os.path.isfile(path):
+                assert b"PRIVATE" not in Path(path).read_bytes()
+                volumes += os.path.getsize(path) > 10_000
+    return bool(readers and volumes)

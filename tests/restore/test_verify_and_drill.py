@@ -12,8 +12,10 @@ from nightdrop.drills import parse_drill
 from nightdrop_restore.sampling import Sample
 from restore.forging import seal
 
+from gates import gate_to
 from house import HOST, House, complaint, run
-from mirrors import NIGHTDROP, PATIENCE, wait_until
+from mirrors import NIGHTDROP, PATIENCE, Mirror, wait_until
+from ports import free_port
 
 
 def alter(path: Path) -> None:
@@ -105,19 +107,27 @@ def test_a_drill_of_everything_finds_what_is_lost(chain: House) -> None:
 
 
 def test_a_drill_that_is_interrupted_leaves_nothing(chain: House, tmp_path: Path) -> None:
-    words = ["restore", "drill", chain.mirrors[0].vault, "--sample", "1000", "--work", tmp_path / "room"]
-    (tmp_path / "room").mkdir()
-    # Less urgent than who looks for what it does first.
-    command = ["nice", "-n", "5", *NIGHTDROP, *map(str, words), *chain.key.arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_until(
-        lambda: bool(glob.glob(f"{tmp_path}/room/*/restored/*", include_hidden=True)), "it restores"
-    )
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=PATIENCE)
+    """While it restores, from a mirror that does not give out the last volume of the full."""
+    room, password, port = tmp_path / "room", tmp_path / "password", free_port()
+    room.mkdir()
+    vault = chain.mirrors[0].vault
+    mirror = Mirror(tmp_path, "listener", [chain.key.certificate], vault=vault)
+    with mirror.config.open("a") as file:
+        file.write(f'[administration]\nlisten = "127.0.0.1:{port}"\n')
+    password.write_text(run("admin-password", "--config", mirror.config).stdout)
+    volumes = [name for name in chain.names() if "-full." in name and ".difftar." in name]
+    last = f".vol{len(volumes)}.difftar."
+    with mirror, gate_to(port, last.encode()) as (near, gate):
+        words = ["restore", "drill", f"http://127.0.0.1:{near}", "--password-file", password]
+        words += ["--sample", "1000", "--work", room, *chain.key.arguments]
+        process = subprocess.Popen([*NIGHTDROP, *map(str, words)], stderr=subprocess.PIPE, text=True)
+        gate.wait_until_reached()
+        wait_until(lambda: bool(glob.glob(f"{room}/*/restored/*", include_hidden=True)), "it restores")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "interrupted" in said
-    assert list((tmp_path / "room").iterdir()) == []
+    assert list(room.iterdir()) == []
 
 
 def test_a_file_that_differs_is_no_match(tmp_path: Path) -> None:
