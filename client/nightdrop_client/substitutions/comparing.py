@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 from duplicity import cached_ops, config, diffdir, dup_tarfile, librsync, log, robust, util
-from duplicity.path import Path, ROPath
+from duplicity.path import Path, PathException, ROPath
 
 from nightdrop.engine import tars
 from nightdrop_client.opening import open_seen
@@ -34,7 +34,8 @@ def _check(handler: Any, act: Any, arguments: Any = ()) -> Any:
     """Stands for check_common_error, which imports a module each time: here, where something fails."""
     try:
         return act(*arguments)
-    except Exception as error:  # noqa: BLE001 the original knows which to raise
+    except (OSError, librsync.librsyncError, PathException) as error:
+        # Which of them may pass, the original knows; all others it would not catch.
         return _check_any(handler, partial(_fail, error), arguments)
 
 

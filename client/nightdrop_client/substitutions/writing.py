@@ -40,6 +40,7 @@ def _write_volume(
                 except StopIteration:
                     ended = True
                     break
+                # Whatever it is, as in the original: it ends the run, and this says at which volume.
                 except Exception as error:
                     raise errors.FatalError(f"Read error on {os.fsdecode(name)}: {error}") from error
                 parts.append(data)
