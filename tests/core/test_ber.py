@@ -204,6 +204,10 @@ TOO_MUCH: dict[str, Make] = {
     "2^63, it says": lambda: b"\x30\x88\x80" + b"\0" * 7,
     "many small ones": lambda: b"\x30\x80" + b"\x05\x00" * (CAPTURE_LIMIT // 2 + 1),
     "many nested ones": lambda: b"\x30\x80" + b"\x30\x80\x05\x00\x00\x00" * (CAPTURE_LIMIT // 4 + 1),
+    "many without content or length": lambda: b"\x30\x80" + b"\x30\x80\0\0" * (CAPTURE_LIMIT // 32 + 2),
+    "the same, here and there": lambda: (
+        b"\x30\x80" + indefinite(0x30, *[b"\x30\x80\0\0"] * (CAPTURE_LIMIT // 64)) * 3
+    ),
     "longer than asked for": lambda: der.element(0x30, bytes(2000)),
     "one after the other without an end": lambda: b"\x30\x80" + der.element(4, bytes(1 << 19)) * 9,
     "deep": lambda: b"\x30\x80" * 100_000,

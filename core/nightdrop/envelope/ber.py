@@ -20,6 +20,7 @@ _LEAST_WORTH = 32
 _CHUNK = 256 * 1024
 _DEPTH_LIMIT = 16
 _CONSTRUCTED = 0x20
+_TOO_LONG = "an element is longer than any that belongs there"
 
 
 class BerReader:
@@ -75,7 +76,7 @@ class BerReader:
 
         EnvelopeError if it is longer than `limit`, more or less.
         """
-        return self._capture(limit, 0)
+        return self._capture(limit, 0)[0]
 
     def octet_string(self, implicit: int) -> Iterator[bytes]:
         """The contents of the OCTET STRING here, with this implicit tag number, piece by piece.
@@ -93,7 +94,7 @@ class BerReader:
     def exactly(self, octets: int) -> bytes:
         """That many octets, few enough to be held in memory."""
         if octets > CAPTURE_LIMIT:
-            raise EnvelopeError("an element is longer than any that belongs there")
+            raise EnvelopeError(_TOO_LONG)
         self._fill(octets)
         out = self._buffer[self._at : self._at + octets]
         if len(out) < octets:
@@ -134,17 +135,23 @@ class BerReader:
                 raise EnvelopeError(f"tag {tag:#04x} stands within the encrypted content")
         self.leave(end)
 
-    def _capture(self, limit: int, depth: int) -> bytes:
+    def _capture(self, limit: int, depth: int) -> tuple[bytes, int]:
+        """The element, and what it counts for."""
         if depth > _DEPTH_LIMIT:
             raise EnvelopeError("it is nested too deep")
         tag, size = self.header()
         if size is not None:
             if size > limit:
-                raise EnvelopeError("an element is longer than any that belongs there")
-            return bytes((tag,)) + der.length(size) + self.exactly(size)
+                raise EnvelopeError(_TOO_LONG)
+            element = bytes((tag,)) + der.length(size) + self.exactly(size)
+            return element, max(len(element), _LEAST_WORTH)
         parts: list[bytes] = []
+        left = limit
         while self.peek(2) != der.END_OF_CONTENTS:
-            parts.append(self._capture(limit, depth + 1))
-            limit -= max(len(parts[-1]), _LEAST_WORTH)
+            part, worth = self._capture(left, depth + 1)
+            parts.append(part)
+            left -= worth
+            if left < 0:
+                raise EnvelopeError(_TOO_LONG)
         self.exactly(2)
-        return der.element(tag, *parts)
+        return der.element(tag, *parts), limit - left + _LEAST_WORTH
