@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,28 +66,35 @@ def test_what_a_dry_run_does_not_count_is_named(house: House) -> None:
 
 
 def test_a_terminal_shows_a_bar_and_json_is_alone_on_standard_output(house: House) -> None:
-    (house.source / "file").write_bytes(os.urandom(6_000_000))
+    """The bar tells how far this full is by the size of the last. This one goes on, slowly, until the bar
+    was seen, and stays smaller than the last.
+    """
+    (house.source / "file").write_bytes(os.urandom(30_000_000))
     house.backup()
-    # For two seconds, in which the bar is drawn more than once.
-    folders = f'include = ["{house.source}"]\n[limits]\nrate = "3M"'
-    house.configure('volume_size = "1M"', folders=folders)
+    (house.source / "file").unlink()
+    seen = house.root / "seen"
+    slowly = (
+        f"for _ in $(seq 250); do [ ! -e {seen} ] || break; head -c 100000 /dev/urandom; sleep 0.1; done"
+    )
+    with house.config.open("a") as file:
+        file.write(f"[[commands]]\nname = 'slow'\ncommand = ['sh', '-c', '{slowly}']\n")
     reading, terminal = pty.openpty()
     command = [*NIGHTDROP, "backup", "--full", "--json", "--config", house.config]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal) as process:
         os.close(terminal)
         shown = b""
         # A terminal that nobody has open any more is an error to read from.
-        try:
+        with suppress(OSError):
             while piece := os.read(reading, 65536):
                 shown += piece
-        except OSError:
-            pass
+                if re.search(rb"\r\[=+ *\] \d+%  \d", shown):
+                    seen.touch()
         os.close(reading)
         assert process.stdout is not None
         facts = json.loads(process.stdout.read())
     assert process.returncode == 0
     assert facts["type"] == "full"
-    assert re.search(rb"\r\[=+ *\] \d+%  \d", shown), shown
+    assert seen.exists(), shown
     assert shown.endswith(b"\r\x1b[K"), "a clean line is left behind"
 
 
