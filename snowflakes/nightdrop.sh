@@ -12,6 +12,10 @@ set -eu
 umask 077
 LC_ALL=C
 export LC_ALL
+# cron may look in fewer places than these programs are in: FreeBSD's does.
+if ! { command -v curl && command -v openssl; } >/dev/null; then
+    PATH=$PATH:/usr/local/bin:/usr/local/sbin:/opt/bin:/usr/bin:/bin:/usr/sbin:/sbin
+fi
 # What curl holds is not to end in a file, however it ends.
 # shellcheck disable=SC3045 # where there is no such limit, there is none
 ulimit -c 0 2>/dev/null || :
@@ -19,6 +23,7 @@ ulimit -c 0 2>/dev/null || :
 version=0.1.0
 grace=30          # seconds that a failing mirror may cost while another one takes the files
 tries=5           # how often one file is sent again after it broke off in the middle
+slowest=2000      # octets a second: what is slower for a minute has broken off, or would hold up the other mirror for days
 smallest=1000000  # octets; with room for less than this in a volume, streams go without temporary files
 
 usage() {
@@ -117,10 +122,12 @@ check_configuration() {
     *) wrong_setting cipher "auto, aes-256-gcm or aes-256-cbc" "$cipher" ;;
     esac
     case $compress in
-    auto | zstd | none) ;;
+    auto | none) ;;
+    zstd) command -v zstd >/dev/null || misused "$configuration: compress=zstd, and zstd is not installed" "compress=auto" ;;
     *) wrong_setting compress "auto, zstd or none" "$compress" ;;
     esac
-    [ -z "$rate" ] || is_size "$rate" || wrong_setting rate "octets a second, such as 2M, or nothing" "$rate"
+    [ -z "$rate" ] || { is_size "$rate" && [ "$(octets "$rate")" -ge $((2 * slowest)) ]; } ||
+        wrong_setting rate "octets a second, such as 2M, and at least $((2 * slowest)), or nothing" "$rate"
     is_seconds "$patience" || wrong_setting patience "seconds" "$patience"
     is_seconds "$delay" || wrong_setting delay "seconds" "$delay"
     case $signing_key in
@@ -136,6 +143,11 @@ check_configuration() {
         esac
     done
     for mirror in $mirrors; do
+        case $(url_of "$mirror") in
+        *[!!-~]*) false ;;
+        http://* | https://*) ;;
+        *) false ;;
+        esac || wrong_setting mirror "a name, a blank and a URL" "$(name_of "$mirror") $(url_of "$mirror")"
         [ -r "$(curl_configuration "$mirror")" ] ||
             misused "$(curl_configuration "$mirror"): cannot be read" "nightdrop.sh install BUNDLE makes it anew"
     done
@@ -151,9 +163,10 @@ wrong_setting() { # KEY EXPECTED FOUND
     misused "$configuration: $1 has to be $2, and is \"$3\""
 }
 
+# To arithmetic, a number that begins with 0 is octal.
 is_number() {
     case $1 in
-    '' | *[!0-9]*) return 1 ;;
+    '' | *[!0-9]* | 0?*) return 1 ;;
     esac
     [ ${#1} -le 12 ]
 }
@@ -355,6 +368,18 @@ snooze() { # NAME SECONDS
     stage "$1" exec sleep "$2" 3</dev/null
 }
 
+# A gigabyte at a time, because OpenWrt's wc counts in 32 bits, and so do some shells. That dd read to the end of its
+# piece is told by a mark, which is there before wc sees that end. Nothing is printed unless all was counted.
+count_octets() { # NAME
+    octets=0 mark=$run/counted.$1
+    while
+        piece=$({ dd bs=65536 count=16384 && : >"$mark"; } 2>/dev/null | wc -c)
+        rm "$mark" 2>/dev/null || return 1
+        [ $((piece)) != 0 ]
+    do octets=$(echo "$octets $piece" | awk '{ printf "%.0f", $1 + $2 }'); done
+    echo "$octets"
+}
+
 
 # --- sealing ---
 
@@ -438,13 +463,13 @@ was_sealed() {
 
 # --- a mirror ---
 
-# What stands still for a minute has broken off; sooner where nobody wants to wait so long.
+# What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long.
 ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
     asked=$1 stall=60
     [ "$patience" -ge 60 ] || stall=$((patience + 5))
     shift
     stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
-        --connect-timeout 20 --speed-limit 500 --speed-time $stall ${rate:+--limit-rate "$rate"} \
+        --connect-timeout 20 --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \
         -A "nightdrop.sh/$version" --max-filesize 100000 -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
         "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
 }
@@ -626,27 +651,26 @@ deliver_stream() {
     begin_slice
     [ -s "$run/begin" ] || { succeeded tee source && because "source wrote nothing"; return 1; }
     rm -f "$run"/took.*
-    fifos=$run/fifo.digest
-    mkfifo "$fifos"
+    mkfifo "$run/fifo.digest"
+    set -- "$run/fifo.digest"
     { vital digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
     keep to.digest $!
     consumers=$!
     for one in $(living); do
         mkfifo "$run/fifo.$one"
-        fifos="$fifos $run/fifo.$one"
+        set -- "$@" "$run/fifo.$one"
         consume "$one" "$stem.$ext.p7m" &
         keep "to.$one" $!
         consumers="$consumers $!"
     done
-    # shellcheck disable=SC2086 # a list of FIFOs, whose names have no blanks but for those in $temporary
     {
         sealed_slice 2>>"$run/said"
         if ! { was_sealed && succeeded tee source; }; then kill_stages curl; fi
     } | {
-        vital spread exec tee $fifos 3<&0
+        vital spread exec tee "$@" 3<&0
         # Without it, who has not met it yet would wait for it.
         succeeded spread || kill_stages curl to
-    } | wc -c >"$run/sealed-size"
+    } | count_octets sealed >"$run/sealed-size"
     # shellcheck disable=SC2086 # a list of numbers
     wait $consumers || :
     rm -f "$run"/pid.to.*
@@ -654,6 +678,7 @@ deliver_stream() {
     somebody_took || { because "no mirror took the stream"; return 1; }
     digest=$(cat "$run/digest") digest=${digest##* }
     is_digest "$digest" || { because "openssl could not make a digest"; return 1; }
+    [ -s "$run/sealed-size" ] || { because "the stream could not be counted"; return 1; }
     remember "$stem.$ext.p7m" "$(cat "$run/sealed-size")" "$digest"
 }
 
@@ -689,7 +714,7 @@ make_receipt() { # FILE
             END { print "\n ]," }' "$run/files" || return 1
         printf ' "recipients": [%s],\n "tool": "%s",\n' "$sealed_to" "$(plain "$tool")"
         printf ' "source": {"what": ["%s"], "size": %s, "files": 1, "unread": 0},\n' \
-            "$(plain "$what")" "$(tr -d ' ' <"$run/size")"
+            "$(plain "$what")" "$(cat "$run/size")"
         printf ' "previous": "%s"\n}\n' "$previous"
     } >"$1" || return 1
     # A full disk may have cut it.
@@ -840,7 +865,7 @@ run_stages() { # COMMAND ...
 }
 
 counted_and_delivered() { # COMMAND ...
-    { vital count exec wc -c 3<"$run/count" >"$run/size"; } 4<&- &
+    { vital count count_octets source 3<"$run/count" >"$run/size"; } 4<&- &
     counting=$!
     keep to.count $counting
     if stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | {
@@ -971,7 +996,8 @@ END
 # written in any of TOML's ways. Its parts go straight into files: a password is nowhere else. (To busybox 1.30 a name
 # before a parenthesis is a function, whatever is between them.)
 unpack_bundle() { # BUNDLE
-    awk -v out="$fresh" -v folder="$folder" -v bundle="$1" '
+    fresh=$fresh folder=$folder bundle=$1 awk '
+    BEGIN { out = ENVIRON["fresh"]; folder = ENVIRON["folder"]; bundle = ENVIRON["bundle"] }
     { text = text $0 "\n" }
     END {
         at = 1
@@ -1082,7 +1108,7 @@ unpack_bundle() { # BUNDLE
                 print "cacert = " quoted(folder "/mirrors/" name ".pem") > curl
             }
         }
-    }' "$1"
+    }' <"$1"
 }
 
 
@@ -1205,6 +1231,10 @@ if [ "${1:-}" = -C ]; then
     folder=$2
     shift 2
 fi
+case $folder in
+/*) ;;
+*) folder=$PWD/$folder ;;
+esac
 case ${1:-} in
 drop | install | doctor | status | delay)
     verb=$1

@@ -37,7 +37,19 @@ SHELLS = {
     "yash": [_found("yash"), "--posixly-correct"],
     "bash": [_found("bash"), "--posix"],
 }
-"""By their names, how each shell is run. With ash, busybox's other programs are used, too."""
+"""By their names, how each shell is run."""
+
+ONLY = os.environ.get("NIGHTDROP_TEST_SHELL", "")
+"""The one shell that all is tested with, in place of those that the tests name: by tests/lab/shells."""
+
+TESTED = [ONLY] if ONLY else list(SHELLS)
+"""The shells of those tests that are for each of them."""
+
+
+def programs_of(shell: str, busybox: Path) -> Path | None:
+    """Where its other programs are, if not this machine's are used: ash comes with busybox's."""
+    return busybox if shell == "ash" else None
+
 
 HAS_GCM = b"SSL 1." not in subprocess.check_output(["openssl", "version"])
 """Whether openssl has GCM in CMS, as since 3.0. tests/lab/old_programs has an older one."""
@@ -85,6 +97,13 @@ class Client:
     def variables(self) -> dict[str, str]:
         path = str(self.programs) if self.programs else os.environ["PATH"]
         return environment_without_proxies() | {"PATH": path} | self.environment
+
+    def put_beside(self, program: str) -> None:
+        """A program that a router does not have by itself."""
+        folder = self.folder / "beside"
+        folder.mkdir()
+        (folder / program).symlink_to(_found(program))
+        self.environment["PATH"] = f"{self.variables()['PATH']}:{folder}"
 
     def run(self, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Run it and see that it ends with this status, and leaves nothing behind."""

@@ -1,6 +1,5 @@
 """Two mirrors that serve for all these tests, and the client in each shell."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import SHELLS, Client, Mirrors
+from snowflakes.clients import ONLY, SHELLS, TESTED, Client, Mirrors, programs_of
 
 from house import Key
 from mirrors import Mirror
 
 HOST = "router1"
-ONLY = os.environ.get("NIGHTDROP_TEST_SHELL")
-"""The one shell that all is tested with, in place of those that the tests name: by tests/lab/shells."""
 
 NewClient = Callable[..., Client]
 
@@ -66,13 +63,14 @@ def new_client(tmp_path: Path, home: Mirrors, busybox: Path) -> NewClient:
 
     def install(shell: str = "dash") -> Client:
         shell = ONLY or shell
-        programs = busybox if shell == "ash" else None
-        return Client(tmp_path / f"client{next(numbers)}", home, SHELLS[shell], programs)
+        return Client(
+            tmp_path / f"client{next(numbers)}", home, SHELLS[shell], programs_of(shell, busybox)
+        )
 
     return install
 
 
-@pytest.fixture(params=[ONLY] if ONLY else SHELLS)
+@pytest.fixture(params=TESTED)
 def client(request: pytest.FixtureRequest, new_client: NewClient) -> Client:
     """A client in each shell."""
     return new_client(request.param)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from snowflakes.clients import SHELLS, Client, Mirrors, findings
+from snowflakes.clients import ONLY, SHELLS, Client, Mirrors, findings, programs_of
 
 from house import Key
 from mirrors import Mirror
@@ -16,8 +16,8 @@ def test_a_shell_hosts_sets(tmp_path: Path, admin_key: Key, unlocked: Path, busy
         client = Client(
             tmp_path / "client",
             Mirrors([mirror], admin_key, unlocked, bundle, "ap1"),
-            SHELLS["ash"],
-            busybox,
+            SHELLS[ONLY or "ash"],
+            programs_of(ONLY or "ash", busybox),
         )
         client.set(volume="5M")
         zeros = ["head", "-c", "12000000", "/dev/zero"]

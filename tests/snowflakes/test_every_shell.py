@@ -55,6 +55,7 @@ def test_killed_stage_of_a_stream_is_no_backup(some_client: Client, stage: str) 
 @pytest.mark.parametrize("volume", ["1M", "stream"])
 def test_killed_compression_is_no_backup(new_client: NewClient, volume: str) -> None:
     client = new_client()
+    client.put_beside("zstd")
     client.set(volume=volume, compress="zstd")
     killed(client, "zstd")
 

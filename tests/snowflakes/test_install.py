@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import HAS_GCM, SCRIPT, SHELLS, Client, broken
+from snowflakes.clients import HAS_GCM, ONLY, SCRIPT, SHELLS, Client, broken
 from snowflakes.conftest import NewClient
 
 from house import Key, run
@@ -41,7 +41,7 @@ def install(tmp_path: Path, text: str, shell: str = "dash") -> subprocess.Comple
     bundle = tmp_path / "bundle.toml"
     bundle.write_text(text)
     return subprocess.run(
-        [*SHELLS[shell], SCRIPT, "-C", tmp_path / "etc", "install", bundle],
+        [*SHELLS[ONLY or shell], SCRIPT, "-C", tmp_path / "etc", "install", bundle],
         capture_output=True,
         text=True,
         check=False,
@@ -137,7 +137,7 @@ def test_nginx_in_the_doors_place(tmp_path: Path, admin_key: Key, unlocked: Path
         folder.joinpath("mirror-n").chmod(0o755)
         with nginx(folder, site, mirror.address, mirror.port):
             etc = tmp_path / "etc"
-            command = ["dash", SCRIPT, "-C", etc]
+            command = [*SHELLS[ONLY or "dash"], SCRIPT, "-C", etc]
             subprocess.run([*command, "install", bundle], check=True)
             done = subprocess.run([*command, "doctor"], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr

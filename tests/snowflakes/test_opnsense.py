@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import SHELLS, SNOWFLAKES, findings
+from snowflakes.clients import ONLY, SHELLS, SNOWFLAKES, findings
 
 from house import Key
 from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_for, wait_until
@@ -106,7 +106,7 @@ class Firewall:
         settings.write_text("\n".join([*lines, *(f"{k}={v}" for k, v in values.items())]) + "\n")
 
     def command(self, *words: object, script: Path | None = None) -> list[str]:
-        return self.zfs.inside(*SHELLS["dash"], script or self.folder / "opnsense.sh", *words)
+        return self.zfs.inside(*SHELLS[ONLY or "dash"], script or self.folder / "opnsense.sh", *words)
 
     def run(self, *words: object, script: Path | None = None, expect: int = 0) -> str:
         done = subprocess.run(

@@ -1,5 +1,6 @@
 """Any Unix: folders as a tar, a disk as it is; and the check, which understands all of it."""
 
+import shutil
 import subprocess
 import tarfile
 from io import BytesIO
@@ -7,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import HAS_GCM, SHELLS, SNOWFLAKES, Client
+from snowflakes.clients import HAS_GCM, SNOWFLAKES, TESTED, Client
 from snowflakes.conftest import NewClient
 
 SCRIPT = SNOWFLAKES / "posix" / "posix.sh"
+STRACE = shutil.which("strace") or "strace"
 
 
-def call(client: Client, *words: object, shell: str = "dash", expect: int = 0) -> str:
+def call(client: Client, *words: object, expect: int = 0) -> str:
     done = subprocess.run(
-        [*SHELLS[shell], str(SCRIPT), *map(str, words)],
+        [*client.shell, str(SCRIPT), *map(str, words)],
         capture_output=True,
         text=True,
         env=client.variables() | {"NIGHTDROP_FOLDER": str(client.settings.parent)},
@@ -25,13 +27,13 @@ def call(client: Client, *words: object, shell: str = "dash", expect: int = 0) -
     return done.stderr
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", TESTED)
 def test_folders(new_client: NewClient, tmp_path: Path, shell: str) -> None:
     client = new_client(shell)
     folder = tmp_path / "-a \"folder\"; with 'signs' \u00fc"
     folder.mkdir()
     (folder / "one").write_text("1")
-    call(client, "folders", client.kind("home"), folder, "/etc/hostname", shell=shell)
+    call(client, "folders", client.kind("home"), folder, "/etc/hostname")
     with tarfile.open(fileobj=BytesIO(client.opened())) as archive:
         assert f"./{folder}/one".replace("//", "/") in archive.getnames()
         assert "./etc/hostname" in archive.getnames()
@@ -47,7 +49,7 @@ def test_folder_that_is_not_there(new_client: NewClient, tmp_path: Path) -> None
 
 def test_disk(new_client: NewClient, noise: Path) -> None:
     client = new_client("ash")
-    call(client, "disk", client.kind("disk"), noise, shell="ash")
+    call(client, "disk", client.kind("disk"), noise)
     assert client.opened() == noise.read_bytes()
     assert call(client, "disk", "disk", "/dev/nothing", expect=2).startswith(
         "nightdrop: error: /dev/nothing"
@@ -60,8 +62,8 @@ def test_what_cannot_be_read_is_no_backup(new_client: NewClient, tmp_path: Path)
     (tmp_path / "file").write_text("content")
     done = subprocess.run(
         [
-            *("strace", "-f", "-qq", "-o", "/dev/null", "-P", tmp_path / "file"),
-            *("-e", "inject=read:error=EIO", *SHELLS["dash"], SCRIPT),
+            *(STRACE, "-f", "-qq", "-o", "/dev/null", "-P", tmp_path / "file"),
+            *("-e", "inject=read:error=EIO", *client.shell, SCRIPT),
             *("folders", client.kind("home"), tmp_path),
         ],
         capture_output=True,
@@ -77,6 +79,7 @@ def test_what_cannot_be_read_is_no_backup(new_client: NewClient, tmp_path: Path)
 @pytest.mark.parametrize("cipher", ["auto", "aes-256-gcm", "aes-256-cbc"])
 def test_compressed_and_sealed_as_said(new_client: NewClient, compress: str, cipher: str) -> None:
     client = new_client()
+    client.put_beside("zstd")
     client.set(compress=compress, cipher=cipher)
     if cipher == "aes-256-gcm" and not HAS_GCM:
         assert "this openssl cannot seal with" in client.drop("zeros", "echo", expect=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import SCRIPT, Client, end
+from snowflakes.clients import ONLY, SCRIPT, SHELLS, Client, Mirrors, end, programs_of
 from snowflakes.conftest import NewClient
 
 from mirrors import wait_for
@@ -127,7 +127,8 @@ def test_no_password_is_ever_shown(new_client: NewClient) -> None:
                     found.add(os.path.basename(words.partition(b"\0")[0]))
         return found
 
-    wait_for(lambda: programs() >= {b"posh", b"openssl", b"curl", b"sleep"}, "all stages run")
+    shell = os.fsencode(os.path.basename(client.shell[0]))
+    wait_for(lambda: programs() >= {shell, b"openssl", b"curl", b"sleep"}, "all stages run")
     end(run, signal.SIGTERM)
     for path in client.settings.parent.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
@@ -265,6 +266,10 @@ def test_wrong_words(new_client: NewClient, words: list[str], why: str) -> None:
         ({"patience": "1h"}, 'patience has to be seconds, and is "1h"'),
         ({"temporary": "tmp"}, "state and temporary has to be a path"),
         ({"volumes": "1M"}, "is no setting: volumes=1M"),
+        ({"patience": "08"}, 'patience has to be seconds, and is "08"'),
+        ({"rate": "300"}, "rate has to be octets a second, such as 2M, and at least 4000"),
+        ({"mirror": "mirror-a -K/etc/passwd"}, "mirror has to be a name, a blank and a URL"),
+        ({"mirror": "mirror-a https://[::1]/ x"}, "mirror has to be a name, a blank and a URL"),
         ({"host": "Router"}, "host has to be the name of a host"),
     ],
 )
@@ -272,6 +277,87 @@ def test_wrong_settings(new_client: NewClient, setting: dict[str, str], why: str
     client = new_client("ash")
     client.set(**setting)
     assert why in client.run("drop", "conf", "tar", "--", "echo", expect=2).stderr
+
+
+def test_zstd_that_is_not_there(new_client: NewClient, busybox: Path) -> None:
+    client = new_client("ash")
+    client.environment["PATH"] = str(busybox)
+    client.set(compress="zstd")
+    assert "zstd is not installed" in client.run("drop", "conf", "tar", "--", "echo", expect=2).stderr
+
+
+@pytest.mark.parametrize("volume", ["1M", "stream"])
+def test_paths_with_signs(tmp_path: Path, home: Mirrors, busybox: Path, noise: Path, volume: str) -> None:
+    """Blanks, quotes and what else means something to a shell, to awk or to curl's configuration."""
+    shell = ONLY or "ash"
+    folder = tmp_path / "-a  'b' \"c\" $(touch d) `touch d` * ; \\n \\"
+    client = Client(folder, home, SHELLS[shell], programs_of(shell, busybox))
+    client.set(volume=volume, state=folder / "state")
+    what = 'a "b" \\ $(touch d)\nline \u00fc'
+    client.run("drop", client.kind("odd"), "bin", "--what", what, "--", "cat", noise)
+    assert client.opened() == noise.read_bytes()
+    assert client.receipts()[0].source.what == ('a "b" \\ $(touch d)?line ??',)
+    assert client.names(0) == client.names(1)
+    assert "mirror-a, mirror-b" in client.run("status").stdout
+    assert sorted(os.listdir(folder)) == ["etc", "state", "temporary"]
+
+
+def test_a_folder_may_be_said_from_here(new_client: NewClient) -> None:
+    client = new_client()
+    command = [*client.shell, SCRIPT, "-C", "etc"]
+    for words in (["install", client.home.bundle], ["drop", client.kind("conf"), "bin", "--", "echo"]):
+        subprocess.run(
+            [*command, *words], cwd=client.folder, env=client.variables(), check=True, capture_output=True
+        )
+    cacert = (client.settings.parent / "mirrors" / "mirror-a.curl").read_text()
+    assert f'cacert = "{client.settings.parent}/mirrors/mirror-a.pem"' in cacert
+    assert len(client.receipts()) == 1
+
+
+def test_as_cron_runs_it(new_client: NewClient) -> None:
+    """Without a HOME, and with a PATH that does not have curl, as on FreeBSD."""
+    client = new_client("dash")
+    done = subprocess.run(
+        client.command("drop", client.kind("conf"), "bin", "--", "echo", "one"),
+        stdin=subprocess.DEVNULL,
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert client.opened() == b"one\n"
+
+
+def test_state_that_cannot_be_written(new_client: NewClient) -> None:
+    client = new_client()
+    client.drop("conf", "echo", "one")
+    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    done = subprocess.run(
+        [
+            *("unshare", "-m", "sh", "-ec", script, client.state),
+            *client.command("drop", client.kind("conf"), "bin", "--", "touch", client.folder / "ran"),
+        ],
+        capture_output=True,
+        text=True,
+        env=client.variables() | {"PATH": os.environ["PATH"]},
+        check=False,
+    )
+    assert (done.returncode, "cannot be made" in done.stderr) == (1, True), done.stderr
+    assert not (client.folder / "ran").exists()
+    client.left_nothing()
+
+
+def test_more_than_a_gigabyte_is_counted(new_client: NewClient) -> None:
+    """It is counted in pieces of one, for the sake of routers."""
+    client = new_client("dash")
+    client.put_beside("zstd")
+    client.set(compress="zstd", volume="stream")
+    client.drop("zeros", "head", "-c", "1073741829", "/dev/zero")
+    [receipt] = client.receipts()
+    assert receipt.source.size == 1_073_741_829
+    [file] = receipt.files
+    assert file.size == (client.vault(client.home.mirrors[0]) / file.name).stat().st_size
 
 
 def test_help(new_client: NewClient) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from check.signers import make_signer
-from snowflakes.clients import SHELLS, Client, Mirrors, broken, findings
+from snowflakes.clients import ONLY, SHELLS, Client, Mirrors, broken, findings, programs_of
 from snowflakes.conftest import NewClient
 
 from house import Key
@@ -16,7 +16,8 @@ def test_receipts_are_signed(tmp_path: Path, admin_key: Key, unlocked: Path, bus
         key, certificate = make_signer(tmp_path, "signing")
         mirror.enroll("ap1", bundle, "--kind", "shell", "--signer", str(certificate))
         home = Mirrors([mirror], admin_key, unlocked, bundle, "ap1")
-        client = Client(tmp_path / "client", home, SHELLS["ash"], busybox)
+        shell = ONLY or "ash"
+        client = Client(tmp_path / "client", home, SHELLS[shell], programs_of(shell, busybox))
         key.rename(client.settings.parent / "signing.pem")
         client.set(signing_key="signing.pem", patience=1)
         assert "ok: receipts are signed" in client.run("doctor").stdout
