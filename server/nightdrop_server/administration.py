@@ -69,6 +69,7 @@ class Administration:
         user = known_user(request, self._passwords)
         # No host is called so: what stands in the log is not mistaken for one.
         request.host = f"@{user}"
+        request.patient = True
         if head.target == "/metrics" and user != PEER and head.method in ("GET", "HEAD"):
             text = metrics_text(self._mirror, self._facts, self._counters)
             octets = text.encode() + written_by_check(self._mirror.check_metrics)

@@ -2,7 +2,8 @@
 
 A head is taken as it comes, without waiting for its rest, so no thread is held by a client that
 dribbles one. Once it is whole a thread belongs to the request until the answer is sent: bodies and
-answers have to move at some rate, and the door lets each host have only so many.
+answers have to move at some rate, and the door lets each host have only so many. An answer to anybody
+else is sent as far as it can be without waiting for who does not read it.
 """
 
 import threading
@@ -34,20 +35,31 @@ RATE_WINDOW: Final = 60
 
 _PIECE: Final = 256 * 1024
 
-_LINGERING: Final = {trusted: threading.BoundedSemaphore(16) for trusted in (True, False)}
+MOST_LINGERING: Final = 32
+"""How many threads at most wait for clients to read why they were refused."""
+
+_LINGERING: Final = {
+    trusted: threading.BoundedSemaphore(MOST_LINGERING // 2) for trusted in (True, False)
+}
 
 
 class Conversation:
     """One connection's requests and answers, one after the other.
 
-    `trusted` is true once a host has proved who it is here. Every request is told to `account`.
+    `host` is the one that last proved who it is here, "-" for none yet. Every request is told to
+    `account`; `end` ends the connection from another thread.
     """
 
     def __init__(
-        self, wire: Wire, address: str, account: Callable[[log.Access], None] = log.access
+        self,
+        wire: Wire,
+        address: str,
+        account: Callable[[log.Access], None],
+        end: Callable[[], object],
     ) -> None:
-        self.trusted = False
+        self.host = "-"
         self._account = account
+        self._end = end
         self._wire = wire
         self._address = address
         self._head_since: float | None = None
@@ -89,7 +101,7 @@ class Conversation:
             self._wire.may_wait(True)
             answer = refused.answer()
             self._log(None, None, answer)
-            _send(self._wire, answer, keep=False, with_body=True)
+            _send(self._wire, answer, keep=False, with_body=True, patient=False)
             linger(self._wire)
             return False
         if head is None:
@@ -98,15 +110,15 @@ class Conversation:
         self._wire.may_wait(True)
         self._waited, self._moved_before = 0, self._wire.moved
         body = Body(head, self._wire)
-        request = Request(head, body, self._address)
+        request = Request(head, body, self._address, self._end)
         with request.turn:
             answer = respond(request)
             self._log(head, request, answer)
-            self.trusted = self.trusted or request.host != "-"
+            self.host = request.host if request.host != "-" else self.host
             keep = head.keep_alive and body.finished and may_keep()
-            keep = _send(self._wire, answer, keep, with_body=head.method != "HEAD")
+            keep = _send(self._wire, answer, keep, head.method != "HEAD", request.patient)
         if not body.finished:
-            linger(self._wire, self.trusted)
+            linger(self._wire, self.host != "-")
         self._wire.may_wait(False)
         return keep
 
@@ -172,11 +184,14 @@ def linger(wire: Wire, trusted: bool = False) -> None:
             _LINGERING[trusted].release()
 
 
-def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool) -> bool:
-    """Send an answer; whether the connection is still good for another."""
+def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool, patient: bool) -> bool:
+    """Send an answer, waiting for the client or not; whether the connection is still good for another."""
     with answer.stream.file if answer.stream else nullcontext() as file:
         head = _head(answer, keep)
-        wire.send(head + answer.body if with_body else head)
+        octets = head + answer.body if with_body else head
+        if not patient:
+            return wire.try_to_send(octets) and keep
+        wire.send(octets)
         if answer.stream is None or file is None or not with_body:
             return keep
         length = answer.stream.length

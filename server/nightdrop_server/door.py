@@ -66,7 +66,9 @@ class Door:
             )
         request.host = known_user(request, self._passwords)
         host = self._welcome(request)
-        request.turn.enter_context(self._turns.one(request.host))
+        request.turn.enter_context(self._turns.one(request.host, request.end))
+        # It has a thread of its own now, as many as there are places.
+        request.patient = True
         place = find_place(request.head.target, self._prefix)
         if place.host != request.host:
             raise Refused(HTTPStatus.FORBIDDEN, f"{request.host} may only drop into its own folder")

@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,20 +24,28 @@ from cheroot.server import HTTPConnection, HTTPServer
 
 from nightdrop_server import log
 from nightdrop_server.answers import Answer
-from nightdrop_server.conversation import HEAD_DEADLINE, Conversation, linger
+from nightdrop_server.conversation import HEAD_DEADLINE, MOST_LINGERING, Conversation, linger
+from nightdrop_server.queueing import MOST_WAITING, network_of
 from nightdrop_server.request import Request
+from nightdrop_server.turns import PLACES
 from nightdrop_server.wire import Gone, Wire
 
 WRITTEN_FOR: Final = "11.1.2"
 """The version of cheroot that this module was written and tested for."""
 
-THREADS: Final = 192
+THREADS: Final = PLACES + MOST_WAITING + MOST_LINGERING + 32
+"""One for each request that may hold one for as long as its client likes, and some for all others, which
+are done with at once.
+"""
 
 SILENT: Final = 20
 """Seconds after which a connection that has not proved who it is may be closed when it says nothing."""
 
 PATIENT: Final = 280
 """Seconds more for one that has: a client may pack its next volume for that long."""
+
+OWN: Final = 8
+"""How many idle connections a host may keep however crowded it is; our client has two or three."""
 
 Respond = Callable[[Request], Answer]
 Account = Callable[[log.Access], None]
@@ -60,9 +69,7 @@ class Connection(HTTPConnection):
     def communicate(self) -> bool:
         """Take what has come, and answer the request it makes whole; whether to keep the connection."""
         if self.conversation is None:
-            # cheroot sets the address after it made the connection.
-            address = str(self.remote_addr or "-").removeprefix("::ffff:")
-            self.conversation = Conversation(self.rfile, address, self.server.account)
+            self.conversation = Conversation(self.rfile, self.address, self.server.account, self.end)
         self.conversation.begin()
         if self.conversation.head_is_late():
             # cheroot looks for idle connections just after it handed over those that have said something,
@@ -82,9 +89,21 @@ class Connection(HTTPConnection):
             self.server.busy.discard(self)
 
     @property
+    def address(self) -> str:
+        """Where the client is, as far as the socket knows; cheroot sets it later than all else."""
+        return str(self.remote_addr or "-").removeprefix("::ffff:")
+
+    @property
     def trusted(self) -> bool:
         """Whether a host has proved who it is here."""
-        return self.conversation is not None and self.conversation.trusted
+        return self.conversation is not None and self.conversation.host != "-"
+
+    @property
+    def owner(self) -> str:
+        """Who has this connection: a host or, as long as none has proved to be one, a network."""
+        if self.conversation is not None and self.trusted:
+            return self.conversation.host
+        return network_of(self.address)
 
     @property
     def last_used(self) -> float:
@@ -188,15 +207,18 @@ class Listener(HTTPServer):
             super().put_conn(conn)
 
     def _drop_a_silent_one(self) -> None:
-        """End the connection that has been silent longest and has not proved who it is."""
-        parked = [
-            conn
-            for _, conn in self._connections._selector.connections
-            if conn is not self and not conn.trusted and not conn.ended
-        ]
-        if parked:
+        """End the connection that has been silent longest, of whoever has most. A host's first few are
+        its own as long as there are any others.
+        """
+        parked: defaultdict[tuple[bool, str], list[Connection]] = defaultdict(list)
+        for _, conn in self._connections._selector.connections:
+            if conn is not self and not conn.ended:
+                parked[conn.trusted, conn.owner].append(conn)
+        owners = [owner for owner, conns in parked.items() if len(conns) > (OWN if owner[0] else 0)]
+        if owners:
+            most = max(owners, key=lambda owner: len(parked[owner]))
             # A worker closes it: the selector's loop may have it on its list of the moment.
-            min(parked, key=lambda conn: conn.last_used).end()
+            min(parked[most], key=lambda conn: conn.last_used).end()
 
     def stop(self) -> None:
         """Stop accepting, end what is under way (nothing of it is kept), and wait for the workers."""

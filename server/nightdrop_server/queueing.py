@@ -18,7 +18,9 @@ from typing import Final
 from nightdrop_server.answers import Refused
 
 _CROWDED: Final = 64
-_MOST: Final = 128
+MOST_WAITING: Final = 128
+"""How many may wait together, each in a thread."""
+
 _AT_WORK: Final = 2
 _PATIENCE: Final = 10.0
 
@@ -35,10 +37,10 @@ class Queue:
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
         """Wait for a turn; Refused (503) where there is no place, or it takes too long."""
-        network = _network(address)
+        network = network_of(address)
         with self._lock:
             own, all_of_them = self._places[network], self._places.total()
-            if all_of_them >= (_CROWDED if own else _MOST):
+            if all_of_them >= (_CROWDED if own else MOST_WAITING):
                 raise _busy()
             self._places[network] += 1
         try:
@@ -56,7 +58,7 @@ class Queue:
                     del self._places[network]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """What one customer has: an IPv4 address, or all IPv6 addresses that begin with the same 64 bits."""
     try:
         parsed = ip_address(address)

@@ -11,7 +11,6 @@ import socket
 import ssl
 import struct
 import time
-from contextlib import suppress
 from typing import Final
 
 IDLE: Final = 20
@@ -153,10 +152,16 @@ class Wire:
         finally:
             self.waiting = False
 
-    def try_to_send(self, octets: bytes) -> None:
-        """Send as much of it as can be sent without waiting."""
-        with suppress(OSError):
-            self._socket.send(octets, 0 if self._tls else socket.MSG_DONTWAIT)
+    def try_to_send(self, octets: bytes) -> bool:
+        """Send as much of it as can be sent without waiting; whether that was all."""
+        try:
+            if self._tls:
+                self._socket.settimeout(0)
+            sent = self._socket.send(octets, 0 if self._tls else socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        self.moved += sent
+        return sent == len(octets)
 
     def linger(self, seconds: float, octets: int) -> None:
         """Let the client read our answer although we did not read all it sends: stop sending, and throw

@@ -1,7 +1,9 @@
 """Nobody waits for another's slowness or greed: what these cost a host that drops meanwhile."""
 
 import math
+import resource
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -16,10 +18,12 @@ import pytest
 
 from nightdrop_server.answers import Refused
 from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
-from nightdrop_server.listener import THREADS
+from nightdrop_server.listener import THREADS, Listener
+from nightdrop_server.log import access
 from nightdrop_server.queueing import Queue
 from nightdrop_server.shares import Shares
-from nightdrop_server.wire import Wire
+from nightdrop_server.turns import PLACES, Turns
+from nightdrop_server.wire import IDLE, Wire
 
 from mirrors import AT_ONCE, Mirror, basic, environment_without_proxies, new_name, wait_until
 
@@ -176,6 +180,123 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
 
 
 @pytest.mark.parametrize("pair", ["http"], indirect=True)
+def test_hosts_that_hold_every_place_leave_each_other_one(pair: list[Mirror], tmp_path: Path) -> None:
+    """More hosts than there are threads for, each with as many crawling bodies as it may have, begun anew
+    whenever one is ended: one that comes later drops three files at once, and a fourth after them.
+    """
+    mirror = pair[0]
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 3 * MB)
+    hosts = [f"rooted{number}" for number in range(THREADS // AT_ONCE + 1)]
+    for host in hosts:
+        mirror.enroll(host, mirror.root / f"{host}.toml")
+        mirror.knows(mirror.root / f"{host}.toml")
+    slots: list[tuple[str, socket.socket]] = []
+    stop = threading.Event()
+
+    def crawl() -> None:
+        while not stop.wait(0.2):
+            for at, (host, sock) in enumerate(slots):
+                try:
+                    sock.sendall(b"x" * 200)
+                except OSError:
+                    sock.close()
+                    slots[at] = host, slow_body(mirror, host)
+
+    crawler = threading.Thread(target=crawl)
+    try:
+        slots += [(host, slow_body(mirror, host)) for host in hosts for _ in range(AT_ONCE)]
+        crawler.start()
+        wait_until(lambda: mirror.uploads() >= PLACES, "all places are taken")
+        three = [upload(mirror, "quick", file) for _ in range(3)]
+        assert [process.wait(60) for process in three] == [0, 0, 0]
+        assert upload(mirror, "quick", file).wait(60) == 0
+        assert "quick needs the place of one" in mirror.log.read_text()
+    finally:
+        stop.set()
+        crawler.join()
+        for _, sock in slots:
+            sock.close()
+
+
+def test_who_has_least_is_given_the_place_of_who_has_most() -> None:
+    """Places are given out until there are none; then hosts end up with equal parts, and the youngest
+    requests are those that are ended.
+    """
+    turns, ended = Turns(at_once=6, places=8), list[str]()
+
+    def comes(host: str, number: int) -> bool:
+        try:
+            held.enter_context(turns.one(host, lambda: ended.append(f"{host}{number}")))
+        except Refused as refused:
+            assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
+            return False
+        return True
+
+    with ExitStack() as held:
+        assert [comes("a", number) for number in range(8)] == [True] * 6 + [False] * 2
+        assert [comes("b", number) for number in range(8)] == [True] * 4 + [False] * 4
+        assert ended == ["a5", "a4"]
+        assert [comes("c", number) for number in range(8)] == [True] * 2 + [False] * 6
+        assert sorted(ended[2:]) == ["a3", "b3"]
+        assert [comes(f"d{number}", 0) for number in range(6)] == [True] * 5 + [False]
+    # All are counted out, and each only once.
+    with ExitStack() as held:
+        assert [comes(host, 0) for host in "abcdefgh"] == [True] * 8
+
+
+def test_an_answer_that_a_stranger_does_not_read_holds_no_thread(pair: list[Mirror]) -> None:
+    """Requests without a password, one after the other, and no answer read: it is hung up on as soon as
+    no more answers fit into the kernel's buffers.
+    """
+    hung_up = (ConnectionError, ssl.SSLEOFError)
+    mirror = pair[0]
+    with socket.socket() as plain:
+        # Few answers fit into it.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # Less than the door's own patience for who has a right to it.
+        plain.settimeout(IDLE - 5)
+        plain.connect((mirror.address, mirror.port))
+        with (
+            (
+                mirror.tls_context().wrap_socket(plain, server_hostname=mirror.address)
+                if mirror.tls
+                else plain
+            ) as sock,
+            pytest.raises(hung_up),
+        ):
+            while True:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+
+
+@pytest.mark.parametrize("pair", ["http"], indirect=True)
+def test_a_host_with_all_idle_connections_costs_no_other_its_own(pair: list[Mirror]) -> None:
+    """As many as are kept at all, of one host: who comes then has time to say something, even if others
+    come after it.
+    """
+    mirror = pair[0]
+    [credentials] = mirror.credentials(mirror.root / "one.toml").values()
+    address = (mirror.address, mirror.port)
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        for _ in range(Listener.keep_alive_conn_limit + 10):
+            sock = stack.enter_context(socket.create_connection(address))
+            sock.sendall(
+                f"OPTIONS /one/ HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
+            )
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        slow = stack.enter_context(mirror.connect())
+        for _ in range(50):
+            stack.enter_context(socket.create_connection(address, source_address=("127.0.0.2", 0)))
+        assert mirror.ask("GET", "/").status == 405
+        [credentials] = mirror.credentials(mirror.root / "quick.toml").values()
+        slow.sendall(
+            f"OPTIONS /quick/ HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
+        )
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("pair", ["http"], indirect=True)
 def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path) -> None:
     """More wrong passwords at once than the door has threads: they keep out neither a host that it knows
     nor one that it does not know yet.
@@ -272,7 +393,7 @@ def test_what_crawls_is_ended(direction: str, rate: int) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         wire = Wire(ours)
-        conversation = Conversation(wire, "-")
+        conversation = Conversation(wire, "-", access, ours.close)
         moving = threading.Thread(target=_receive if direction == "body" else _send, args=(wire,))
         moving.start()
         ended = False
