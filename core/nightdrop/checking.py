@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nightdrop.configuration import Section
 from nightdrop.mailing import MailSettings, read_mail_settings
@@ -111,7 +112,12 @@ def read_check_settings(check: Section, state: Path) -> CheckSettings:
 def _ping(check: Section) -> str:
     expected = 'an address such as "https://hc-ping.com/…"'
     text = check.text("ping", "", expected)
-    if text and not (text.startswith(("https://", "http://")) and text.isascii() and text.isprintable()):
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("https", "http") and parts.hostname and (parts.port or True)
+    except ValueError:
+        good = False
+    if text and not (good and text.isascii() and text.isprintable()):
         raise check.wrong("ping", expected, text)
     return text
 

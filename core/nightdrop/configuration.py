@@ -70,7 +70,9 @@ class Section:
         """The list of strings at `key`."""
         expected = 'a list of texts, such as ["/etc", "/home"]'
         value = self._take(key, default, expected)
-        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        if not isinstance(value, list) or not all(
+            isinstance(item, str) and item and "\0" not in item for item in value
+        ):
             raise self.wrong(key, expected, value)
         return value
 
@@ -159,7 +161,7 @@ def parse(octets: bytes, path: Path, what: str, hint: str) -> Section:
     """The same of TOML that was read already; `path` is where it came from."""
     try:
         return Section(path, tomllib.loads(octets.decode()), hint)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{path}: this {what} is not TOML: {harmless(str(error))}", hint
         ) from error

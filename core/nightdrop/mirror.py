@@ -150,9 +150,10 @@ def _administration(section: Section) -> Listen | None:
 def _parse_listen(text: str) -> Listen | None:
     """ADDRESS:PORT taken apart, an IPv6 address being in brackets; None if it is none."""
     address, colon, port = text.rpartition(":")
-    if not colon or not address or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    address = address.removeprefix("[").removesuffix("]")
+    if not colon or not _is_host(address) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         return None
-    return Listen(address.removeprefix("[").removesuffix("]"), int(port))
+    return Listen(address, int(port))
 
 
 def _url(section: Section, tls: bool) -> str:
@@ -164,12 +165,21 @@ def _url(section: Section, tls: bool) -> str:
     text = section.text("url", expected=expected)
     try:
         parts = urlsplit(text)
+        _ = parts.port
     except ValueError as error:
         raise section.wrong("url", expected, text) from error
     plain = re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path, re.ASCII)
     decorated = parts.query or parts.fragment or parts.username is not None
     # Without TLS of our own a proxy may stand in front and speak it, so https is right there, too.
     schemes = ("https",) if tls else ("http", "https")
-    if parts.scheme not in schemes or not parts.hostname or not plain or decorated:
+    if parts.scheme not in schemes or not _is_host(parts.hostname or "") or not plain or decorated:
         raise section.wrong("url", expected, text)
     return text.rstrip("/")
+
+
+def _is_host(name: str) -> bool:
+    """Whether this may be an address, or a name that it is looked up by (RFC 5891)."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False

@@ -1,6 +1,6 @@
 """Backup sets as names alone tell of them: what a set lacks, and which sets build on which."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nightdrop.names import SetKey, parse_name
 
@@ -13,12 +13,29 @@ def chain_up_to(newest: SetKey, keys: Iterable[SetKey]) -> list[SetKey]:
     """
     by_end = {(key.kind, key.end): key for key in sorted(keys)}
     chain = [newest]
-    while chain[0].type == "inc":
-        before = by_end.get((newest.kind, chain[0].start))
-        if before is None or before.end >= chain[0].end:
+    while chain[-1].type == "inc":
+        before = _base(chain[-1], by_end)
+        if before is None:
             return []
-        chain.insert(0, before)
-    return chain
+        chain.append(before)
+    return chain[::-1]
+
+
+def chained(keys: Iterable[SetKey]) -> list[SetKey]:
+    """Those whose chain is among `keys`, oldest first; looked for once, however many there are."""
+    by_end: dict[tuple[str, str], SetKey] = {}
+    found = []
+    for key in sorted(keys, key=lambda key: (key.end, key)):
+        if key.type == "full" or _base(key, by_end) is not None:
+            by_end[key.kind, key.end] = key
+            found.append(key)
+    return found
+
+
+def _base(key: SetKey, by_end: Mapping[tuple[str, str], SetKey]) -> SetKey | None:
+    """The set that an incremental builds on; None where it is not there."""
+    before = by_end.get((key.kind, key.start))
+    return before if before is not None and before.end < key.end else None
 
 
 def lacking(key: SetKey, names: Iterable[str]) -> list[str]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from nightdrop.errors import NightdropError, ReceiptError, UsageError
+from nightdrop.errors import NightdropError, ReceiptError, UsageError, VaultError
 from nightdrop.names import FileName, SetKey, format_time, parse_name, parse_time
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
-from nightdrop.sets import chain_up_to, lacking
+from nightdrop.sets import chain_up_to, chained, lacking
 from nightdrop.text import count, format_duration, harmless, parse_duration
 from nightdrop.vault import Vault
 
@@ -77,9 +77,10 @@ def chain_at(sets: list[VaultSet], moment: str) -> list[VaultSet]:
     are missing: that costs the files in them. NightdropError if there is none.
     """
     restorable = {one.key: one for one in sets if one.restorable}
-    for newest in sorted(restorable, key=lambda key: key.end, reverse=True):
-        if newest.end <= moment and (chain := chain_up_to(newest, restorable)):
-            return [restorable[key] for key in chain]
+    usable = chained(restorable)
+    if until := [key for key in usable if key.end <= moment]:
+        newest = max(until, key=lambda key: key.end)
+        return [restorable[key] for key in chain_up_to(newest, usable)]
     broken = [one for one in sets if one.key.kind == "duplicity" and one.key.end <= moment]
     raise NightdropError(
         (
@@ -148,6 +149,8 @@ def _look(host: str, key: SetKey, copies: dict[str, list[tuple[Vault, int]]]) ->
             break
         except ReceiptError as error:
             problem = problem or f"its receipt is none: {error.message}"
+        except (VaultError, OSError) as error:
+            problem = problem or f"its receipt cannot be read: {error}"
     if receipt is not None:
         problem = _against_receipt(receipt, copies)
         for told in receipt.files:

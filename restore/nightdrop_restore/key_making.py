@@ -50,6 +50,9 @@ def write_recipient(folder: Path, key: bytes, certificate: bytes) -> tuple[Path,
     UsageError if one of them is there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder / KEY_NAME, folder / CERTIFICATE_NAME):
+        if os.path.lexists(path):
+            raise _exists(path)
     _create(folder / KEY_NAME, key, 0o600)
     if certificate:
         _create(folder / CERTIFICATE_NAME, certificate, 0o644)
@@ -108,8 +111,12 @@ def _create(path: Path, octets: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
-        raise UsageError(f"{path} exists", "a key is never overwritten; name another folder") from error
+        raise _exists(path) from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
         os.fsync(descriptor)
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} exists", "a key is never overwritten; name another folder")

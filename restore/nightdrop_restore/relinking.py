@@ -19,6 +19,8 @@ from nightdrop.supplement import Supplement
 _BLOCK: Final = 4096
 _CHUNK: Final = 1024 * 1024
 _KEEP_SIZE_AND_PUNCH: Final = 0x01 | 0x02
+# In somebody else's folder a link may have taken a file's place, or a pipe that nobody writes to.
+_AS_IT_IS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> list[bytes]:
@@ -29,10 +31,12 @@ def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> 
     """
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        left = []
-        for group in supplement.hard_links:
-            left += _link(descriptor, [path for name in group if (path := _within(name, below))])
+        left, seen = [], set()
         # Once each, however often a hostile supplement names it: each time, the file is read.
+        for group in supplement.hard_links:
+            new = [name for name in dict.fromkeys(group) if name not in seen]
+            seen.update(new)
+            left += _link(descriptor, [path for name in new if (path := _within(name, below))])
         for name in dict.fromkeys(supplement.sparse):
             if (path := _within(name, below)) and not _punch(descriptor, path):
                 left.append(path)
@@ -85,17 +89,17 @@ def _punch(root: int, name: bytes) -> bool:
         return True
     try:
         with _folder(root, name) as (folder, last):
-            descriptor = os.open(last, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
+            descriptor = os.open(last, os.O_RDWR | _AS_IT_IS, dir_fd=folder)
+        try:
+            times = _times(os.fstat(descriptor))
+            for start, length in _zeros(descriptor):
+                if not _fallocate(descriptor, start, length):
+                    return False
+            os.utime(descriptor, ns=times)
+        finally:
+            os.close(descriptor)
     except OSError:
         return False
-    try:
-        times = _times(os.fstat(descriptor))
-        for start, length in _zeros(descriptor):
-            if not _fallocate(descriptor, start, length):
-                return False
-        os.utime(descriptor, ns=times)
-    finally:
-        os.close(descriptor)
     return True
 
 
@@ -160,9 +164,9 @@ def _same(first_folder: int, first: bytes, folder: int, last: bytes) -> bool:
     for field in ("st_size", "st_mode", "st_uid", "st_gid"):
         if getattr(one, field) != getattr(other, field):
             return False
-    a = os.open(first, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=first_folder)
+    a = os.open(first, os.O_RDONLY | _AS_IT_IS, dir_fd=first_folder)
     try:
-        b = os.open(last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+        b = os.open(last, os.O_RDONLY | _AS_IT_IS, dir_fd=folder)
         try:
             at = 0
             while (chunk := os.pread(a, _CHUNK, at)) == os.pread(b, _CHUNK, at):

@@ -27,6 +27,7 @@ Overwrite = Literal["ask", "never", "always"]
 _CHUNK: Final = 256 * 1024
 _PRIVILEGES: Final = stat.S_ISUID | stat.S_ISGID
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_BEYOND: Final = "its owner, device or time is a number beyond any that a file can have"
 _NO_NAMES: Final = frozenset((b"", b".", b".."))
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -105,6 +106,8 @@ class Writer:
                     "what was restored up to then is as it should be; restore to a larger disk",
                 ) from error
             self._tell.left(item.path, error.strerror or str(error))
+        except (OverflowError, ValueError):
+            self._tell.left(item.path, _BEYOND)
 
     def close(self) -> None:
         """Give the folders that are still open what they had; the end."""
@@ -180,7 +183,7 @@ class Writer:
                 _change_mode(name, self._mode(item), within)
             times = (item.mtime, item.mtime)
             os.utime(name, times, dir_fd=within, follow_symlinks=False)
-        except OSError:
+        except BaseException:
             os.unlink(name, dir_fd=within)
             raise
         return 0
@@ -238,6 +241,8 @@ class Writer:
                 self._finish(folder.item, folder.descriptor)
         except OSError as error:
             self._tell.unlike(folder.item.path if folder.item else (), error.strerror or str(error))
+        except (OverflowError, ValueError):
+            self._tell.unlike(folder.item.path if folder.item else (), _BEYOND)
         finally:
             os.close(folder.descriptor)
 

@@ -16,6 +16,12 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;[^\0-\x08\x0a-\x1f\x7f]*)?\r\
 _MAX_CHUNK_LINE: Final = 256
 _MAX_TRAILERS: Final = 8192
 
+_WORTH: Final = 1024
+"""Octets that a chunk should have: to find where it ends is as much work as to write as many."""
+
+_TIRING: Final = 256 * 1024
+"""So many octets may be lacking in all, before whoever reads the body should rest."""
+
 
 class Body:
     """The body of one request; `read` is how many octets of it were received so far."""
@@ -26,6 +32,7 @@ class Body:
         self._wire = wire
         self._expected = head.expects_continue
         self._chunk_left = 0
+        self._lacking = 0
         self._finished = head.length == 0
 
     @property
@@ -39,8 +46,9 @@ class Body:
         return self._expected and not self._finished
 
     def fill(self, view: memoryview) -> int:
-        """Fill `view` from the body and say how many octets: fewer than it holds only at the body's end,
-        0 when there is nothing more. Refused where the body is cut off or no body at all.
+        """Fill `view` from the body and say how many octets: fewer than it holds only at the body's end
+        or where it is `tiring`, 0 when there is nothing more. Refused where the body is cut off or no
+        body at all.
         """
         filled = 0
         if self._expected and not self._finished:
@@ -53,19 +61,32 @@ class Body:
                 self.read += octets
                 if self.length is None:
                     self._chunk_left -= octets
+                    if self.tiring:
+                        break
         except Gone as gone:
             raise self._cut(gone) from gone
         except TooLong as error:
             raise _broken() from error
         return filled
 
+    @property
+    def tiring(self) -> bool:
+        """Whether it comes in so many small chunks that others should be let to work first."""
+        return self._lacking >= _TIRING
+
+    def rested(self) -> None:
+        """They were."""
+        self._lacking = 0
+
     def all(self, limit: int) -> bytes:
         """A short body whole; Refused if it is longer than `limit` octets."""
         buffer = memoryview(bytearray(limit + 1))
-        octets = self.fill(buffer)
-        if octets > limit:
+        length = 0
+        while length <= limit and (octets := self.fill(buffer[length:])):
+            length += octets
+        if length > limit:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "this body is too long")
-        return bytes(buffer[:octets])
+        return bytes(buffer[:length])
 
     def _left(self) -> int:
         """How many octets follow before the next boundary, 0 at the body's end."""
@@ -86,6 +107,7 @@ class Body:
         if found is None:
             raise _broken()
         self._chunk_left = int(found[1], 16)
+        self._lacking = max(0, self._lacking + _WORTH - self._chunk_left)
         if self._chunk_left == 0:
             self._skip_trailers()
         return self._chunk_left

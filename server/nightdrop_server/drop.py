@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -64,7 +63,7 @@ def drop(
             body,
             descriptor,
             lambda octets: store.room.use(upload, octets),
-            partial(store.shares.turn, place.host),
+            store.shares.of(place.host),
         )
         _check(written, declared)
         ask_again()
@@ -90,7 +89,7 @@ def _compare(
         _refuse(store, place, request)
     if declared == stored and body.length is not None and body.waiting:
         return _kept(store, place, stored)
-    offered = read_body(body, existing.size, partial(store.shares.turn, place.host))
+    offered = read_body(body, existing.size, store.shares.of(place.host))
     if offered is None:
         _refuse(store, place, request)
     _check(offered, declared)

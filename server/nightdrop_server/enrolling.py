@@ -76,7 +76,7 @@ def enrol(mirror: Mirror, name: str, wishes: Wishes, *, again: bool) -> BundleMi
         write_private(enrolment, enrolment_text(replace(known, **said)).encode())
         password = new_password()
         set_password(mirror.passwords, name, password)
-    certificate = mirror.certificate.read_text() if mirror.tls else ""
+        certificate = mirror.certificate.read_text() if mirror.tls else ""
     return BundleMirror(mirror.name, mirror.url, name, password, certificate)
 
 

@@ -1,4 +1,4 @@
-"""Whose block is next: hashing and writing are shared out by host, however many uploads each has.
+"""Whose block is next: the work on bodies is shared out by host, however many uploads each has.
 
 Only so many blocks are worked on at once. Where more wait, the host that had least gets the next turn
 (start-time fair queueing: a host that was idle is owed nothing for that), so fifty uploads of one
@@ -7,13 +7,45 @@ host get together what a single one of another gets. Waiting for a client is no 
 
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Final, NamedTuple
+
+_REST: Final = 0.01
+
+
+class Share(NamedTuple):
+    """One host's share. `turn` gives a turn at the processors and the disk for a block of so many octets:
+    waits for it, and says whether a processor is left over. `rest` lets others work.
+    """
+
+    turn: Callable[[int], AbstractContextManager[bool]]
+    rest: Callable[[], None]
 
 
 class Shares:
-    """Turns at the processors and the disk, as many at once as there are processors; for all threads."""
+    """What hosts share, for all threads: turns, as many at once as there are processors; and rests, one
+    at a time, so that all bodies in small chunks together get a part of one processor.
+    """
+
+    def __init__(self) -> None:
+        self._turns = FairTurns()
+        self._rests = FairTurns(1)
+
+    def of(self, host: str) -> Share:
+        """A host's share."""
+        return Share(partial(self._turns.one, host), partial(self._rest, host))
+
+    def _rest(self, host: str) -> None:
+        with self._rests.one(host, 1):
+            time.sleep(_REST)
+
+
+class FairTurns:
+    """Turns at something of which there are so many at once."""
 
     def __init__(self, at_once: int | None = None) -> None:
         self._lock = threading.Lock()
@@ -24,7 +56,7 @@ class Shares:
         self._waiting: dict[str, deque[tuple[threading.Lock, int]]] = {}
 
     @contextmanager
-    def turn(self, host: str, octets: int) -> Iterator[bool]:
+    def one(self, host: str, octets: int) -> Iterator[bool]:
         """A host's turn at a block of so many octets; waits for it. Whether a processor is left over."""
         gate = self._ask(host, octets)
         if gate is not None:

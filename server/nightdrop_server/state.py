@@ -4,12 +4,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from nightdrop.enrolment import load_hosts
 from nightdrop.errors import VaultError
 from nightdrop.mirror import Mirror
 from nightdrop_server import store
-from nightdrop_server.files import hand_over, make_folder
+from nightdrop_server.files import make_folder
 from nightdrop_server.tls import ensure_certificate
 
 
@@ -24,15 +25,37 @@ def prepare(mirror: Mirror) -> None:
 
 @contextmanager
 def locked(mirror: Mirror) -> Iterator[None]:
-    """Only one process at a time changes who is enrolled, or makes the certificate."""
-    path = mirror.state / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
+    """One process at a time, as the mirror's user, changes who is enrolled or makes the certificate."""
+    with _as_owner(mirror.state):
+        descriptor = os.open(mirror.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _as_owner(folder: Path) -> Iterator[None]:
+    """Have root do what follows as whoever the folder belongs to.
+
+    Whoever broke into the door is that user, and may have put links there: to /etc/shadow, for root to
+    copy it into a file of theirs.
+    """
+    owner = folder.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
     try:
-        hand_over(path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _prepare_vault(mirror: Mirror) -> None:

@@ -10,7 +10,7 @@ import itertools
 import os
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,11 @@ from typing import Final
 from nightdrop.errors import VaultError
 from nightdrop_server.body import Body
 from nightdrop_server.hashing import Hasher
+from nightdrop_server.shares import Share
 
 BUFFER: Final = 512 * 1024
 _SMALL: Final = 64 * 1024
 _KEPT: Final = 16
-
-Turn = Callable[[int], AbstractContextManager[bool]]
-"""Gives a turn at the processors and the disk for a block of so many octets (`Shares.turn`)."""
 
 _spare: "queue.LifoQueue[bytearray]" = queue.LifoQueue(_KEPT)
 
@@ -51,7 +49,7 @@ def nameless(folder: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def write_body(body: Body, descriptor: int, before_write: Callable[[int], None], turn: Turn) -> Written:
+def write_body(body: Body, descriptor: int, before_write: Callable[[int], None], share: Share) -> Written:
     """Write a body to a file. `before_write` is told how many octets come next, and may refuse them."""
 
     def write(block: memoryview) -> None:
@@ -59,10 +57,10 @@ def write_body(body: Body, descriptor: int, before_write: Callable[[int], None],
         while block:
             block = block[os.write(descriptor, block) :]
 
-    return _digest(body, write, turn)
+    return _digest(body, write, share)
 
 
-def read_body(body: Body, limit: int, turn: Turn) -> Written | None:
+def read_body(body: Body, limit: int, share: Share) -> Written | None:
     """Read a body only to know its digest; None as soon as it is longer than `limit` octets."""
     seen = 0
 
@@ -73,7 +71,7 @@ def read_body(body: Body, limit: int, turn: Turn) -> Written | None:
             raise _TooMuch
 
     try:
-        return _digest(body, look, turn)
+        return _digest(body, look, share)
     except _TooMuch:
         return None
 
@@ -111,16 +109,19 @@ class _TooMuch(Exception):  # noqa: N818
     pass
 
 
-def _digest(body: Body, each: Callable[[memoryview], None], turn: Turn) -> Written:
+def _digest(body: Body, each: Callable[[memoryview], None], share: Share) -> Written:
     hasher = Hasher()
     with _buffer(body.length) as one, _buffer(body.length) as other:
         # One is filled while the other is hashed.
         buffers = itertools.cycle((one, other))
         try:
             while octets := body.fill(buffer := next(buffers)):
-                with turn(octets) as processor_left:
+                with share.turn(octets) as processor_left:
                     hasher.update(buffer[:octets], beside=processor_left)
                     each(buffer[:octets])
+                if body.tiring:
+                    share.rest()
+                    body.rested()
         finally:
             hasher.settle()
     return Written(body.read, hasher.hexdigest())

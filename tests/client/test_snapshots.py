@@ -20,14 +20,21 @@ from snapshotting import assert_a_killed_run_is_cleared_up, assert_one_state_and
 
 
 @pytest.fixture
-def btrfs(tmp_path: Path, admin_key: Key) -> Iterator[House]:
-    """A house whose source is a btrfs subvolume, on a loop device."""
-    disk, image = tmp_path / "disk", tmp_path / "image"
-    disk.mkdir()
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A btrfs of its own, on a loop device."""
+    place, image = tmp_path / "disk", tmp_path / "image"
+    place.mkdir()
     with image.open("wb") as file:
         file.truncate(150_000_000)
     subprocess.run(["mkfs.btrfs", "-q", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    yield place
+    subprocess.run(["umount", "--recursive", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def btrfs(disk: Path, tmp_path: Path, admin_key: Key) -> Iterator[House]:
+    """A house whose source is a btrfs subvolume."""
     house = House(tmp_path, admin_key)
     try:
         house.source.rmdir()
@@ -37,7 +44,6 @@ def btrfs(tmp_path: Path, admin_key: Key) -> Iterator[House]:
         yield house
     finally:
         house.close()
-        subprocess.run(["umount", "--recursive", "--lazy", disk], check=True)
 
 
 def subvolumes(house: House) -> list[str]:
@@ -89,16 +95,10 @@ def test_without_a_snapshot_the_folder_is_read_as_it_is_and_that_is_said(
     assert [(restored / kind / "file").read_text() for kind in kinds] == list(kinds)
 
 
-def test_the_root_file_system(tmp_path: Path, admin_key: Key) -> None:
+def test_the_root_file_system(disk: Path, tmp_path: Path, admin_key: Key) -> None:
     """/ is a btrfs subvolume to a run within it; what it needs of this machine is mounted below."""
     (tmp_path / "house").mkdir()
     house = House(tmp_path / "house", admin_key)
-    disk, image = tmp_path / "disk", tmp_path / "image"
-    disk.mkdir()
-    with image.open("wb") as file:
-        file.truncate(150_000_000)
-    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, disk], check=True)
     root = disk / "root"
     try:
         subprocess.run(["btrfs", "-q", "subvolume", "create", root], check=True)
@@ -120,7 +120,6 @@ def test_the_root_file_system(tmp_path: Path, admin_key: Key) -> None:
         assert sorted(path.name for path in root.iterdir() if path.name.startswith(".")) == []
     finally:
         house.close()
-        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def within(root: Path, house: House, *words: str) -> dict[str, object]:

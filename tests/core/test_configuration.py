@@ -102,6 +102,7 @@ WRONG: list[tuple[Ask, str, str]] = [
     (TEXTS, '"a"', "expected a list of texts"),
     (TEXTS, '["a", 5]', "expected a list of texts"),
     (TEXTS, '["a", ""]', "expected a list of texts"),
+    (TEXTS, '["a\\u0000b"]', "expected a list of texts"),
     (FILE, "5", "expected the path of a file or folder"),
     (FILE, '""', "expected the path of a file or folder"),
     (FILE, '"a\\u0000b"', "expected the path of a file or folder"),
@@ -164,7 +165,16 @@ def test_a_file_that_is_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [b"key", b"key = ", b"k = 1\nk = 2\n", b"\xff", b"\0", b"k = [" + b"[" * 100_000, b"k = 2026-13-01"],
+    [
+        b"key",
+        b"key = ",
+        b"k = 1\nk = 2\n",
+        b"\xff",
+        b"\0",
+        b"k = [" + b"[" * 100_000,
+        b"k = 2026-13-01",
+        b"k = " + b"1" * 5000,
+    ],
     ids=lambda octets: repr(octets[:20]),
 )
 def test_a_file_that_is_no_toml(tmp_path: Path, octets: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -125,6 +126,30 @@ def test_extensions_without_an_end_are_not_gathered() -> None:
     endless = Endless(one)
     assert list(tars.Reader(endless)) == []
     assert endless.given < 10 * len(one)
+
+
+SENSELESS = {
+    "a size below zero": ({}, slice(124, 136), b"-0000001000\0"),
+    "a size below zero, in binary": ({}, slice(124, 136), b"\xff" * 10 + b"\xfe\0"),
+    "an extension's size": ({"comment": "x"}, slice(124, 136), b"zzzzzzzzzzz\0"),
+    "a sparse file's map": ({"GNU.sparse.map": "1,x"}, None, b""),
+    "a sparse file's size": ({"GNU.sparse.size": "nan"}, None, b""),
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+def test_headers_without_sense_are_said_to_be_so(what: str) -> None:
+    """And none leads back to where it stands, for the same member to be found for ever."""
+    headers, place, octets = SENSELESS[what]
+    info = tarfile.TarInfo("snapshot/file")
+    info.pax_headers = headers
+    packed = bytearray(info.tobuf(tarfile.PAX_FORMAT) + bytes(2 * tars.BLOCK))
+    if place is not None:
+        packed[place] = octets
+        packed[148:156] = b" " * 8
+        packed[148:156] = b"%06o\0 " % sum(packed[: tars.BLOCK])
+    with pytest.raises(tarfile.ReadError, match="makes no sense"):
+        list(islice(tars.Reader(io.BytesIO(packed)), 10))
 
 
 class Endless:

@@ -53,6 +53,13 @@ def test_what_cannot_be_restored_is_passed_over() -> None:
         days([full("01", "it lacks its manifest")], "now")
 
 
+def test_what_builds_on_nothing_takes_no_full_s_place() -> None:
+    """Whoever has a host's password can drop a set that ends when a full of the host did."""
+    sets = [full("02"), inc("01", "02"), inc("02", "03")]
+    assert [one.key.type for one in chain_at(sets, NEWEST)] == ["full", "inc"]
+    assert days(sets, "2026-03-02") == ["02"]
+
+
 def test_what_lacks_a_volume_is_not_passed_over() -> None:
     assert days([full("01"), inc("01", "02", "it lacks volume 1"), inc("02", "03")], "now")[-1] == "03"
 

@@ -6,10 +6,12 @@ NIGHTDROP_VOLUMES=all damages every volume in its turn; else, every third.
 import os
 import re
 import shutil
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
 from house import HOST, House, complaint, run
+from mirrors import NIGHTDROP
 from trees import describe, differences
 
 STEP = 1 if os.environ.get("NIGHTDROP_VOLUMES") == "all" else 3
@@ -130,6 +132,28 @@ def test_a_vault_without_the_host(chain: House, tmp_path: Path) -> None:
     assert "taken from" in said
     back = describe(tmp_path / "to" / chain.source.relative_to("/"))
     assert differences(describe(chain.source), back) == {}
+
+
+def test_a_receipt_on_a_bad_sector(chain: House, tmp_path: Path) -> None:
+    """It is told, and stands in nobody's way; another vault has it."""
+    one, other = (mirror.vault for mirror in chain.mirrors)
+    receipt = next((one / HOST).glob("duplicity-full.*.receipt.json"))
+    bad = ["strace", "-f", "-qq", "-o", tmp_path / "trace", "-P", receipt, "-e", "inject=read:error=EIO"]
+
+    def on_bad_disk(*words: object) -> str:
+        done = subprocess.run(
+            list(map(str, [*bad, *NIGHTDROP, *words])), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "INJECTED" in (tmp_path / "trace").read_text()
+        return done.stdout
+
+    assert "NOT WHOLE: its receipt cannot be read: " in on_bad_disk("restore", "list", one)
+    assert "NOT WHOLE" not in on_bad_disk("restore", "list", one, other)
+    words = ["--host", HOST, "--setuid", "--devices", *chain.key.arguments]
+    on_bad_disk("restore", "run", one, *words, "--to", tmp_path / "to")
+    back = tmp_path / "to" / chain.source.relative_to("/")
+    assert differences(describe(chain.source), describe(back)) == {}
 
 
 def test_altered_manifest(chain: House, tmp_path: Path) -> None:

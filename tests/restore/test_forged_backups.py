@@ -96,6 +96,20 @@ def test_devices_and_setuid_only_when_asked_for(tmp_path: Path, admin_key: Key) 
     assert stat.S_IMODE((tmp_path / "all" / "root shell").stat().st_mode) == 0o6755
 
 
+def test_numbers_that_no_file_can_have_cost_their_files_only(tmp_path: Path, admin_key: Key) -> None:
+    members = [
+        (member("snapshot/folder/", tarfile.DIRTYPE, 0o755, gid=2**50), b""),
+        (member("snapshot/folder/last"), b"x"),
+        (member("snapshot/owner", uid=-5), b"x"),
+        (member("snapshot/time", mtime=2**80), b"x"),
+    ]
+    forge(tmp_path / "vault", admin_key, members)
+    said = restore(tmp_path / "vault", tmp_path / "to", admin_key, expect=3)
+    assert (tmp_path / "to" / "folder" / "last").read_bytes() == b"x"
+    assert "    owner\n    time\n" in said
+    assert "a number beyond any" in said
+
+
 def test_a_vault_and_not_what_lies_in_it(tmp_path: Path, admin_key: Key) -> None:
     """Without a set that can be used, that is said in one line."""
     (tmp_path / "vault" / HOST).mkdir(parents=True)

@@ -89,6 +89,10 @@ def test_a_key_is_never_overwritten(made: tuple[str, Path]) -> None:
     assert "nightdrop: error: " in done.stderr
     assert "never overwritten" in done.stderr
     assert (folder / "key.pem").read_bytes() == before
+    (folder / "key.pem").rename(folder / "elsewhere.pem")
+    assert new(folder).returncode == 2
+    assert not (folder / "key.pem").exists(), "nor is half of another one made"
+    (folder / "elsewhere.pem").rename(folder / "key.pem")
 
 
 def test_an_empty_passphrase_is_refused(tmp_path: Path) -> None:

@@ -158,6 +158,14 @@ def test_files_that_differ_are_left_alone_and_told(root: Path, differ: Callable[
     assert are_one(root / "one", root / "three")
 
 
+def test_no_name_is_compared_twice(root: Path) -> None:
+    """Each time, the files are read, and a supplement could ask for that for years."""
+    for name, content in (("one", b"same"), ("two", b"other")):
+        (root / name).write_bytes(content.ljust(10))
+    groups = ((b"one", *[b"two"] * 5), (b"one", b"two"), (b"two", b"one"))
+    assert apply_supplement(Supplement(groups, ()), root) == [b"two"]
+
+
 def test_names_that_are_not_there_do_not_matter(root: Path) -> None:
     for name in ("one", "two"):
         (root / name).write_bytes(b"same")

@@ -96,6 +96,35 @@ def test_a_hostile_tar_harms_nobody(folder: Path, admin_key: Key, tmp_path: Path
         assert f"    {path}: " in done.stdout
 
 
+def test_numbers_that_no_file_can_have_cost_their_files_only(
+    folder: Path, admin_key: Key, tmp_path: Path
+) -> None:
+    seal(
+        folder / f"conf-full.{FULL}.tar.p7m",
+        admin_key,
+        tar(
+            [
+                (member("time", mtime=2**80), b"x"),
+                (member("owner", uid=2**50), b"x"),
+                (member("folder", tarfile.DIRTYPE, gid=-5), b""),
+                (member("folder/in it"), b"x"),
+                (member("link", tarfile.SYMTYPE, linkname="x", uid=2**50), b""),
+                (member("last"), b"x"),
+            ]
+        ),
+    )
+    words = (folder / f"conf-full.{FULL}.tar.p7m", *admin_key.arguments, "-o", tmp_path / "out")
+    said = run("restore", "open", *words, expect=3).stdout
+    back = tmp_path / "out" / f"conf-full.{FULL}"
+    assert sorted(p.relative_to(back).as_posix() for p in back.rglob("*")) == [
+        "folder",
+        "folder/in it",
+        "last",
+    ]
+    for name in ("time", "owner", "link", "folder"):
+        assert f"    {name}: its owner, device or time is a number beyond" in said
+
+
 def test_flash_with_the_names_of_its_partitions(folder: Path, admin_key: Key, tmp_path: Path) -> None:
     images = [bytes([number]) * size for number, size in enumerate((0x1000, 0x2000, 0x2FFF))]
     names = ("00-u-boot.img", "01-firmware.img", "02-art.img")

@@ -3,6 +3,8 @@
 import os
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -227,14 +229,24 @@ def test_vault_that_is_not_mounted(mirror: Mirror, tmp_path: Path) -> None:
     assert not mirror.vault.exists()
 
 
-def test_root_hands_over_to_the_mirrors_user(mirror: Mirror, tmp_path: Path) -> None:
-    """Root enrols, the mirror's user serves: what is made belongs to the owner of its folder."""
+@pytest.fixture
+def owned(recipient: Path) -> Iterator[Mirror]:
+    """A mirror whose state and vault are those of a user of its own, who can reach them."""
     if os.geteuid() != 0:
         pytest.fail("this test shows what root does: run it as root")
-    for folder in (mirror.state, mirror.vault):
-        folder.mkdir()
-        os.chown(folder, 4711, 4711)
-    home = tmp_path / "home"
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="nightdrop-owned-") as name:
+        Path(name).chmod(0o755)
+        mirror = Mirror(Path(name), "owned", [recipient])
+        for folder in (mirror.state, mirror.vault):
+            folder.mkdir()
+            os.chown(folder, 4711, 4711)
+        yield mirror
+
+
+def test_root_hands_over_to_the_mirrors_user(owned: Mirror) -> None:
+    """Root enrols, the mirror's user serves: what is made belongs to the owner of its folder."""
+    mirror = owned
+    home = mirror.root / "home"
     home.mkdir()
     os.chown(home, 4712, 4712)
     mirror.enroll("web1", home / "web1.toml")
@@ -242,3 +254,23 @@ def test_root_hands_over_to_the_mirrors_user(mirror: Mirror, tmp_path: Path) -> 
     assert len(made) == 7
     assert {path.stat().st_uid for path in made} == {4711}
     assert (home / "web1.toml").stat().st_uid == 0, "a bundle is for who made it, and holds passwords"
+
+
+@pytest.mark.parametrize("name", ["htpasswd", "administrators", "lock", "tls.crt", "hosts"])
+def test_root_goes_through_no_link_of_the_mirrors_user(owned: Mirror, name: str) -> None:
+    """Who broke into the door rules the state. What only root may read or write stays root's."""
+    secrets = owned.root / "root"
+    secrets.mkdir(mode=0o700)
+    (secrets / "shadow").write_text("root:$6$secret\n")
+    (secrets / "shadow").chmod(0o600)
+    (owned.state / name).symlink_to(secrets / {"hosts": ".", "lock": "new"}.get(name, "shadow"))
+    verbs = [["admin-password"]] if name == "administrators" else [["enroll", "web1"], ["revoke", "web1"]]
+    for words in verbs:
+        command = [*NIGHTDROP, *words, "--config", str(owned.config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert "$6$" not in done.stdout + done.stderr
+    assert [path.name for path in secrets.iterdir()] == ["shadow"]
+    for path in owned.state.rglob("*"):
+        assert path.is_symlink() or path.is_dir() or b"$6$" not in path.read_bytes()

@@ -9,19 +9,24 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from hashlib import sha256
 from http import HTTPStatus
+from itertools import pairwise
 from pathlib import Path
 from threading import BoundedSemaphore
 
 import pytest
 
 from nightdrop_server.answers import Refused
+from nightdrop_server.body import Body
 from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
+from nightdrop_server.heads import parse_head
 from nightdrop_server.listener import THREADS, Listener
 from nightdrop_server.log import access
 from nightdrop_server.queueing import Queue
-from nightdrop_server.shares import Shares
+from nightdrop_server.shares import FairTurns, Share
+from nightdrop_server.store import read_body
 from nightdrop_server.turns import PLACES, Turns
 from nightdrop_server.wire import IDLE, Wire
 
@@ -360,21 +365,21 @@ def test_who_has_none_there_does_not_wait_for_a_crowd() -> None:
 
 def test_turns_go_by_host_not_by_upload() -> None:
     """Ten waiting uploads of one host and one of another, with one processor: the hosts take turns."""
-    shares = Shares(at_once=1)
+    turns = FairTurns(at_once=1)
     order: list[str] = []
 
     def work(host: str, blocks: int) -> None:
         for _ in range(blocks):
-            with shares.turn(host, 100):
+            with turns.one(host, 100):
                 order.append(host)
                 if host == "greedy":
                     # The other one asks for its next turn in time, until it has had all of them.
                     wait_until(lambda: waiting("quick") or order.count("quick") == 10, "it asks")
 
     def waiting(host: str) -> int:
-        return len(shares._waiting.get(host, ()))
+        return len(turns._waiting.get(host, ()))
 
-    with ThreadPoolExecutor(11) as pool, shares.turn("other", 1):
+    with ThreadPoolExecutor(11) as pool, turns.one("other", 1):
         for _ in range(10):
             pool.submit(work, "greedy", 10)
         pool.submit(work, "quick", 10)
@@ -383,6 +388,26 @@ def test_turns_go_by_host_not_by_upload() -> None:
     assert sorted(set(order)) == ["greedy", "quick"]
     assert len(order) == 110
     assert last < 25
+
+
+@pytest.mark.parametrize(("size", "rests"), [(1, 11), (500, 5), (2000, 0)])
+def test_who_sends_small_chunks_rests(size: int, rests: int) -> None:
+    """A chunk of one octet is as much work as one of thousands: thirty such bodies at once would leave
+    next to nothing for others. A body whose chunks are as they should be is not held up.
+    """
+    chunks = b"%x\r\n%b\r\n" % (size, b"x" * size) * 3000 + b"0\r\n\r\n"
+    fields = [b"PUT / HTTP/1.1\r\n", b"Host: x\r\n", b"Transfer-Encoding: chunked\r\n"]
+    rested: list[int] = []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = Body(parse_head(fields), Wire(ours))
+        threading.Thread(target=theirs.sendall, args=(chunks,)).start()
+        share = Share(lambda _octets: nullcontext(enter_result=True), lambda: rested.append(body.read))
+        written = read_body(body, 3000 * size, share)
+    assert written is not None
+    assert (written.size, written.sha256) == (3000 * size, sha256(b"x" * 3000 * size).hexdigest())
+    assert len(rested) == rests
+    assert len({after - before for before, after in pairwise(rested)}) <= 1, "they are evenly spread"
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,22 @@ def test_key_and_certificate_that_do_not_belong_together(mirror: Mirror, recipie
     assert "tls.key" in refused(mirror, 2)
 
 
+@pytest.mark.parametrize("host", ["x:99999", f"{'a' * 64}.org", "a..b", "", "[::1"])
+def test_url_that_nobody_could_reach(mirror: Mirror, host: str) -> None:
+    url = f'url = "{mirror.url}"'
+    mirror.config.write_text(mirror.config.read_text().replace(url, f'url = "https://{host}"'))
+    assert "key `url`" in refused(mirror, 2)
+
+
+@pytest.mark.parametrize("listen", ["1.2.3.4:65536", f"{'a' * 64}:1", "a..b:1", ":1", f"a:{'1' * 5000}"])
+def test_where_nobody_could_listen(mirror: Mirror, listen: str) -> None:
+    text = mirror.config.read_text().replace(
+        f'listen = "127.0.0.1:{mirror.port}"', f'listen = "{listen}"'
+    )
+    mirror.config.write_text(text)
+    assert "key `listen`" in refused(mirror, 2)
+
+
 @pytest.mark.parametrize("path", ["/a b", "/a%20b", "/?x", "//a", "/#x"])
 def test_url_that_the_door_could_not_tell_apart(mirror: Mirror, path: str) -> None:
     mirror.config.write_text(mirror.config.read_text().replace(mirror.url, mirror.url + path))

@@ -33,6 +33,7 @@ _SIZE: Final = slice(124, 136)
 _LONGEST_EXTENSION: Final = 1024 * 1024
 _READ: Final = 256 * 1024
 _REMEMBERED: Final = 1024
+_SENSELESS: Final = "a header in it makes no sense"
 
 
 class Readable(Protocol):
@@ -135,14 +136,20 @@ class Reader:
         self._padding = 0
 
     def __iter__(self) -> Iterator[Member | tarfile.TarInfo]:
-        """Each member; as tarfile does, up to where there is no header."""
+        """Each member; as tarfile does, up to where there is no header. ReadError for nonsense."""
         while True:
             while self._left:
                 self.content(_READ)
             header = self._read(self._padding + BLOCK)[self._padding :]
-            found = _parsed(header) or self._unusual(header)
+            try:
+                found = _parsed(header) or self._unusual(header)
+            except (tarfile.HeaderError, ValueError, IndexError) as error:
+                raise tarfile.ReadError(_SENSELESS) from error
             if found is None:
                 return
+            if found.size < 0:
+                # The next header would be this one, again and again.
+                raise tarfile.ReadError(_SENSELESS)
             self._left = 0 if found.type in _EMPTY else found.size
             self._padding = -self._left % BLOCK
             yield found
@@ -253,7 +260,11 @@ def _only_path(records: bytes) -> bytes:
 
 
 def _octal(field: bytes) -> int:
-    return int(field.rstrip(b" \0"), 8)
+    digits = field.rstrip(b" \0")
+    if not digits.isdigit():
+        # Python's own would take a sign, spaces and underscores.
+        raise ValueError(field)
+    return int(digits, 8)
 
 
 # There are few modes and owners in a backup, and many files.
