@@ -467,10 +467,11 @@ was_sealed() {
 
 # --- a mirror ---
 
-# What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long.
+# What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long, but no
+# sooner than a mirror that is busy, or its disk, would go on.
 ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
     asked=$1 stall=60
-    [ "$patience" -ge 60 ] || stall=$((patience + 5))
+    [ "$patience" -ge 40 ] || stall=$((patience + 20))
     shift
     stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
         --connect-timeout 20 --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \
