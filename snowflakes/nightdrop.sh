@@ -265,9 +265,13 @@ take_lock() {
 # Anybody may write to /tmp. So the folder has a name that nobody knows before, all happens below it, and what
 # others put there under a name like ours stays as it is: to remove that would be to go wherever they lead.
 make_workplace() {
-    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own.
+    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own, and theirs is
+    # moved before it is removed, or what they write meanwhile would keep it from going.
     for left in "$temporary/nightdrop~$host~"*; do
-        if is_ours "$left"; then rm -rf "$left"; fi
+        if is_ours "$left"; then
+            [ ! -d "$left/run" ] || mv "$left/run" "$left/gone"
+            rm -rf "$left"
+        fi
     done
     new=$temporary/nightdrop~$host~$(openssl rand -hex 8 2>/dev/null || echo $$)
     { mkdir "$new" && workplace=$new run=$new/run && mkdir "$run"; } ||
@@ -463,10 +467,11 @@ was_sealed() {
 
 # --- a mirror ---
 
-# What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long.
+# What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long, but no
+# sooner than a mirror that is busy, or its disk, would go on.
 ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
     asked=$1 stall=60
-    [ "$patience" -ge 60 ] || stall=$((patience + 5))
+    [ "$patience" -ge 40 ] || stall=$((patience + 20))
     shift
     stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
         --connect-timeout 20 --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \

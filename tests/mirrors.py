@@ -213,13 +213,20 @@ class Mirror:
 
     def uploads(self) -> int:
         """How many files without a name it has open, which are those that are being dropped."""
+        return sum(link.endswith("(deleted)") for link in self._open_files())
+
+    def sockets(self) -> int:
+        """How many sockets it has open: some of its own, and one a connection."""
+        return sum(link.startswith("socket:") for link in self._open_files())
+
+    def _open_files(self) -> list[str]:
         assert self.process is not None
         links = []
         for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
             # Some are closed while we look.
             with suppress(FileNotFoundError):
                 links.append(os.readlink(path))
-        return sum(link.endswith("(deleted)") for link in links)
+        return links
 
     def __enter__(self) -> Self:
         return self.start() if self.process is None else self

@@ -20,7 +20,7 @@ from nightdrop_server.answers import Answer, Refused
 from nightdrop_server.body import Body
 from nightdrop_server.heads import Head, parse_head
 from nightdrop_server.request import Request
-from nightdrop_server.wire import TooLong, Wire
+from nightdrop_server.wire import IDLE, TooLong, Wire
 
 MAX_HEAD: Final = 16 * 1024
 """Longest head of a request, in octets."""
@@ -32,6 +32,9 @@ MIN_RATE: Final = 500
 """Octets a second that have to move, over every `RATE_WINDOW` seconds that we wait for the client."""
 
 RATE_WINDOW: Final = 60
+
+LINGER: Final = 2
+"""Seconds that a stranger has for reading why he is refused, before he is hung up on."""
 
 _PIECE: Final = 256 * 1024
 
@@ -177,9 +180,9 @@ def linger(wire: Wire, trusted: bool = False) -> None:
     if _LINGERING[trusted].acquire(blocking=False):
         try:
             if trusted:
-                wire.linger(seconds=60, octets=2**30)
+                wire.linger(seconds=60, silence=IDLE, octets=2**30)
             else:
-                wire.linger(seconds=2, octets=2**26)
+                wire.linger(seconds=LINGER, silence=LINGER, octets=2**26)
         finally:
             _LINGERING[trusted].release()
 

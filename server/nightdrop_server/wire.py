@@ -18,7 +18,6 @@ IDLE: Final = 20
 
 _LINE_READ: Final = 8192
 _SEND: Final = 16 * 1024
-_LINGER_READ: Final = 2.0
 
 
 class TooLong(Exception):  # noqa: N818
@@ -163,16 +162,16 @@ class Wire:
         self.moved += sent
         return sent == len(octets)
 
-    def linger(self, seconds: float, octets: int) -> None:
+    def linger(self, seconds: float, silence: float, octets: int) -> None:
         """Let the client read our answer although we did not read all it sends: stop sending, and throw
-        away what still comes, for so long and so much at most. Closing at once would reset the
-        connection, and the answer could be lost on its way.
+        away what still comes, for so long and so much at most, and with pauses no longer than `silence`
+        seconds. Closing at once would reset the connection, and the answer could be lost on its way.
         """
         end = time.monotonic() + seconds
         # On TLS, too, the bytes are only thrown away: nobody decrypts them.
         try:
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
-            socket.socket.settimeout(self._socket, _LINGER_READ)
+            socket.socket.settimeout(self._socket, silence)
             while octets > 0 and time.monotonic() < end:
                 thrown = len(socket.socket.recv(self._socket, 65536))
                 if not thrown:

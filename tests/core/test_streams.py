@@ -6,12 +6,13 @@ import random
 import stat
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nightdrop.streams import STABLE, output_stream, pieces, written_behind
+
+from mirrors import wait_until
 
 
 class Dribbling(io.RawIOBase):
@@ -52,11 +53,11 @@ def test_it_reads_ahead_but_not_far() -> None:
     reading = Dribbling(b"x" * 1000, 10)
     ahead = pieces(reading, 10)
     next(ahead)
-    wait_until(lambda: len(reading.rest) == 970)
+    wait_until(lambda: len(reading.rest) == 970, "it has read ahead")
     time.sleep(0.05)
     assert len(reading.rest) == 970
     ahead.close()  # type: ignore[attr-defined]
-    wait_until(lambda: set(threading.enumerate()) <= before)
+    wait_until(lambda: set(threading.enumerate()) <= before, "its thread has ended")
 
 
 def test_all_is_written_in_order_when_the_block_ends() -> None:
@@ -117,13 +118,6 @@ def test_what_goes_wrong_in_the_block_is_what_is_raised() -> None:
     with pytest.raises(ValueError, match="first"), written_behind(failing) as write:
         write(b"piece")
         raise ValueError("first")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 def test_a_device_or_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:

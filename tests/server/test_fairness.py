@@ -152,6 +152,8 @@ def crowd(crowded: Mirror) -> Iterator[None]:
             sock.setblocking(False)
             with pytest.raises((BlockingIOError, OSError)):
                 assert sock.recv(1) == b"still open"
+    # They count among what their hosts may have at once until they are gone.
+    wait_until(lambda: crowded.uploads() == 0, "they are counted out")
 
 
 @pytest.mark.slow
@@ -171,15 +173,18 @@ def test_a_greedy_host_gets_its_share_and_no_more(pair: list[Mirror], file: Path
         greedy = [upload(mirror, "one", large, chunked=True) for _ in range(50 if number > 1 else 1)]
         try:
             wait_until(lambda: mirror.uploads() > number / 2, "they are under way")  # noqa: B023
-            taken[number] = min(taken[number], *seconds([mirror], file))
-            assert sum(process.poll() is None for process in greedy) > number / 2
+            found = seconds([mirror], file)
+            # A time counts only if they were under way all of it, as on a busy machine they may not be.
+            if sum(process.poll() is None for process in greedy) > number / 2:
+                taken[number] = min(taken[number], *found)
         finally:
             for process in greedy:
                 process.kill()
                 process.wait()
             wait_until(lambda: mirror.uploads() == 0, "they are counted out")
-        if taken[AT_ONCE] < 4 * taken[1] + 0.2:
+        if max(taken.values()) < math.inf and taken[AT_ONCE] < 4 * taken[1] + 0.2:
             break
+    assert max(taken.values()) < math.inf
     print(f"beset by one upload {taken[1]:.2f} s, by {AT_ONCE} {taken[AT_ONCE]:.2f} s")
     assert taken[AT_ONCE] < 4 * taken[1] + 0.2
 

@@ -14,7 +14,7 @@ import pytest
 from nightdrop.names import NAME_PATTERN, parse_name
 
 from house import House, Key, complaint, run
-from mirrors import Mirror, basic, environment_without_proxies, new_name, reply
+from mirrors import Mirror, basic, environment_without_proxies, new_name, reply, wait_until
 from nginx import USER, folder_for_nginx, nginx
 from ports import free_port
 
@@ -257,12 +257,14 @@ def test_a_refusal_comes_through_before_the_whole_body(proxied: tuple[Mirror, Pa
 
 def test_a_cut_body_leaves_nothing_behind_nginx(proxied: tuple[Mirror, Path]) -> None:
     mirror, bundle = proxied
-    before = mirror.stored("web1")
-    head = "".join(f"{name}: {value}\r\n" for name, value in mirror.credentials(bundle).items())
+    before, name = mirror.stored("web1"), new_name()
+    head = "".join(f"{field}: {value}\r\n" for field, value in mirror.credentials(bundle).items())
     with mirror.connect() as sock:
-        request = f"PUT /web1/{new_name()} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n{head}\r\n"
+        request = f"PUT /web1/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n{head}\r\n"
         sock.sendall(request.encode() + b"x" * 5000)
+        wait_until(lambda: mirror.uploads() == 1, "the door has begun to write")
         sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: name in mirror.log.read_text(), "the cut PUT is in the log")
     assert mirror.ask("OPTIONS", "/web1/", None, mirror.credentials(bundle)).status == 200
     assert mirror.stored("web1") == before
 

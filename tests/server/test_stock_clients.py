@@ -140,9 +140,14 @@ class Duplicity:
         mirror.enroll("web1", folder / "web1.toml")
         self.source, self.archive = folder / "source", folder / "archive"
         self.source.mkdir()
-        seal = folder / "seal"
+        seal, self.gate, self._sealed = folder / "seal", folder / "gate", folder / "sealed"
+        # While the gate is there, it seals six volumes and no more.
         seal.write_text(f"""#!/bin/sh
             case " $* " in *" --version "*) echo "gpgsm (GnuPG) 2.2.40"; exit 0 ;; esac
+            if [ -e {self.gate} ]; then
+                echo >>{self._sealed}
+                while [ -e {self.gate} ] && [ "$(wc -l <{self._sealed})" -gt 6 ]; do sleep 0.1; done
+            fi
             exec openssl cms -encrypt -binary -stream -outform DER -aes-256-cbc {recipient}
         """)
         seal.chmod(0o700)
@@ -185,10 +190,12 @@ def test_duplicity_webdav_backend(recipient: Path, tmp_path: Path) -> None:
 
         (duplicity.source / "c").write_bytes(os.urandom(20 * MB))
         time.sleep(1.1)
+        duplicity.gate.touch()
         process = duplicity.start("full")
         wait_until(lambda: len(os.listdir(mirror.vault / "web1")) >= len(whole) + 4, "a few volumes")
         process.kill()
         process.wait()
+        duplicity.gate.unlink()
         unfinished = mirror.stored("web1").keys() - whole.keys()
         status, said = duplicity.run("full")
         assert status == 50

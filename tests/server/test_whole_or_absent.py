@@ -72,7 +72,7 @@ def test_reset_connection_leaves_nothing(served: Served) -> None:
     with start_put(served, name, "Content-Length: 1000000") as sock:
         sock.sendall(BODY[:500_000])
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    time.sleep(0.1)
+    wait_until(lambda: name in served.mirror.log.read_text(), "the reset PUT is in the log")
     assert name not in served.mirror.stored("web1")
     assert served.put(name, BODY).status == 201
 
@@ -120,7 +120,7 @@ def test_nothing_is_visible_before_the_last_byte(served: Served) -> None:
     name = new_name()
     with start_put(served, name, f"Content-Length: {len(BODY)}", "Connection: close") as sock:
         sock.sendall(BODY[:-1])
-        time.sleep(0.1)
+        wait_until(lambda: served.mirror.uploads() == 1, "it is being written")
         assert name not in served.mirror.stored("web1")
         sock.sendall(BODY[-1:])
         assert b" 201 " in read_all(sock).split(b"\r\n")[0]
@@ -128,8 +128,8 @@ def test_nothing_is_visible_before_the_last_byte(served: Served) -> None:
 
 
 def test_killed_server_leaves_files_whole_or_absent(recipient: Path, tmp_path: Path) -> None:
-    """`kill -9` at random moments while four uploads run: what is there is whole, what was answered 201
-    is there, and the next mirror on the same folders works.
+    """`kill -9` at random moments while four uploads run, and a fifth has stopped in the middle: what is
+    there is whole, what was answered 201 is there, and the next mirror on the same folders works.
     """
     chance = random.Random(20260102)
     mirror = Mirror(tmp_path, "killed", [recipient], tls=False)
@@ -147,16 +147,17 @@ def test_killed_server_leaves_files_whole_or_absent(recipient: Path, tmp_path: P
         ]
         for thread in threads:
             thread.start()
-        # By what was answered, not by the clock alone: a busy machine must not move the kills away.
-        wait_until(partial(_answers, answered, chance.randrange(8)), "answers before the kill")
-        time.sleep(chance.uniform(0, 0.03))
-        mirror.kill()
+        with mirror.upload_under_way(bundle):
+            # By what was answered, not by the clock alone: a busy machine must not move the kills away.
+            wait_until(partial(_answers, answered, chance.randrange(8)), "answers before the kill")
+            time.sleep(chance.uniform(0, 0.03))
+            mirror.kill()
         for thread in threads:
             thread.join()
         stored = {name: octets for name, octets in mirror.stored("web1").items() if name in bodies}
         assert {name: bodies[name] for name in stored} == stored
         assert answered <= set(stored)
-        whole, cut = whole + len(stored), cut + len(bodies) - len(stored)
+        whole, cut = whole + len(stored), cut + 1 + len(bodies) - len(stored)
         for path in (mirror.vault / "web1").iterdir():
             assert path.name in bodies
             path.unlink()
@@ -227,7 +228,7 @@ def _put_chunked_then_fill(mirror: Mirror, fields: dict[str, str], disk: Path) -
         connection.putheader(name, value)
     connection.endheaders()
     connection.send(body[:100_000])
-    time.sleep(0.3)
+    wait_until(lambda: mirror.uploads() == 1, "there was room for it")
     with pytest.raises(OSError, match="No space"), (disk / "more").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 65536)

@@ -214,6 +214,7 @@ class Broken:
     """The network in front of a mirror: connections break off, or stand still, after so many octets.
 
     `limits` are for one connection after the other, None for a good one; the last is for all that follow.
+    `still` is set when one stands still, from when on nothing goes either way there.
     """
 
     def __init__(self, mirror: Mirror, limits: list[int | None], *, stall: bool = False) -> None:
@@ -221,6 +222,7 @@ class Broken:
         self.limits = limits
         self.stall = stall
         self.connections = 0
+        self.still = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -242,19 +244,24 @@ class Broken:
         if limit == 0:
             near.close()
             return
-        far = socket.create_connection(self.target)
-        threading.Thread(target=self._copy, args=(far, near, None), daemon=True).start()
-        self._copy(near, far, limit)
+        far, still = socket.create_connection(self.target), threading.Event()
+        threading.Thread(target=self._copy, args=(far, near, None, still), daemon=True).start()
+        self._copy(near, far, limit, still)
 
-    def _copy(self, source: socket.socket, to: socket.socket, limit: int | None) -> None:
+    def _copy(
+        self, source: socket.socket, to: socket.socket, limit: int | None, still: threading.Event
+    ) -> None:
         with suppress(OSError):
-            while octets := source.recv(65536):
+            while (octets := source.recv(65536)) and not still.is_set():
                 if limit is not None:
                     limit -= len(octets)
                     if limit < 0:
                         break
                 to.sendall(octets)
         if limit is not None and limit < 0 and self.stall:
+            still.set()
+            self.still.set()
+        if still.is_set():
             return
         for each in (source, to):
             with suppress(OSError):

@@ -12,7 +12,8 @@ def test_a_shell_hosts_sets(tmp_path: Path, admin_key: Key, unlocked: Path, busy
     with Mirror(tmp_path, "mirror-c", [admin_key.certificate]) as mirror:
         bundle = tmp_path / "bundle.toml"
         mirror.enroll("ap1", bundle, "--kind", "shell")
-        assert findings(mirror) == ["missing: nothing yet; it was enrolled just now"]
+        [missing] = findings(mirror)
+        assert missing.startswith("missing: nothing yet; it was enrolled ")
         client = Client(
             tmp_path / "client",
             Mirrors([mirror], admin_key, unlocked, bundle, "ap1"),

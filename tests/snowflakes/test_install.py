@@ -139,6 +139,9 @@ def test_nginx_in_the_doors_place(tmp_path: Path, admin_key: Key, unlocked: Path
             etc = tmp_path / "etc"
             command = [*SHELLS[ONLY or "dash"], SCRIPT, "-C", etc]
             subprocess.run([*command, "install", bundle], check=True)
+            # Not /tmp: another one of this name, tested beside this, would clear it up there.
+            with (etc / "nightdrop.conf").open("a") as settings:
+                settings.write(f"temporary={tmp_path}\n")
             done = subprocess.run([*command, "doctor"], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
             assert "ok: mirror-n gives nothing out" in done.stdout

@@ -15,6 +15,8 @@ import pytest
 from snowflakes.clients import Client, broken, end
 from snowflakes.conftest import NewClient
 
+from mirrors import PATIENCE
+
 
 def test_mirror_away(some_client: Client) -> None:
     some_client.set(patience=1)
@@ -71,15 +73,17 @@ def test_both_break_off_and_there_is_no_receipt(new_client: NewClient, noise: Pa
 @pytest.mark.parametrize("volume", ["1M", "stream"])
 def test_killed_curl(new_client: NewClient, noise: Path, volume: str) -> None:
     client = new_client("ash")
-    client.set(volume=volume, rate="900K")
-    run = client.begin("mtd", "sh", "-c", f"cat {noise}; sleep 1; echo")
-    client.stage("source")
-    os.kill(client.stage("curl.2"), signal.SIGKILL)
-    status, said = end(run)
+    client.set(volume=volume, patience=60)
+    # Greeted; the first file stands still in the middle, so that its curl is there until it is killed.
+    with broken(client, 1, [None, 500_000, None], stall=True) as network:
+        run = client.begin("mtd", "cat", noise)
+        assert network.still.wait(PATIENCE)
+        os.kill(client.stage("curl.2"), signal.SIGKILL)
+        status, said = end(run)
     # A volume is sent again; a stream cannot be.
     assert status == (0 if volume == "1M" else 3), said
     client.left_nothing()
-    assert client.opened(0) == noise.read_bytes() + b"\n"
+    assert client.opened(0) == noise.read_bytes()
     assert len(client.receipts(1)) == (1 if volume == "1M" else 0)
 
 

@@ -100,6 +100,11 @@ def test_from_the_bundle_to_the_daily_drop(
     crontab.write_text("0 0 * * * something else\n")
     with mirror:
         router.run(SCRIPT, "install", tmp_path / "bundle.toml")
+        # Not /tmp: another one of this name, tested beside this, would clear it up there.
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        with (router.root / "etc" / "nightdrop" / "nightdrop.conf").open("a") as settings:
+            settings.write(f"temporary={temporary}\n")
         router.run(router.installed, "install", tmp_path / "bundle.toml")
         kept = (router.root / "lib/upgrade/keep.d/nightdrop").read_text().split()
         other, ours = crontab.read_text().splitlines()

@@ -72,7 +72,6 @@ def zfs() -> Iterator[Zfs]:
                     == b"no pools available\n"
                 ),
                 "zfs-fuse answers, and has no pools",
-                30,
             )
             yield zfs
         finally:

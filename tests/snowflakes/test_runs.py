@@ -13,7 +13,7 @@ import pytest
 from snowflakes.clients import ONLY, SCRIPT, SHELLS, Client, Mirrors, end, programs_of
 from snowflakes.conftest import NewClient
 
-from mirrors import wait_for
+from mirrors import PATIENCE, wait_for, wait_until
 
 NOBODY = 65534
 
@@ -53,6 +53,20 @@ def test_what_a_killed_run_left_is_cleared(some_client: Client) -> None:
     some_client.drop("conf", "echo", "two")
     assert some_client.opened() == b"two\n"
     assert len(some_client.receipts()) == 1
+
+
+def test_what_a_killed_run_still_writes_does_not_stop_the_next(some_client: Client) -> None:
+    """Its last processes may outlive it, and write into its folder until that is gone."""
+    run = some_client.temporary / "nightdrop~router1~1" / "run"
+    run.mkdir(parents=True)
+    script = 'n=0; while : >"$0/$n"; do n=$((n + 1)); done 2>/dev/null'
+    with subprocess.Popen(["dash", "-c", script, run]) as writer:
+        try:
+            wait_for(lambda: len(os.listdir(run)) > 1000, "it writes")
+            some_client.drop("conf", "echo", "one")
+            writer.wait(PATIENCE)
+        finally:
+            writer.kill()
 
 
 def test_what_others_put_beside_it_stays(some_client: Client) -> None:
@@ -113,7 +127,8 @@ def test_no_password_is_ever_shown(new_client: NewClient) -> None:
     secrets = [mirror.password(client.home.bundle).encode() for mirror in client.home.mirrors]
     mark = os.fsencode(client.temporary)
     client.environment["MARK"] = os.fsdecode(mark)
-    run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
+    # Never so silent that anybody gives it up before all are seen at once.
+    run = client.begin("conf", "sh", "-c", "while head -c 100000 /dev/zero; do sleep 1; done")
 
     def programs() -> set[bytes]:
         """Look at everything that runs on this machine; the names of this run's programs."""
@@ -173,7 +188,12 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[Client, int], Path]]:
         return folder
 
     yield mount
-    subprocess.run(["umount", folder], check=True)
+    # Processes that were killed may have files there for a moment.
+    umount = ["umount", folder]
+    wait_until(
+        lambda: not folder.is_mount() or subprocess.run(umount, check=False).returncode == 0,
+        "nobody is there any more",
+    )
 
 
 def test_full_tmpfs(some_client: Client, noise: Path, tmpfs: Callable[[Client, int], Path]) -> None:
