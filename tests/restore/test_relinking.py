@@ -194,10 +194,18 @@ def outside(tmp_path: Path) -> Path:
     folder = tmp_path / "outside"
     folder.mkdir()
     for name in ("one", "two"):
-        (folder / name).write_bytes(bytes(FILLED))
+        write_to_disk(folder / name, bytes(FILLED))
         os.utime(folder / name, ns=(OLD, OLD))
     os.utime(folder, ns=(OLD, OLD))
     return folder
+
+
+def write_to_disk(path: Path, octets: bytes) -> None:
+    """Write a file whose blocks are counted: only on the disk it is certain how many it takes."""
+    with path.open("wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 HOSTILE_TREES: dict[str, tuple[Callable[[Path, Path], object], tuple[bytes, ...]]] = {
@@ -256,7 +264,7 @@ def test_holes_come_back_and_nothing_else_changes(root: Path, case: str) -> None
     content = bytearray(FILLED)
     for at, octets in HOLES[case]:
         content[at:] = bytes(max(0, at - len(content))) + octets + bytes(content[at + len(octets) :])
-    path.write_bytes(content)
+    write_to_disk(path, bytes(content))
     path.chmod(0o640)
     os.utime(path, ns=(OLD, OLD + 7))
     os.utime(root, ns=(OLD, OLD))
