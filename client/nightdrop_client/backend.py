@@ -17,10 +17,8 @@ from duplicity.path import Path as DuplicityPath
 from nightdrop.errors import NightdropError
 from nightdrop.names import FileName, SetKey, parse_name
 from nightdrop_client.droplog import DropLog
+from nightdrop_client.job import SCHEME
 from nightdrop_client.mirrors import Mirrors, NoMirrorLeftError
-
-SCHEME = "nightdrop"
-URL = f"{SCHEME}:///mirrors"
 
 
 class Dropper:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from nightdrop_client.duplicity_arguments import mount_points
+from nightdrop_client.mounts import mount_points
 from nightdrop_client.sources.ready import View
 
 _CLONE_NEWNS: Final = 0x20000
@@ -29,8 +29,6 @@ def show(views: Sequence[View], live: str) -> list[str]:
     Returns the words to put before a command that is to see the folders as everybody else does. To be
     called while there is one thread: the namespace would be that thread's only.
     """
-    if not views:
-        return []
     before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     _check(_libc.unshare(_CLONE_NEWNS))
     _mount("none", "/", _MS_REC | _MS_PRIVATE)
