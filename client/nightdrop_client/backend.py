@@ -57,8 +57,7 @@ class Dropper:
 
     def _drop(self, path: Path, file: FileName) -> None:
         facts, takers = self._mirrors.drop(path, file.name)
-        for mirror in takers:
-            self._log.record(mirror, file.set, facts)
+        self._log.record(takers, file.set, facts)
         self._on_drop(file.name)
 
 

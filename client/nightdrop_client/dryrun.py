@@ -91,6 +91,7 @@ def _copy(real: State, copy: State) -> None:
     for entry in real.archive.iterdir():
         if entry.is_file():
             (copy.archive / entry.name).symlink_to(entry)
+    copy.recipients.symlink_to(real.recipients)
 
 
 def _run_duplicity(state: State, job: Job) -> dict[str, Event]:

@@ -60,9 +60,8 @@ def main() -> None:
         done = _finished(job, dropper, observer, virtual, unread)
         for note in virtual.notes:
             events.tell(Event("warning", note))
-        keep_metadata(state.archive, drop_log, done.key)
         # The one moment from which others may build on this set.
-        drop_log.finish(done)
+        drop_log.finish(done, keep_metadata(state, done.key))
         events.tell(Event("finished", done.key.stem))
     finally:
         for mirror, failure in mirrors.failures.items():

@@ -75,8 +75,7 @@ def _send(path: Path, log: DropLog, mirrors: Mirrors, takers: Sequence[str]) -> 
     if not wanting or not path.exists():
         return
     facts, took = mirrors.drop(path, path.name, only=wanting)
-    for mirror in took:
-        log.record(mirror, parsed.set, facts)
+    log.record(took, parsed.set, facts)
 
 
 def _write_supplement(
