@@ -33,13 +33,15 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
     for key in forgotten:
         log.forget(key)
     _empty(state.scratch)
-    finished = {name for done in log.sets() for name in metadata(done.key)}
+    finished = {done.key for done in log.sets()}
+    names = {name for key in finished for name in metadata(key)}
     for entry in state.archive.iterdir():
-        if entry.name not in finished:
+        if entry.name not in names:
             _remove(entry)
-    # What was being written there; what is whole has a name that mirrors take, and is still to be sent.
+    # What was being written there, and what nobody will send any more because its set is forgotten.
     for entry in state.outbox.iterdir():
-        if parse_name(entry.name) is None:
+        parsed = parse_name(entry.name)
+        if parsed is None or parsed.set not in finished:
             _remove(entry)
     return forgotten
 

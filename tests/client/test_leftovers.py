@@ -59,6 +59,16 @@ def test_everything_else_goes(state: State) -> None:
     assert os.listdir(state.scratch) == []
 
 
+def test_what_waits_in_the_outbox_goes_with_its_set(state: State) -> None:
+    log = DropLog(state.drop_log)
+    finish(state, log, FULL, FIRST)
+    for name in (FULL.receipt_name, FIRST.receipt_name, f".{FULL.receipt_name}.x7"):
+        (state.outbox / name).touch()
+    next(state.archive.glob("*-inc.*.manifest")).unlink()
+    clear(state, log, NOW)
+    assert os.listdir(state.outbox) == [FULL.receipt_name]
+
+
 def test_a_set_from_the_future_is_forgotten(state: State) -> None:
     """A clock that was ahead, or is behind now."""
     log = DropLog(state.drop_log)
