@@ -1,14 +1,21 @@
 """What holds of snapshots of every kind, on a real file system of that kind."""
 
+import json
 import os
+import shlex
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
-from house import House
+from house import House, Key
 from mirrors import NIGHTDROP, wait_until
 from trees import describe, differences
+
+APART: Final = ("unshare", "--mount", "--propagation", "private")
+"""Mounts that are made after these words nobody else sees."""
 
 Left = Callable[[], list[str]]
 """Tells which snapshots there are."""
@@ -55,3 +62,49 @@ def assert_a_killed_run_is_cleared_up(house: House, folder: Path, kind: str, lef
     house.wait_until_no_run_is_left()
     house.backup()
     assert left() == []
+
+
+def assert_the_root_is_read_from_a_snapshot(
+    root: Path, folder: Path, key: Key, kind: str, apart: Sequence[str] = APART
+) -> None:
+    """`root` is / to a run within it; what that needs of this machine is mounted below. `apart` are words
+    to put before the commands that mount it.
+    """
+    (folder / "outside").mkdir()
+    house = House(folder / "outside", key)
+    (root / "srv").mkdir()
+    (root / "srv" / "file").write_text("before")
+    command = ["sh", "-c", "echo after >/srv/file; echo after >/srv/new"]
+    house.config.write_text(
+        f'bundle = "bundle.toml"\nstate = "{house.state}"\n[folders]\ninclude = ["/srv"]\n'
+        f'[[snapshots]]\nfolder = "/"\nkind = "{kind}"\n'
+        f'[[commands]]\nname = "meanwhile"\ncommand = {json.dumps(command)}\n'
+    )
+    house.start()
+    try:
+        assert _within(root, house, apart, "backup")["failed_sources"] == {}
+    finally:
+        house.close()
+    assert (root / "srv" / "new").read_text() == "after\n", "the command saw / itself"
+    assert (root / "srv" / "file").read_text() == "after\n"
+    house.source = Path("/srv")
+    restored = house.restore(folder / "to")
+    assert {path.name: path.read_text() for path in restored.iterdir()} == {"file": "before"}
+    assert list((house.state / "views").iterdir()) == []
+
+
+def _within(root: Path, house: House, apart: Sequence[str], *words: str) -> dict[str, object]:
+    """Run `nightdrop` with that folder for its /, and this machine's programs."""
+    usual = "/dev /proc /sys /run /var/run /etc /usr /bin /lib /lib64 /sbin"
+    places = [Path(place) for place in usual.split()]
+    places += [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[1], house.root]
+    command = [*NIGHTDROP, *words, "--json", "--config", str(house.config)]
+    script = f"mount --bind {root} {root}\n"
+    for place in sorted({place for place in places if place.is_dir()}):
+        script += f"mkdir -p {root}{place}; mount --rbind {place} {root}{place}\n"
+    script += f"status=0; chroot {root} {shlex.join(command)} || status=$?\n"
+    script += f"mount --make-rprivate {root}; umount --recursive {root}; exit $status"
+    done = subprocess.run([*apart, "sh", "-euc", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts: dict[str, object] = json.loads(done.stdout)
+    return facts

@@ -17,10 +17,8 @@ from duplicity.path import Path as DuplicityPath
 from nightdrop.errors import NightdropError
 from nightdrop.names import FileName, SetKey, parse_name
 from nightdrop_client.droplog import DropLog
+from nightdrop_client.job import SCHEME
 from nightdrop_client.mirrors import Mirrors, NoMirrorLeftError
-
-SCHEME = "nightdrop"
-URL = f"{SCHEME}:///mirrors"
 
 
 class Dropper:
@@ -59,8 +57,7 @@ class Dropper:
 
     def _drop(self, path: Path, file: FileName) -> None:
         facts, takers = self._mirrors.drop(path, file.name)
-        for mirror in takers:
-            self._log.record(mirror, file.set, facts)
+        self._log.record(takers, file.set, facts)
         self._on_drop(file.name)
 
 

@@ -51,6 +51,11 @@ class Client:
     limits: Limits
     signing_key: SigningKey | None
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What hooks are told, as environment variables."""
+        return {"NIGHTDROP_HOST": self.bundle.host, "NIGHTDROP_CONFIG": str(self.path)}
+
 
 def load_client(path: Path) -> Client:
     """Read a client's configuration and its bundle; ConfigurationError says what is wrong where."""

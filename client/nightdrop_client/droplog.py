@@ -5,11 +5,10 @@ talk duplicity into throwing local metadata away or into building on what is not
 by the run and by its duplicity process; a row is there only after the mirror said 201 or 204.
 """
 
-import json
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,10 +40,11 @@ CREATE TABLE IF NOT EXISTS sets (
     unread INTEGER NOT NULL,
     supplement BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS metadata (
+CREATE TABLE IF NOT EXISTS kept (
     stem TEXT NOT NULL,
     name TEXT NOT NULL,
     size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
     PRIMARY KEY (stem, name)
 );
 CREATE TABLE IF NOT EXISTS retired (
@@ -112,17 +112,11 @@ class DropLog:
                 return now
             time.sleep(0.1)
 
-    def record(self, mirror: str, key: SetKey, file: ReceiptFile) -> None:
-        """Write down that a mirror has this file of the set `key`."""
-        self._run(
-            "INSERT OR REPLACE INTO drops VALUES (?, ?, ?, ?, ?, ?)",
-            mirror,
-            key.stem,
-            file.name,
-            file.size,
-            file.sha256,
-            time.time(),
-        )
+    def record(self, mirrors: Sequence[str], key: SetKey, file: ReceiptFile) -> None:
+        """Write down that these mirrors have this file of the set `key`."""
+        row = (key.stem, file.name, file.size, file.sha256, time.time())
+        drops = "INSERT OR REPLACE INTO drops VALUES (?, ?, ?, ?, ?, ?)"
+        self._together([(drops, (mirror, *row)) for mirror in mirrors])
 
     def files(self, key: SetKey, mirror: str | None = None) -> dict[str, ReceiptFile]:
         """The files of a set that were dropped: on this mirror, or on any."""
@@ -139,34 +133,30 @@ class DropLog:
         """Every mirror that has ever taken anything."""
         return [row[0] for row in self._run("SELECT DISTINCT mirror FROM drops ORDER BY mirror")]
 
-    def finish(self, done: FinishedSet) -> None:
-        """Write down that duplicity finished a set: from now on others may build on it."""
-        for place, reason in done.failed.items():
-            self._run(
-                "INSERT OR REPLACE INTO failed_sources VALUES (?, ?, ?)", done.key.stem, place, reason
-            )
-        self._run(
-            "INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?, ?)",
-            done.key.stem,
-            done.started,
-            done.finished,
-            done.size,
-            done.files,
-            done.unread,
-            done.supplement,
+    def finish(self, done: FinishedSet, kept: Sequence[ReceiptFile] = ()) -> None:
+        """Write down that duplicity finished a set: from now on others may build on it. `kept` are the
+        files that this needs here.
+        """
+        stem, facts = done.key.stem, (done.size, done.files, done.unread, done.supplement)
+        row = (stem, done.started, done.finished, *facts)
+        self._together(
+            [
+                *(
+                    ("INSERT INTO failed_sources VALUES (?, ?, ?)", (stem, place, reason))
+                    for place, reason in done.failed.items()
+                ),
+                *(
+                    ("INSERT INTO kept VALUES (?, ?, ?, ?)", (stem, file.name, file.size, file.sha256))
+                    for file in kept
+                ),
+                ("INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?, ?)", row),
+            ]
         )
 
-    def note_metadata(self, key: SetKey, sizes: Mapping[str, int]) -> None:
-        """Write down the files of a set's local metadata, with their sizes in octets."""
-        for name, size in sizes.items():
-            self._run("INSERT OR REPLACE INTO metadata VALUES (?, ?, ?)", key.stem, name, size)
-
-    def metadata(self, key: SetKey) -> dict[str, int]:
-        """What was noted of a set's local metadata: names, and sizes in octets."""
-        return {
-            row[0]: row[1]
-            for row in self._run("SELECT name, size FROM metadata WHERE stem = ?", key.stem)
-        }
+    def kept(self, key: SetKey) -> list[ReceiptFile]:
+        """The files that are needed here to build on a set, as they were when it was finished."""
+        rows = self._run("SELECT name, size, sha256 FROM kept WHERE stem = ?", key.stem)
+        return [ReceiptFile(*row) for row in rows]
 
     def sets(self, retired_too: bool = False) -> list[FinishedSet]:
         """Every finished set, oldest first; those that were retired only if they are asked for."""
@@ -191,18 +181,17 @@ class DropLog:
         What was known of those retired before goes, and of sets that never were finished. Their names are
         not taken again: `take_time` sees to that.
         """
-        stems = json.dumps([key.stem for key in keys])
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.execute("DELETE FROM sets WHERE stem IN (SELECT stem FROM retired)")
-                self._db.execute("DELETE FROM retired")
-                self._db.execute("INSERT INTO retired SELECT value FROM json_each(?)", (stems,))
-                for table in ("drops", "metadata"):
-                    self._db.execute(f"DELETE FROM {table} WHERE stem NOT IN (SELECT stem FROM sets)")  # noqa: S608
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise NightdropError(f"the drop log does not answer: {error}") from error
+        self._together(
+            [
+                ("DELETE FROM sets WHERE stem IN (SELECT stem FROM retired)", ()),
+                ("DELETE FROM retired", ()),
+                *(("INSERT INTO retired VALUES (?)", (key.stem,)) for key in keys),
+                *(
+                    (f"DELETE FROM {table} WHERE stem NOT IN (SELECT stem FROM sets)", ())  # noqa: S608
+                    for table in ("drops", "kept", "failed_sources")
+                ),
+            ]
+        )
 
     def owner(self, host: str) -> str:
         """The host that this log is of: the one that first asked."""
@@ -231,5 +220,16 @@ class DropLog:
         with self._lock:
             try:
                 return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise NightdropError(f"the drop log does not answer: {error}") from error
+
+    def _together(self, changes: Sequence[tuple[str, tuple[object, ...]]]) -> None:
+        """Make all these changes, or none of them; on the disk they are one."""
+        with self._lock:
+            try:
+                with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    for statement, values in changes:
+                        self._db.execute(statement, values)
             except sqlite3.Error as error:
                 raise NightdropError(f"the drop log does not answer: {error}") from error

@@ -13,11 +13,12 @@ from nightdrop.progress import ProgressLine
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.duplicity_arguments import literal
+from nightdrop_client.job import Job
 from nightdrop_client.leftovers import clear
+from nightdrop_client.making import prepare_job
 from nightdrop_client.planning import Plan, plan
 from nightdrop_client.progress import Expected, RunProgress
-from nightdrop_client.run import prepare_job
-from nightdrop_client.sources.preparing import NO_SOURCES
+from nightdrop_client.sources.preparing import Prepared
 from nightdrop_client.state import State
 
 
@@ -53,13 +54,15 @@ def rehearse(client: Client, full_wanted: bool) -> Rehearsal:
             chosen = plan(log, names, client.full_every, time.time(), full_wanted)
             # The state that stays out of a backup is the real one.
             exclude = (literal(str(client.state)), *client.exclude)
+            # It sends nothing, so it gets no passwords.
+            bundle = replace(client.bundle, mirrors=())
             job = prepare_job(
-                replace(client, exclude=exclude),
+                replace(client, exclude=exclude, bundle=bundle),
                 state,
                 chosen.type,
                 int(time.time()),
                 dead={},
-                sources=NO_SOURCES,
+                sources=Prepared(),
             )
             seen = _run_duplicity(state, job)
             ratio = _ratio(log)
@@ -88,9 +91,10 @@ def _copy(real: State, copy: State) -> None:
     for entry in real.archive.iterdir():
         if entry.is_file():
             (copy.archive / entry.name).symlink_to(entry)
+    copy.recipients.symlink_to(real.recipients)
 
 
-def _run_duplicity(state: State, job: Path) -> dict[str, Event]:
+def _run_duplicity(state: State, job: Job) -> dict[str, Event]:
     engine = Engine(state.duplicity_log)
     seen: dict[str, Event] = {}
     with ProgressLine() as line:
@@ -100,7 +104,8 @@ def _run_duplicity(state: State, job: Path) -> dict[str, Event]:
             seen[event.kind] = event
             progress.see(event)
 
-        engine.run("nightdrop_client.rehearsal", [str(job)], hear)
+        with engine.started("nightdrop_client.rehearsal"):
+            engine.proceed(job.to_bytes(), hear)
     if "changed" not in seen:
         raise engine.failure("the dry run came to no end")
     return seen

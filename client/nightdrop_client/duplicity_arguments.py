@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nightdrop.names import SetType
-from nightdrop_client.backend import URL
 from nightdrop_client.configuration import KERNEL_FOLDERS, Client
+from nightdrop_client.job import URL
+from nightdrop_client.mounts import mount_points
 from nightdrop_client.sources.ready import ROOT
 from nightdrop_client.state import DUPLICITY_NAME, State
 
@@ -79,16 +80,6 @@ def _other_file_systems(included: tuple[str, ...]) -> list[str]:
     named = [folder for folder in included if _below(folder, mounts)]
     words = [word for folder in named for word in ("--include", literal(folder))]
     return words + [word for mount in mounts for word in ("--exclude", literal(mount) + "/**")]
-
-
-def mount_points() -> list[str]:
-    """Where file systems are mounted (proc(5), /proc/pid/mountinfo)."""
-    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
-    return sorted({_unescaped(line.split()[4]) for line in lines} - {"/"})
-
-
-def _unescaped(path: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
 def _below(path: str, folders: Sequence[str]) -> bool:

@@ -4,14 +4,13 @@ gpgsm itself never compresses, defaults to AES-128-CBC and runs at a tenth of th
 This one can encrypt and nothing else: there is no key to decrypt with.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from nightdrop.engine.stand_in import PIPE, answer, write_all, write_script
+from nightdrop.engine.stand_in import PIPE, answer, write_all
 from nightdrop.envelope.recipients import Recipient, load_recipients
 from nightdrop.envelope.sealing import Sealer
 from nightdrop.streams import pieces, written_behind
@@ -20,23 +19,9 @@ from nightdrop.streams import pieces, written_behind
 SEGMENT: Final = 128 * 1024
 """Octets of ciphertext in each segment."""
 
-_ENOUGH_FOR_TWO: Final = 50_000_000
-"""The volume size from which two threads compress: they hold a few megabytes back."""
-
-
-def settings(recipients: Path, cipher: str, compress: bool, volume_size: int) -> list[str]:
-    """What `main` is told before gpgsm's own arguments; `volume_size` is in octets."""
-    threads = min(2, os.cpu_count() or 1) if volume_size >= _ENOUGH_FOR_TWO else 1
-    return [str(recipients), cipher, str(threads if compress else 0)]
-
-
-def write_gpgsm(path: Path, words: Sequence[str]) -> None:
-    """Write the executable that duplicity is given as its gpgsm, with these settings."""
-    write_script(path, __name__, words)
-
 
 def main(words: Sequence[str]) -> int:
-    """Do what the words ask for, as gpgsm would; its exit status."""
+    """Do what the words ask for, as gpgsm would; its exit status. The first are `stand_in.settings`."""
     recipients, cipher, threads, *arguments = words
     return seal(load_recipients(Path(recipients)), cipher, int(threads), arguments)
 

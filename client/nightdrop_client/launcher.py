@@ -1,20 +1,20 @@
 """The client's duplicity process: duplicity's own program, dropping through our backend, observed.
 
-Runs as `python -m nightdrop_client.launcher JOB DESCRIPTOR`. duplicity does everything that it does
-from a shell; what is ours is where files go, who seals them, and that somebody watches.
+Runs as `python -m nightdrop_client.launcher DESCRIPTOR`, and is told its job on standard input. duplicity
+does everything that it does from a shell; what is ours is where files go, who seals them, and that
+somebody watches.
 """
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from duplicity import diffdir
 
 from nightdrop.engine.events import Event, EventWriter
-from nightdrop.engine.inside import is_pinned, run_duplicity
+from nightdrop.engine.inside import is_pinned, leave, run_duplicity
+from nightdrop.enrolment import BundleMirror
 from nightdrop_client import backend
-from nightdrop_client.bundles import read_bundle
 from nightdrop_client.droplog import DropLog, FinishedSet
 from nightdrop_client.job import Job, read_job
 from nightdrop_client.leftovers import keep_metadata
@@ -22,25 +22,25 @@ from nightdrop_client.limits import read_limits
 from nightdrop_client.mirrors import Mirrors
 from nightdrop_client.observer import Observer
 from nightdrop_client.sources.ready import Ready, read_ready
-from nightdrop_client.sources.secrets import shared_secrets
-from nightdrop_client.sources.views import show
+from nightdrop_client.sources.secrets import StreamSecrets
 from nightdrop_client.sources.virtual import Virtual
 from nightdrop_client.state import State
 
 
 def main() -> None:
     """Run duplicity as the job says; leaves with duplicity's exit status."""
-    job, events = read_job(Path(sys.argv[1])), EventWriter(int(sys.argv[2]))
+    if pinned := is_pinned():
+        from nightdrop_client import substitutions
+    job, events = read_job(), EventWriter(int(sys.argv[1]))
     state = State(Path(job.state))
-    bundle = read_bundle(Path(job.bundle))
-    secrets = shared_secrets(job.secrets)
+    secrets = {place: StreamSecrets(**one) for place, one in job.secrets.items()}
     ready = read_ready(job.sources)
     outside = _shown(ready, job.state)
-    virtual = Virtual(ready, secrets.streams, int(job.started), state.scratch, outside)
+    virtual = Virtual(ready, secrets, int(job.started), state.scratch, outside)
     drop_log = DropLog(state.drop_log)
     mirrors = Mirrors(
-        bundle.host,
-        tuple(replace(one, password=secrets.passwords[one.name]) for one in bundle.mirrors),
+        job.host,
+        tuple(BundleMirror(**one) for one in job.mirrors),
         read_limits(job.limits),
         job.patience,
         on_bytes=lambda mirror, octets: events.tell(Event("sent", mirror=mirror, octets=octets)),
@@ -52,9 +52,7 @@ def main() -> None:
     )
     observer = Observer(lambda files, octets: events.tell(Event("scanned", files=files, octets=octets)))
     observer.install(virtual.among)
-    if is_pinned():
-        from nightdrop_client import substitutions
-
+    if pinned:
         substitutions.install(job.sealing)
     try:
         messages = run_duplicity(job.arguments, events, lambda: backend.register(dropper, drop_log))
@@ -62,9 +60,8 @@ def main() -> None:
         done = _finished(job, dropper, observer, virtual, unread)
         for note in virtual.notes:
             events.tell(Event("warning", note))
-        keep_metadata(state.archive, drop_log, done.key)
         # The one moment from which others may build on this set.
-        drop_log.finish(done)
+        drop_log.finish(done, keep_metadata(state, done.key))
         events.tell(Event("finished", done.key.stem))
     finally:
         for mirror, failure in mirrors.failures.items():
@@ -73,6 +70,10 @@ def main() -> None:
 
 def _shown(ready: Ready, state: str) -> list[str]:
     """Have folders read from their snapshots, or as they are if that cannot be; see `show`."""
+    if not ready.views:
+        return []
+    from nightdrop_client.sources.views import show
+
     try:
         return show(ready.views, state)
     except OSError as error:
@@ -100,3 +101,4 @@ def _finished(
 
 if __name__ == "__main__":
     main()
+    leave()

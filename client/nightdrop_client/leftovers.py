@@ -7,11 +7,14 @@ log does not know as finished is forgotten, and the run makes a new set under a 
 """
 
 import shutil
+from hashlib import file_digest
 from pathlib import Path
 
 from nightdrop.files import sync
 from nightdrop.names import SetKey, parse_name, parse_time
+from nightdrop.receipts import ReceiptFile
 from nightdrop_client.droplog import DropLog
+from nightdrop_client.rotation import recipients_path
 from nightdrop_client.state import State
 
 
@@ -23,20 +26,22 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
     """
     forgotten = {}
     for done in log.sets():
-        if flaw := _flaw(state.archive, log, done.key):
+        if flaw := _flaw(state, log, done.key):
             forgotten[done.key] = flaw
         elif parse_time(done.key.end).timestamp() > now:
             forgotten[done.key] = "its time has not come yet by this machine's clock"
     for key in forgotten:
         log.forget(key)
     _empty(state.scratch)
-    finished = {name for done in log.sets() for name in metadata(done.key)}
+    finished = {done.key for done in log.sets()}
+    names = {name for key in finished for name in metadata(key)}
     for entry in state.archive.iterdir():
-        if entry.name not in finished:
+        if entry.name not in names:
             _remove(entry)
-    # What was being written there; what is whole has a name that mirrors take, and is still to be sent.
+    # What was being written there, and what nobody will send any more because its set is forgotten.
     for entry in state.outbox.iterdir():
-        if parse_name(entry.name) is None:
+        parsed = parse_name(entry.name)
+        if parsed is None or parsed.set not in finished:
             _remove(entry)
     return forgotten
 
@@ -46,25 +51,37 @@ def metadata(key: SetKey) -> tuple[str, str]:
     return key.manifest_name.removesuffix(".p7m"), f"{key.signatures_name.removesuffix('.p7m')}.gz"
 
 
-def keep_metadata(archive: Path, log: DropLog, key: SetKey) -> None:
-    """Have a set's local metadata survive a power cut, as it does not by itself; and note its sizes, by
-    which damage will show.
+def keep_metadata(state: State, key: SetKey) -> list[ReceiptFile]:
+    """Have what is needed here to build on a set survive a power cut, as it does not by itself; and these
+    files as they are now, by which damage will show.
     """
-    sizes = {}
-    for name in metadata(key):
-        sync(archive / name)
-        sizes[name] = (archive / name).stat().st_size
-    sync(archive)
-    log.note_metadata(key, sizes)
+    paths = _needed(state, key)
+    for path in paths:
+        sync(path)
+    sync(state.archive)
+    return [_as_it_is(path) for path in paths]
 
 
-def _flaw(archive: Path, log: DropLog, key: SetKey) -> str:
-    """What is wrong with a set's local metadata; "" if nothing is."""
-    if not all((archive / name).is_file() for name in metadata(key)):
+def _flaw(state: State, log: DropLog, key: SetKey) -> str:
+    """What is wrong with what is needed here to build on a set; "" if nothing is."""
+    paths = _needed(state, key)
+    if not all(path.is_file() for path in paths):
         return "its local metadata is gone"
-    if any((archive / name).stat().st_size != size for name, size in log.metadata(key).items()):
+    noted = {file.name: file for file in log.kept(key)}
+    if any(_as_it_is(path) != noted[path.name] for path in paths if path.name in noted):
         return "its local metadata is damaged"
     return ""
+
+
+def _needed(state: State, key: SetKey) -> list[Path]:
+    """Manifest and signatures; and of a full, whom it and what builds on it are sealed to."""
+    paths = [state.archive / name for name in metadata(key)]
+    return [*paths, recipients_path(state, key.end)] if key.type == "full" else paths
+
+
+def _as_it_is(path: Path) -> ReceiptFile:
+    with path.open("rb") as file:
+        return ReceiptFile(path.name, path.stat().st_size, file_digest(file, "sha256").hexdigest())
 
 
 def _empty(folder: Path) -> None:

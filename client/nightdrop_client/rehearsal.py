@@ -1,6 +1,6 @@
 """The duplicity process of a dry run: looks at everything as a backup would, and sends and keeps nothing.
 
-Runs as `python -m nightdrop_client.rehearsal JOB DESCRIPTOR`, with a state that is a copy. duplicity goes
+Runs as `python -m nightdrop_client.rehearsal DESCRIPTOR`, with a state that is a copy. duplicity goes
 by names, sizes and times then, and reads no file.
 """
 
@@ -11,7 +11,7 @@ from duplicity import statistics
 from duplicity.path import Path as DuplicityPath
 
 from nightdrop.engine.events import Event, EventWriter
-from nightdrop.engine.inside import run_duplicity
+from nightdrop.engine.inside import leave, run_duplicity
 from nightdrop_client import backend
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.job import read_job
@@ -21,7 +21,7 @@ from nightdrop_client.state import State
 
 def main() -> None:
     """Run duplicity as the job says; leaves with duplicity's exit status."""
-    job, events = read_job(Path(sys.argv[1])), EventWriter(int(sys.argv[2]))
+    job, events = read_job(), EventWriter(int(sys.argv[1]))
     log = DropLog(State(Path(job.state)).drop_log)
     observer = Observer(lambda files, octets: events.tell(Event("scanned", files=files, octets=octets)))
     observer.install()
@@ -54,3 +54,4 @@ class _Changes:
 
 if __name__ == "__main__":
     main()
+    leave()

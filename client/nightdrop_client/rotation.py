@@ -5,6 +5,7 @@ and in part to another, and neither alone could restore it. So the recipients of
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from nightdrop.envelope.recipients import Recipient, load_recipients
 from nightdrop.files import whole_file
@@ -14,10 +15,15 @@ from nightdrop_client.configuration import Client
 from nightdrop_client.state import State
 
 
+def recipients_path(state: State, full: str) -> Path:
+    """Where it is kept whom the full of this time (as names write it) is sealed to."""
+    return state.recipients / f"{full}.pem"
+
+
 def keep_recipients(client: Client, state: State, full: str) -> None:
-    """Remember whom the full of this time (as names write it) is sealed to."""
+    """Remember whom the full of this time is sealed to."""
     state.recipients.mkdir(mode=0o700, exist_ok=True)
-    with whole_file(state.recipients / f"{full}.pem", 0o600) as file:
+    with whole_file(recipients_path(state, full), 0o600) as file:
         file.write("".join(recipient.pem for recipient in client.recipients).encode())
 
 
@@ -26,7 +32,7 @@ def recipients_of(
 ) -> tuple[Recipient, ...]:
     """Whom the chain that ends with `newest` is sealed to; today's recipients where nobody knows."""
     chain = chain_up_to(newest, keys)
-    path = state.recipients / f"{chain[0].end if chain else newest.end}.pem"
+    path = recipients_path(state, chain[0].end if chain else newest.end)
     return tuple(load_recipients(path)) if path.exists() else tuple(client.recipients)
 
 

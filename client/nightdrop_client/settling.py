@@ -6,12 +6,12 @@ because a name on a mirror takes one content only, and sealing twice gives two.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+
+from duplicity import __version__ as duplicity_version
 
 from nightdrop import __version__
 from nightdrop.envelope.recipients import Recipient
-from nightdrop.envelope.sealing import Sealer
 from nightdrop.files import whole_file
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
@@ -75,8 +75,7 @@ def _send(path: Path, log: DropLog, mirrors: Mirrors, takers: Sequence[str]) -> 
     if not wanting or not path.exists():
         return
     facts, took = mirrors.drop(path, path.name, only=wanting)
-    for mirror in took:
-        log.record(mirror, parsed.set, facts)
+    log.record(took, parsed.set, facts)
 
 
 def _write_supplement(
@@ -85,6 +84,9 @@ def _write_supplement(
     path = state.outbox / done.key.supplement_name
     if not done.supplement or path.exists():
         return
+    # Most sets have none, and what sealing stands on takes long to import.
+    from nightdrop.envelope.sealing import Sealer
+
     with whole_file(path, 0o600) as file:
         sealer = Sealer(file.write, recipients, client.cipher, client.compress)
         sealer.update(done.supplement)
@@ -104,7 +106,7 @@ def _write_receipt(
         finished=_rfc3339(done.finished),
         files=tuple(_in_order(list(files.values()))),
         recipients=tuple(recipient.fingerprint for recipient in recipients),
-        tool=f"nightdrop {__version__}, duplicity {version('duplicity')}",
+        tool=f"nightdrop {__version__}, duplicity {duplicity_version}",
         source=Source(
             (*client.include, *client.sources.places),
             done.size,

@@ -14,9 +14,18 @@ def next_start(config: Path) -> float | None:
     command = ["systemctl", "list-timers", "--output=json", unit]
     try:
         done = subprocess.run(command, capture_output=True, timeout=30, check=True)
-        timers = json.loads(done.stdout)
-        # systemd counts in microseconds; 0 is for one that has no time to come.
-        times = [timer["next"] / 1e6 for timer in timers if timer.get("next")]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return first_start(done.stdout)
+
+
+def first_start(printed: bytes) -> float | None:
+    """The first time among what `systemctl list-timers --output=json` printed; None if there is none, or
+    this systemd knows no JSON.
+    """
+    try:
+        # It counts in microseconds; 0 is for a timer that has no time to come.
+        times = [timer["next"] / 1e6 for timer in json.loads(printed) if timer["next"]]
+    except (ValueError, KeyError, TypeError):
         return None
     return min(times, default=None)

@@ -1,6 +1,7 @@
 """The `nightdrop` command: finds the verb, loads its role only then, and answers with an exit status."""
 
 import argparse
+import gc
 import importlib
 import io
 import os
@@ -99,6 +100,8 @@ def main() -> NoReturn:
         where = f"{harmless(str(error.filename))}: " if error.filename is not None else ""
         status = complain(NightdropError(f"{where}{error.strerror or error}"))
     _let_go_of_output()
+    # What is left needs no collecting, which would take longer than a short verb does.
+    gc.freeze()
     sys.exit(status)
 
 

@@ -7,14 +7,16 @@ password on each, and the recipients. It holds passwords: whoever writes one wri
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from nightdrop.configuration import Section, load, parse
 from nightdrop.errors import ConfigurationError
-from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
 from nightdrop.networks import Network, is_inside, load_networks
 from nightdrop.secrets import Secret, text_or_secret
+
+if TYPE_CHECKING:
+    from nightdrop.mirror import Mirror
 
 BUNDLE_FORMAT: Final = "nightdrop-bundle/1"
 
@@ -86,7 +88,7 @@ def load_host(path: Path) -> EnrolledHost:
     return host
 
 
-def load_hosts(mirror: Mirror) -> list[EnrolledHost]:
+def load_hosts(mirror: "Mirror") -> list[EnrolledHost]:
     """Every enrolled host, sorted by name."""
     if not mirror.hosts.is_dir():
         return []

@@ -77,13 +77,16 @@ def test_a_hook_that_hangs_is_ended(house: House, trace: Path) -> None:
     assert "the hook `before` took longer than 1.0 s" in done.stderr
 
 
-def test_a_run_that_is_interrupted_still_runs_after(house: House, trace: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_still_runs_after(
+    house: House, trace: Path, how: signal.Signals
+) -> None:
     with_hooks(house, trace, before="exec sleep 600")
     process = subprocess.Popen(
         [*NIGHTDROP, "backup", "--config", house.config], stderr=subprocess.PIPE, text=True
     )
     wait_until(lambda: trace.exists() and "before" in trace.read_text(), "the hook runs")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "interrupted" in stderr

@@ -1,12 +1,14 @@
 """A run that is ended, or a part of it: the lock, and the names. test_killed.py has the rest."""
 
 import os
+import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 from house import House
-from mirrors import NIGHTDROP, PATIENCE
+from mirrors import NIGHTDROP, PATIENCE, wait_until
 from moments import kill_all, start
 
 
@@ -23,6 +25,23 @@ def test_lock_is_held_while_duplicity_outlives_its_run(house: House) -> None:
     while "skipped" in house.backup():
         assert time.monotonic() < deadline
     house.assert_mirrors_are_honest()
+
+
+def test_duplicity_that_was_told_nothing_goes_with_its_run(house: House, tmp_path: Path) -> None:
+    """It is started before there is anything to do, and the run may be killed by then."""
+    (house.source / "file").write_text("x")
+    pid = tmp_path / "pid"
+    hook = f'before = ["sh", "-c", "echo $$ >{pid}.new; mv {pid}.new {pid}; exec sleep 600"]'
+    house.configure(folders=f'include = ["{house.source}"]\n[hooks]\n{hook}')
+    process = subprocess.Popen([*NIGHTDROP, "backup", "--config", str(house.config)])
+    wait_until(pid.exists, "the hook runs")
+    process.kill()
+    process.wait()
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    house.wait_until_no_run_is_left()
+    assert (house.state / "duplicity.log").read_text() == ""
+    house.configure()
+    assert house.backup()["type"] == "full"
 
 
 def test_sigterm_ends_the_run_and_its_duplicity(house: House) -> None:

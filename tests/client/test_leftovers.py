@@ -25,10 +25,13 @@ def state(tmp_path: Path) -> State:
 
 def finish(state: State, log: DropLog, *keys: SetKey) -> None:
     """As a run leaves them: rows, and local metadata."""
+    state.recipients.mkdir(exist_ok=True)
     for key in keys:
-        log.finish(FinishedSet(key, 0, 0, 0, 0, 0, b""))
         for name in (key.manifest_name[: -len(".p7m")], f"{key.signatures_name[: -len('.p7m')]}.gz"):
-            (state.archive / name).touch()
+            (state.archive / name).write_text("whole")
+        if key.type == "full":
+            (state.recipients / f"{key.end}.pem").write_text("whole")
+        log.finish(FinishedSet(key, 0, 0, 0, 0, 0, b""), keep_metadata(state, key))
 
 
 def test_finished_sets_stay(state: State) -> None:
@@ -56,6 +59,16 @@ def test_everything_else_goes(state: State) -> None:
     assert os.listdir(state.scratch) == []
 
 
+def test_what_waits_in_the_outbox_goes_with_its_set(state: State) -> None:
+    log = DropLog(state.drop_log)
+    finish(state, log, FULL, FIRST)
+    for name in (FULL.receipt_name, FIRST.receipt_name, f".{FULL.receipt_name}.x7"):
+        (state.outbox / name).touch()
+    next(state.archive.glob("*-inc.*.manifest")).unlink()
+    clear(state, log, NOW)
+    assert os.listdir(state.outbox) == [FULL.receipt_name]
+
+
 def test_a_set_from_the_future_is_forgotten(state: State) -> None:
     """A clock that was ahead, or is behind now."""
     log = DropLog(state.drop_log)
@@ -67,26 +80,24 @@ def test_a_set_from_the_future_is_forgotten(state: State) -> None:
     assert not any("inc" in name for name in os.listdir(state.archive))
 
 
-@pytest.mark.parametrize("lost", ["manifest", "sigtar.gz"])
-def test_a_set_that_lost_half_of_its_metadata_is_forgotten(state: State, lost: str) -> None:
+@pytest.mark.parametrize("lost", ["manifest", "sigtar.gz", "pem"])
+def test_a_set_that_lost_a_part_of_its_metadata_is_forgotten(state: State, lost: str) -> None:
     log = DropLog(state.drop_log)
     finish(state, log, FULL)
-    [path] = state.archive.glob(f"*.{lost}")
+    [path] = state.root.rglob(f"*.{lost}")
     path.unlink()
     assert clear(state, log, NOW) == {FULL: "its local metadata is gone"}
     assert os.listdir(state.archive) == []
 
 
-@pytest.mark.parametrize("damaged", ["manifest", "sigtar.gz"])
-def test_a_set_whose_metadata_was_cut_off_is_forgotten(state: State, damaged: str) -> None:
-    """As by a power cut: duplicity would fail, or take everything for new, and nothing for gone."""
+@pytest.mark.parametrize("damaged", ["manifest", "sigtar.gz", "pem"])
+@pytest.mark.parametrize("now", ["who", "whale"])
+def test_a_set_whose_metadata_is_damaged_is_forgotten(state: State, damaged: str, now: str) -> None:
+    """Cut off, as by a power cut, or with other octets: duplicity would fail, or build on nonsense."""
     log = DropLog(state.drop_log)
     finish(state, log, FULL)
-    for path in state.archive.iterdir():
-        path.write_text("whole")
-    keep_metadata(state.archive, log, FULL)
     assert clear(state, log, NOW) == {}
-    next(state.archive.glob(f"*.{damaged}")).write_text("who")
+    next(state.root.rglob(f"*.{damaged}")).write_text(now)
     assert clear(state, log, NOW) == {FULL: "its local metadata is damaged"}
     assert os.listdir(state.archive) == []
 
@@ -96,7 +107,7 @@ def test_names_of_forgotten_sets_stay_on_record(state: State) -> None:
 
     log = DropLog(state.drop_log)
     finish(state, log, FULL)
-    log.record("mirror-a", FULL, ReceiptFile(FULL.manifest_name, 1, "0" * 64))
+    log.record(["mirror-a"], FULL, ReceiptFile(FULL.manifest_name, 1, "0" * 64))
     next(state.archive.iterdir()).unlink()
     clear(state, log, time.time())
     assert log.sets() == []

@@ -60,7 +60,7 @@ def log(state: State) -> DropLog:
 def finish(state: State, log: DropLog, key: SetKey) -> None:
     """As a run leaves it behind that reached the mirror `a` only."""
     log.finish(FinishedSet(key, 0, 0, 0, 0, 0, b""))
-    log.record("a", key, ReceiptFile(key.receipt_name, 1, "0" * 64))
+    log.record(["a"], key, ReceiptFile(key.receipt_name, 1, "0" * 64))
     for name in (key.manifest_name[: -len(".p7m")], f"{key.signatures_name[: -len('.p7m')]}.gz"):
         (state.archive / name).touch()
 

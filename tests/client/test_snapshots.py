@@ -1,10 +1,7 @@
 """Snapshots: read in place of the folder, stored under its paths, and gone afterwards, in any case."""
 
-import json
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +12,12 @@ from nightdrop.errors import ConfigurationError
 from nightdrop_client.sources.configuration import load_sources
 
 from house import House, Key, run
-from mirrors import NIGHTDROP
-from snapshotting import assert_a_killed_run_is_cleared_up, assert_one_state_and_nothing_left, configure
+from snapshotting import (
+    assert_a_killed_run_is_cleared_up,
+    assert_one_state_and_nothing_left,
+    assert_the_root_is_read_from_a_snapshot,
+    configure,
+)
 
 
 @pytest.fixture
@@ -95,50 +96,9 @@ def test_without_a_snapshot_the_folder_is_read_as_it_is_and_that_is_said(
     assert [(restored / kind / "file").read_text() for kind in kinds] == list(kinds)
 
 
-def test_the_root_file_system(disk: Path, tmp_path: Path, admin_key: Key) -> None:
-    """/ is a btrfs subvolume to a run within it; what it needs of this machine is mounted below."""
-    (tmp_path / "house").mkdir()
-    house = House(tmp_path / "house", admin_key)
-    root = disk / "root"
-    try:
-        subprocess.run(["btrfs", "-q", "subvolume", "create", root], check=True)
-        (root / "srv").mkdir()
-        (root / "srv" / "file").write_text("before")
-        command = ["sh", "-c", "echo after >/srv/file; echo after >/srv/new"]
-        house.config.write_text(
-            f'bundle = "bundle.toml"\nstate = "{house.state}"\n[folders]\ninclude = ["/srv"]\n'
-            '[[snapshots]]\nfolder = "/"\nkind = "btrfs"\n'
-            f'[[commands]]\nname = "meanwhile"\ncommand = {json.dumps(command)}\n'
-        )
-        house.start()
-        assert within(root, house, "backup")["failed_sources"] == {}
-        assert (root / "srv" / "new").read_text() == "after\n", "the command saw / itself"
-        assert (root / "srv" / "file").read_text() == "after\n"
-        house.source = Path("/srv")
-        restored = house.restore(tmp_path / "to")
-        assert {path.name: path.read_text() for path in restored.iterdir()} == {"file": "before"}
-        assert sorted(path.name for path in root.iterdir() if path.name.startswith(".")) == []
-    finally:
-        house.close()
-
-
-def within(root: Path, house: House, *words: str) -> dict[str, object]:
-    """Run `nightdrop` with that folder for its /, and this machine's programs."""
-    places = [
-        Path(place)
-        for place in ("/dev", "/proc", "/sys", "/etc", "/usr", "/bin", "/lib", "/lib64", "/sbin")
-    ]
-    places += [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], house.root]
-    script = f"mount --bind {root} {root}; cd {root}\n"
-    for place in sorted({place for place in places if place.is_dir()}):
-        script += f"mkdir -p .{place}; mount --rbind {place} .{place}\n"
-    script += "pivot_root . .; umount --lazy .; cd /\n"
-    script += f"exec {shlex.join([*NIGHTDROP, *words, '--json', '--config', str(house.config)])}"
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    facts: dict[str, object] = json.loads(done.stdout)
-    return facts
+def test_the_root_file_system(btrfs: House, tmp_path: Path, admin_key: Key) -> None:
+    assert_the_root_is_read_from_a_snapshot(btrfs.source, tmp_path, admin_key, "btrfs")
+    assert subvolumes(btrfs) == []
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from nightdrop.names import MAX_NAME_LENGTH, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, Source, parse_receipt
 from nightdrop.supplement import Supplement, parse_supplement
 from nightdrop_client.gpgsm import SEGMENT as BACKUP_SEGMENT
-from nightdrop_client.gpgsm import settings, write_gpgsm
+from nightdrop_client.stand_in import settings, write_gpgsm
 from nightdrop_restore.key_making import new_key
 from nightdrop_restore.keys import load_key
 

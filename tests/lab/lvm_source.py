@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from house import House
-from snapshotting import assert_a_killed_run_is_cleared_up, assert_one_state_and_nothing_left
+from house import House, Key
+from snapshotting import (
+    assert_a_killed_run_is_cleared_up,
+    assert_one_state_and_nothing_left,
+    assert_the_root_is_read_from_a_snapshot,
+)
 
 
 def left() -> list[str]:
@@ -34,3 +38,8 @@ def test_one_state_and_nothing_left(on_lvm: House, tmp_path: Path) -> None:
 
 def test_killed_and_run_again(on_lvm: House, tmp_path: Path) -> None:
     assert_a_killed_run_is_cleared_up(on_lvm, tmp_path, "lvm", left)
+
+
+def test_the_root_file_system(on_lvm: House, tmp_path: Path, admin_key: Key) -> None:
+    assert_the_root_is_read_from_a_snapshot(on_lvm.source, tmp_path, admin_key, "lvm")
+    assert left() == []

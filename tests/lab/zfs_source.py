@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from house import House, run
+from house import House, Key, run
 from mirrors import wait_until
-from snapshotting import assert_a_killed_run_is_cleared_up, assert_one_state_and_nothing_left, configure
+from snapshotting import (
+    assert_a_killed_run_is_cleared_up,
+    assert_one_state_and_nothing_left,
+    assert_the_root_is_read_from_a_snapshot,
+    configure,
+)
 
 DATASET = "nightdrop-lab/srv"
 
@@ -49,3 +54,12 @@ def test_a_folder_in_a_dataset_is_not_its_mount_point(on_zfs: House) -> None:
     configure(on_zfs, "zfs", "true")
     done = run("backup", "--config", on_zfs.config, expect=3)
     assert f"{on_zfs.source} is not where a ZFS dataset is mounted" in done.stdout
+
+
+def test_the_root_file_system(on_zfs: House, tmp_path: Path, admin_key: Key) -> None:
+    """zfs-fuse mounts where it is itself, so the run has to be there, too. Unlike a machine's own /, this
+    one has a mount above it, which must not be shared (pivot_root(2)).
+    """
+    subprocess.run(["mount", "--make-private", on_zfs.source], check=True)
+    assert_the_root_is_read_from_a_snapshot(on_zfs.source, tmp_path, admin_key, "zfs", apart=())
+    assert left() == []

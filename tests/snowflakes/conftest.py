@@ -1,5 +1,6 @@
 """Two mirrors that serve for all these tests, and the client in each shell."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator

@@ -1,17 +1,14 @@
 """Making a run's sources ready, and putting back afterwards what that took, however the run ended."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
 
-from nightdrop.enrolment import Bundle
 from nightdrop.errors import NightdropError
 from nightdrop_client.sources.configuration import Command, Sources
 from nightdrop_client.sources.pulling import pull
 from nightdrop_client.sources.ready import Ready, Stream, Tree, View
-from nightdrop_client.sources.secrets import Secrets, StreamSecrets
+from nightdrop_client.sources.secrets import StreamSecrets
 from nightdrop_client.sources.snapshots import Snapshots
 from nightdrop_client.sources.volumes import mounted
 from nightdrop_client.state import State
@@ -19,26 +16,22 @@ from nightdrop_client.state import State
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the duplicity process is handed: its sources, and a descriptor with the secrets."""
+    """What the duplicity process is handed: its sources, and commands' secrets by their places."""
 
-    ready: Ready
-    secrets: int
-
-
-NO_SOURCES: Final = Prepared(Ready(), -1)
-"""For a process that reads nothing and needs no password."""
+    ready: Ready = field(default_factory=Ready)
+    secrets: dict[str, StreamSecrets] = field(default_factory=dict)
 
 
 @contextmanager
-def prepared(sources: Sources, state: State, bundle: Bundle, problems: list[str]) -> Iterator[Prepared]:
-    """Sources as they are to be read, for the time of the block. `bundle` has its passwords; `problems`
-    takes what could not be put back.
+def prepared(sources: Sources, state: State, problems: list[str]) -> Iterator[Prepared]:
+    """Sources as they are to be read, for the time of the block. `problems` takes what could not be put
+    back.
     """
-    ready, streams = Ready(), {}
+    ready, secrets = Ready(), {}
     with ExitStack() as stack:
         for command in sources.commands:
             with _failing(ready, command.place):
-                streams[command.place] = _fetched(command)
+                secrets[command.place] = _fetched(command)
                 ready.streams.append(_stream(command))
         for volume in sources.volumes:
             with _failing(ready, volume.place):
@@ -57,10 +50,7 @@ def prepared(sources: Sources, state: State, bundle: Bundle, problems: list[str]
             with _failing(ready, snapshot.folder):
                 view = stack.enter_context(snapshots.taken(snapshot, problems))
                 ready.views.append(View(snapshot.folder, view))
-        passwords = {mirror.name: mirror.password for mirror in bundle.mirrors}
-        descriptor = Secrets(passwords, streams).share()
-        stack.callback(os.close, descriptor)
-        yield Prepared(ready, descriptor)
+        yield Prepared(ready, secrets)
 
 
 @contextmanager

@@ -1,12 +1,10 @@
-"""The secrets of a run: got once, when it begins, and handed to the duplicity process through memory.
+"""The secrets of a run: got once, when it begins, and handed to the duplicity process through a pipe.
 
 They are in no file, no argument and no log; and in the environment of nobody but the command that a
 secret is for.
 """
 
-import json
-import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from nightdrop.enrolment import Bundle
 from nightdrop.errors import NightdropError
@@ -31,29 +29,6 @@ class StreamSecrets:
         return text
 
 
-@dataclass(frozen=True)
-class Secrets:
-    """The mirrors' passwords, by the mirror's name, and the commands' secrets, by the command's place."""
-
-    passwords: dict[str, str]
-    streams: dict[str, StreamSecrets]
-
-    def share(self) -> int:
-        """A descriptor that holds them, for a process to inherit; gone when the last one closes it."""
-        descriptor = os.memfd_create("nightdrop", os.MFD_CLOEXEC)
-        os.write(descriptor, json.dumps(asdict(self)).encode())
-        return descriptor
-
-
-def shared_secrets(descriptor: int) -> Secrets:
-    """What `share` put behind a descriptor, which is closed."""
-    with os.fdopen(descriptor, "rb") as file:
-        file.seek(0)
-        fields = json.load(file)
-    streams = {place: StreamSecrets(**one) for place, one in fields["streams"].items()}
-    return Secrets(fields["passwords"], streams)
-
-
 def with_passwords(bundle: Bundle) -> tuple[Bundle, dict[str, str]]:
     """The bundle with the passwords that stand elsewhere; and for each mirror whose password cannot be
     had, why.
@@ -66,5 +41,5 @@ def with_passwords(bundle: Bundle) -> tuple[Bundle, dict[str, str]]:
                 password = mirror.secret.fetch()
             except NightdropError as error:
                 failures[mirror.name] = f"its password is not to be had: {error.message}"
-        mirrors.append(replace(mirror, password=password))
+        mirrors.append(replace(mirror, password=password, secret=None))
     return replace(bundle, mirrors=tuple(mirrors)), failures

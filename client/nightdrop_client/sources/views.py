@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from nightdrop_client.duplicity_arguments import mount_points
+from nightdrop_client.mounts import mount_points
 from nightdrop_client.sources.ready import View
 
 _CLONE_NEWNS: Final = 0x20000
@@ -29,9 +29,7 @@ def show(views: Sequence[View], live: str) -> list[str]:
     Returns the words to put before a command that is to see the folders as everybody else does. To be
     called while there is one thread: the namespace would be that thread's only.
     """
-    if not views:
-        return []
-    before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    before, root = os.open("/proc/self/ns/mnt", os.O_RDONLY), os.open("/", os.O_PATH)
     _check(_libc.unshare(_CLONE_NEWNS))
     _mount("none", "/", _MS_REC | _MS_PRIVATE)
     # What is mounted over another thing is reached no more by its path, but still by a descriptor.
@@ -49,7 +47,9 @@ def show(views: Sequence[View], live: str) -> list[str]:
             )
         if view.folder == "/":
             _move_into(place)
-    return ["nsenter", f"--mount=/proc/{os.getpid()}/fd/{before}", "--"]
+    ours = f"/proc/{os.getpid()}/fd"
+    # The root, too: who enters a namespace finds itself in its /, which in a chroot is not ours.
+    return ["nsenter", f"--mount={ours}/{before}", f"--root={ours}/{root}", "--"]
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -10,14 +10,18 @@ What each gains is said with it, as seconds of processor time of that full and t
 from collections.abc import Sequence
 from pathlib import Path
 
+# Here, or else each child that seals would import it for itself.
+import cryptography.hazmat.primitives.serialization  # noqa: F401
+
 from nightdrop.engine.substitutions import read_tars, stand_in_within
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop_client import gpgsm
-from nightdrop_client.substitutions import choosing, comparing, writing
+from nightdrop_client.substitutions import choosing, comparing, starting, writing
 
 
 def install(sealing: Sequence[str]) -> None:
     """Put every piece in place. `sealing` are the settings of the stand-in for gpgsm."""
+    starting.install()
     choosing.install()
     comparing.install()
     writing.install()

@@ -13,7 +13,7 @@ from nightdrop_client.configuration import DEFAULT_PATH, load_client
 if TYPE_CHECKING:
     from nightdrop_client.configuration import Client
     from nightdrop_client.dryrun import Rehearsal
-    from nightdrop_client.run import Outcome
+    from nightdrop_client.outcome import Outcome
 
 DESCRIPTION = """
 Back this host up, once: a full when one is due, an incremental otherwise, encrypted to the bundle's
@@ -38,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make one backup set."""
-    from nightdrop_client.dryrun import rehearse
     from nightdrop_client.run import run_backup
     from nightdrop_client.state import SkippedError
 
@@ -49,6 +48,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             print(line, flush=True)
 
     if arguments.dry_run:
+        from nightdrop_client.dryrun import rehearse
+
         rehearsal = rehearse(client, arguments.full)
         print(json.dumps(asdict(rehearsal)) if arguments.json else _dry_summary(client, rehearsal))
         return ExitStatus.DONE

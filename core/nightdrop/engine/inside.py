@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 import duplicity
 import duplicity.backend
@@ -51,6 +51,14 @@ class Messages(logging.Handler):
         elif level == "WARNING":
             self.unread += code in _UNREAD
             self._events.tell(Event("warning", record.getMessage(), code=code))
+
+
+def leave() -> NoReturn:
+    """End the process well, and now: to take apart all that was imported would cost it 40 ms more."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
 
 
 def run_duplicity(arguments: list[str], events: EventWriter, register: Callable[[], None]) -> Messages:

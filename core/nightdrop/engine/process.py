@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from nightdrop.engine.events import Event, parse_event
 from nightdrop.errors import NightdropError
@@ -24,6 +25,8 @@ class Engine:
     status: int = -1
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[bytes] = field(init=False, repr=False)
+    _lines: IO[str] = field(init=False, repr=False)
 
     def run(
         self,
@@ -36,12 +39,22 @@ class Engine:
 
         `keep_open` are descriptors that it inherits. Returns when it has ended, however it ended.
         """
+        with self.started(launcher, words, keep_open):
+            self.proceed(b"", on_event)
+
+    @contextmanager
+    def started(
+        self, launcher: str, words: Sequence[str] = (), keep_open: Sequence[int] = ()
+    ) -> Iterator[None]:
+        """Start it as `run` does, for the time of the block: it can get ready meanwhile for what
+        `proceed` will tell it. A SIGTERM interrupts the block. Afterwards it has ended.
+        """
         reading, writing = os.pipe()
         command = [sys.executable, "-I", "-m", launcher, *words, str(writing)]
         with self.log.open("wb") as log, interrupted_by_sigterm():
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 env=_environment(),
@@ -49,16 +62,24 @@ class Engine:
             )
             os.close(writing)
             try:
-                with os.fdopen(reading, encoding="utf-8") as lines:
-                    for line in lines:
-                        event = parse_event(line)
-                        self._note(event)
-                        on_event(event)
-                self.status = process.wait()
+                with os.fdopen(reading, encoding="utf-8") as self._lines:
+                    yield
             finally:
                 with suppress(ProcessLookupError):
-                    process.terminate()
-                process.wait()
+                    self._process.terminate()
+                self._process.communicate()
+
+    def proceed(self, told: bytes, on_event: Callable[[Event], object]) -> None:
+        """Let it read `told` from its standard input, and listen. Returns when it has ended."""
+        assert self._process.stdin is not None
+        # If it has ended before, its log and status say why.
+        with suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(told)
+        for line in self._lines:
+            event = parse_event(line)
+            self._note(event)
+            on_event(event)
+        self.status = self._process.wait()
 
     def failure(self, what: str) -> NightdropError:
         """The error to raise when it did not do `what` it was for, with the last that it said."""
