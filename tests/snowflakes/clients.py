@@ -17,7 +17,7 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import Receipt, parse_receipt
 
 from house import Key
-from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_for, wait_until
+from mirrors import NIGHTDROP, PATIENCE, Mirror, environment_without_proxies, wait_for, wait_until
 
 SNOWFLAKES = Path(__file__).parents[2] / "snowflakes"
 SCRIPT = SNOWFLAKES / "nightdrop.sh"
@@ -114,7 +114,7 @@ class Client:
             stdin=subprocess.DEVNULL,
             check=False,
             env=self.variables(),
-            timeout=120,
+            timeout=10 * PATIENCE,
         )
         assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         self.left_nothing()

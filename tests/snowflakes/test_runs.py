@@ -372,12 +372,13 @@ def test_more_than_a_gigabyte_is_counted(new_client: NewClient) -> None:
     """It is counted in pieces of one, for the sake of routers."""
     client = new_client("dash")
     client.put_beside("zstd")
-    client.set(compress="zstd", volume="stream")
+    # Not as a stream: a slow machine makes so little of zeros that a mirror would not wait for it.
+    client.set(compress="zstd", volume="500M")
     client.drop("zeros", "head", "-c", "1073741829", "/dev/zero")
     [receipt] = client.receipts()
     assert receipt.source.size == 1_073_741_829
-    [file] = receipt.files
-    assert file.size == (client.vault(client.home.mirrors[0]) / file.name).stat().st_size
+    for file in receipt.files:
+        assert file.size == (client.vault(client.home.mirrors[0]) / file.name).stat().st_size
 
 
 def test_help(new_client: NewClient) -> None:
