@@ -24,6 +24,9 @@ SCRIPT = SNOWFLAKES / "nightdrop.sh"
 
 _numbers = itertools.count()
 
+RUN = 10 * PATIENCE
+"""Seconds that a run may take: it starts hundreds of programs, one after the other."""
+
 
 def _found(name: str) -> str:
     return shutil.which(name) or name
@@ -114,7 +117,7 @@ class Client:
             stdin=subprocess.DEVNULL,
             check=False,
             env=self.variables(),
-            timeout=10 * PATIENCE,
+            timeout=RUN,
         )
         assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         self.left_nothing()
@@ -206,7 +209,7 @@ def end(process: subprocess.Popen[str], how: signal.Signals | None = None) -> tu
     """Wait for a run that was begun, maybe after a signal; its status, and what it said."""
     if how is not None:
         process.send_signal(how)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=RUN)
     return process.returncode, said
 
 

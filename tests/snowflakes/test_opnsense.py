@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import ONLY, SHELLS, SNOWFLAKES, findings
+from snowflakes.clients import ONLY, RUN, SHELLS, SNOWFLAKES, findings
 
 from house import Key
 from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_for, wait_until
@@ -128,7 +128,7 @@ class Firewall:
             wait_for(lambda: self.stage("curl.1"), "a volume is on its way")
             os.kill(int(source), signal.SIGKILL)
             self.mirror.stop()
-            assert process.wait(60) == 1
+            assert process.wait(RUN) == 1
         self.mirror.start()
         self.set(rate="")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snowflakes.clients import ONLY, SCRIPT, SHELLS, Client, Mirrors, end, programs_of
+from snowflakes.clients import ONLY, RUN, SCRIPT, SHELLS, Client, Mirrors, end, programs_of
 from snowflakes.conftest import NewClient
 
 from mirrors import PATIENCE, wait_for, wait_until
@@ -255,7 +255,7 @@ def test_failures_are_in_syslog(new_client: NewClient, tmp_path: Path) -> None:
         check=True,
         env=client.variables() | {"PATH": os.environ["PATH"]},
         capture_output=True,
-        timeout=60,
+        timeout=RUN,
     )
     assert "daemon.err nightdrop: no backup was made" in log.read_text()
 
