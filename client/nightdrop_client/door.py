@@ -83,10 +83,12 @@ class Door:
         self._judge(answer, file.name)
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        """Close the connection; another thread that waits for an answer gets none."""
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
 
     def _ask(
         self,

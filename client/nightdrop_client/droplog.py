@@ -17,6 +17,8 @@ from nightdrop.errors import NightdropError
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import ReceiptFile
 
+_HINT = "if it is damaged, move it away: the next run will be a full"
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (
     host TEXT NOT NULL
@@ -96,7 +98,7 @@ class DropLog:
         except sqlite3.Error as error:
             raise NightdropError(
                 f"the drop log {path} does not answer: {error}",
-                "if it is damaged, move it away: the next run will be a full",
+                _HINT,
             ) from error
         path.chmod(0o600)
 
@@ -221,7 +223,7 @@ class DropLog:
             try:
                 return self._db.execute(statement, values).fetchall()
             except sqlite3.Error as error:
-                raise NightdropError(f"the drop log does not answer: {error}") from error
+                raise NightdropError(f"the drop log does not answer: {error}", _HINT) from error
 
     def _together(self, changes: Sequence[tuple[str, tuple[object, ...]]]) -> None:
         """Make all these changes, or none of them; on the disk they are one."""
@@ -232,4 +234,4 @@ class DropLog:
                     for statement, values in changes:
                         self._db.execute(statement, values)
             except sqlite3.Error as error:
-                raise NightdropError(f"the drop log does not answer: {error}") from error
+                raise NightdropError(f"the drop log does not answer: {error}", _HINT) from error

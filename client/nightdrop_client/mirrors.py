@@ -86,6 +86,7 @@ class Mirrors:
         self._on_bytes = on_bytes
         self._on_state = on_state
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._mirrors = [_Mirror(facts.name, Door(host, facts, Pace(limits))) for facts in mirrors]
         self._pool = ThreadPoolExecutor(len(self._mirrors), thread_name_prefix="mirror")
 
@@ -139,7 +140,8 @@ class Mirrors:
         return facts, [mirror.name for mirror in living if not mirror.failure]
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; nobody waits for a mirror any more, though a run was interrupted."""
+        self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for mirror in self._mirrors:
             mirror.door.close()
@@ -173,7 +175,8 @@ class Mirrors:
             else:
                 self._has_done(mirror, turn)
                 return
-            time.sleep(delay)
+            if self._closing.wait(delay):
+                return
             delay = min(2 * delay, _LONGEST_DELAY)
 
     def _longest_silence(self, mirror: _Mirror, turn: _Turn) -> float:

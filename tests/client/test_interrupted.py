@@ -69,6 +69,27 @@ def test_sigterm_ends_the_run_and_its_duplicity(house: House) -> None:
     assert house.backup()["type"] == "full"
 
 
+def test_a_run_that_is_interrupted_waits_for_no_mirror(house: House) -> None:
+    """They stand still when only the receipt is left to send, and patience would last for an hour."""
+    (house.source / "file").write_text("x")
+    house.backup()
+    numbers = [mirror.process.pid for mirror in house.mirrors if mirror.process]
+    hook = f'after = ["sh", "-c", "kill -STOP {" ".join(map(str, numbers))}"]'
+    house.configure('patience = "1h"', folders=f'include = ["{house.source}"]\n[hooks]\n{hook}')
+    process = subprocess.Popen([*NIGHTDROP, "backup", "--config", str(house.config)])
+    try:
+        wait_until(lambda: any((house.state / "outbox").glob("*.receipt.json")), "it is to be sent")
+        process.terminate()
+        assert process.wait(PATIENCE) == 1
+    finally:
+        for number in numbers:
+            os.kill(number, signal.SIGCONT)
+    house.configure()
+    house.backup()
+    assert len([name for name in house.names(1) if name.endswith(".receipt.json")]) == 3
+    house.assert_mirrors_are_honest()
+
+
 def wait_for_a_drop(house: House, process: "subprocess.Popen[Any]", before: int = 0) -> None:
     """Until the mirror has more than `before` files, which the run has to bring about."""
     while True:

@@ -9,6 +9,7 @@ import pytest
 from nightdrop.enrolment import load_bundle
 from nightdrop.errors import NightdropError
 from nightdrop.secrets import Secret
+from nightdrop_client.sources.secrets import StreamSecrets
 
 from house import HOST, House, run
 from mirrors import NIGHTDROP, wait_until
@@ -149,6 +150,22 @@ def test_enrolling_on_another_mirror_keeps_where_a_password_is(house: House) -> 
 def test_what_is_no_secret(secret: Secret, error: str) -> None:
     with pytest.raises(NightdropError, match=error):
         secret.fetch()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("the password is horse-battery", "the password is ***"),
+        ("horse and horse-battery", "*** and ***"),
+        ("e-battery, it said", "***, it said"),
+        ("ry, it said", "ry, it said"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_what_commands_say_shows_no_part_of_a_secret(said: str, shown: str) -> None:
+    """One may be the beginning of another, or cut off where what is kept of their words begins."""
+    secrets = StreamSecrets({"A": "horse"}, {"B": "horse-battery", "C": "", "D": "it"})
+    assert secrets.without(said) == shown
 
 
 def test_what_is_wrong_in_a_bundle_is_named(house: House) -> None:

@@ -76,6 +76,19 @@ def test_kill_9_leaves_a_snapshot_and_the_next_run_releases_it(btrfs: House, tmp
     assert_a_killed_run_is_cleared_up(btrfs, tmp_path, "btrfs", lambda: subvolumes(btrfs))
 
 
+@pytest.mark.parametrize("note", ["", "[]", '{"kind": "none", "what": "x", "name": "y"}'])
+def test_a_note_that_is_damaged_ends_no_run(house: House, note: str) -> None:
+    (house.source / "file").write_text("x")
+    (house.state / "views").mkdir(parents=True)
+    (house.state / "views" / "note.json").write_text(note)
+    said = run("backup", "--config", house.config, expect=3).stdout
+    assert re.search(
+        "^warning: the note .*/note.json was damaged: a snapshot called nightdrop-", said, re.M
+    )
+    house.let_a_second_pass()
+    house.backup()
+
+
 def test_without_a_snapshot_the_folder_is_read_as_it_is_and_that_is_said(
     house: House, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from nightdrop.errors import NightdropError
 from nightdrop_client.sources.configuration import Pull
 from nightdrop_client.sources.programs import output_of
+from nightdrop_client.sources.secrets import StreamSecrets
 
 
 def pull(one: Pull, folder: Path, scratch: Path) -> None:
@@ -38,7 +39,8 @@ def pull(one: Pull, folder: Path, scratch: Path) -> None:
             ends_with_us=True,
         )
     except NightdropError as error:
-        raise NightdropError(error.message.replace(password, "***"), error.hint) from error
+        secrets = StreamSecrets({"LFTP_PASSWORD": password})
+        raise NightdropError(secrets.without(error.message), error.hint) from error
 
 
 def lftp_script(one: Pull, folder: Path) -> str:

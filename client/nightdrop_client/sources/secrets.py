@@ -22,11 +22,15 @@ class StreamSecrets:
     files: dict[str, str] = field(default_factory=dict)
 
     def without(self, text: str) -> str:
-        """A text in which none of them stands any more."""
-        for secret in [*self.variables.values(), *self.files.values()]:
+        """A text in which none of them stands any more, nor the end of one where the text begins."""
+        secrets = {*self.variables.values(), *self.files.values()}
+        # One may be a part of another, of which the rest would show.
+        for secret in sorted(secrets, key=len, reverse=True):
             if len(secret) >= _SHORTEST_HIDDEN:
                 text = text.replace(secret, "***")
-        return text
+        ends = (secret[at:] for secret in secrets for at in range(1, len(secret) - _SHORTEST_HIDDEN + 1))
+        cut_off = max((len(end) for end in ends if text.startswith(end)), default=0)
+        return f"***{text[cut_off:]}" if cut_off else text
 
 
 def with_passwords(bundle: Bundle) -> tuple[Bundle, dict[str, str]]:

@@ -65,12 +65,18 @@ class Snapshots:
         return [problem for note in notes for problem in self._release(note)]
 
     def _release(self, note: Path) -> list[str]:
-        facts = json.loads(note.read_bytes())
-        _, view = self._places(facts["kind"], facts["what"])
         try:
-            _KINDS[facts["kind"]].release(facts["what"], facts["name"], view)
+            facts = json.loads(note.read_bytes())
+            kind, what, name = _KINDS[facts["kind"]], str(facts["what"]), str(facts["name"])
+        except (ValueError, KeyError, TypeError):
+            # It is not asked again: what is snapshotted anew is released before.
+            note.unlink()
+            return [f"the note {note} was damaged: a snapshot called {self._name} may be left over"]
+        _, view = self._places(facts["kind"], what)
+        try:
+            kind.release(what, name, view)
         except NightdropError as error:
-            return [f"the snapshot {facts['name']} of {facts['what']} is still there: {error.message}"]
+            return [f"the snapshot {name} of {what} is still there: {error.message}"]
         if view.is_dir():
             view.rmdir()
         note.unlink()
