@@ -126,7 +126,7 @@ def judge_file(
     """The one verdict on a file: code and reason; None if all is well."""
     if seen.problem:
         return "could-not-look", seen.problem
-    differs = [known for known in _expected(each, file, seen) if _differ(known, seen)]
+    differs = _differing(each, file, seen)
     difference = _difference(differs, seen) if differs else ""
     if file.name.sealed and (found := _judge_head(seen, ours)) is not None:
         code, why = found
@@ -183,21 +183,17 @@ def _judge_recipients(head: Head, ours: frozenset[RecipientId]) -> tuple[Code, s
     return "wrong-recipient", f"only {whom} can open it"
 
 
-def _expected(each: ShelfSet, file: ShelfFile, seen: Seen) -> list[_Known]:
-    """What is known of how a file should be."""
-    out = []
-    if (stated := each.stated.get(file.name.name)) is not None:
+def _differing(each: ShelfSet, file: ShelfFile, seen: Seen) -> list[_Known]:
+    """What is known of how a file should be, and is not so."""
+    stated, drop, out = each.stated.get(file.name.name), file.drop, []
+    size, sha256 = seen.size, seen.sha256
+    if stated is not None and (stated.size != size or (sha256 and stated.sha256 != sha256)):
         out.append(_Known("its receipt", stated.size, stated.sha256))
-    if file.drop is not None:
-        out.append(_Known("the ledger", file.drop.size, file.drop.sha256))
-    if not out and seen.first:
+    if drop is not None and (drop.size != size or (sha256 and drop.sha256 != sha256)):
+        out.append(_Known("the ledger", drop.size, drop.sha256))
+    if stated is None and drop is None and sha256 and seen.first not in ("", sha256):
         out.append(_Known("the check's memory", None, seen.first))
     return out
-
-
-def _differ(known: _Known, seen: Seen) -> bool:
-    other_size = known.size is not None and known.size != seen.size
-    return other_size or bool(seen.sha256 and known.sha256 != seen.sha256)
 
 
 def _difference(differs: list[_Known], seen: Seen) -> str:

@@ -10,6 +10,7 @@ from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import NightdropError
 from nightdrop.ledger import Ledger, Refusals
 from nightdrop.mirror import Mirror
+from nightdrop.names import SetKey
 from nightdrop.vault import FolderVault
 from nightdrop_check.attempts import apply, attempt, could_not_look
 from nightdrop_check.contents import Contents, judge_contents
@@ -78,7 +79,8 @@ class HostJudge:
         """Look at one host, apply every rule, and sum it up. Never raises for what lies in the vault."""
         findings: list[Finding] = []
         try:
-            found = self._judge(host, findings)
+            with self._vault.holding(host.name):
+                found = self._judge(host, findings)
         except NightdropError as error:
             findings.append(could_not_look(error.message, error.hint, host.name))
             found = None
@@ -107,7 +109,7 @@ class HostJudge:
         view = View(setting.mirror, host, shelf, contents, refused, setting.now)
         for rule in HOST_RULES:
             apply(rule, view, findings, host.name)
-        self._settle(view, book, known, basis)
+        openers = self._settle(view, book, known, basis)
         lately = [each for each in shelf.sets if setting.now - each.newest_file < _WEEK]
         return Looked(
             sum_up(host.name, shelf, findings),
@@ -115,7 +117,10 @@ class HostJudge:
             max((each.newest_file for each in lately), default=0.0),
             sum(each.size for each in lately),
             hold(((e.key.end, e.stem, e.receipt_sha256, e.received) for e in shelf.done), setting.now),
-            sum_up_sealed((self._openers(each, contents), each.received) for each in shelf.done),
+            sum_up_sealed(
+                (openers.get(each.key) or self._openers(each, contents), each.received)
+                for each in shelf.done
+            ),
         )
 
     def _basis(self, host: EnrolledHost) -> str:
@@ -137,8 +142,8 @@ class HostJudge:
         self._memory.forget(shelf.host, self._memory.others(shelf.host, [*held, *contents.seen]))
         return contents
 
-    def _settle(self, view: View, book: Book, known: Remembered, basis: str) -> None:
-        """Remember the sets of which there is nothing to say."""
+    def _settle(self, view: View, book: Book, known: Remembered, basis: str) -> dict[SetKey, Openers]:
+        """Remember the sets of which there is nothing to say; who can open those that were not known."""
         shelf, now = view.shelf, view.now
         before = [drop.received for drop in book.lately.values() if drop.received < now - _LEDGER_SETTLES]
         until = max(before, default=known.until) if known.basis else max(before, default=0.0)
@@ -150,6 +155,7 @@ class HostJudge:
         old = {each.key for each in shelf.sets if each.settled}
         lost = [each.key for each in known.sets if each.key not in old]
         self._settled.remember(shelf.host, known, Remembered(basis, until, ledger, beyond), new, lost)
+        return {each.key: tuple(each.sealed_to) for each in new}
 
     def _newly_settled(self, view: View) -> Iterator[Settled]:
         told = {verdict.set.stem for verdict in view.contents.verdicts}
@@ -175,9 +181,9 @@ class HostJudge:
     def _sealed_to(self, facts: list[Seen]) -> list[str]:
         """The fingerprints of our recipients that can open every envelope of these files."""
         ours = self._setting.ours
-        # The envelopes of a set mostly are all to the same.
-        named = {one.head.recipients for one in facts if one.head}
-        openers = [{ours[r] for r in recipients if r in ours} for recipients in named]
+        # The envelopes of a set mostly are all alike, and told of by one head.
+        heads = {id(one.head): one.head for one in facts if one.head}
+        openers = [{ours[r] for r in head.recipients if r in ours} for head in heads.values()]
         return sorted(set.intersection(*openers)) if openers else []
 
 
@@ -205,4 +211,7 @@ def _settled(each: ShelfSet, facts: list[Seen], sealed_to: list[str]) -> Settled
         digest=each.receipt_sha256,
         digests=each.receipt_digests,
         sealed_to=sealed_to,
+        booked=each.booked,
+        came_late=each.came_late,
+        stem=each.stem,
     )

@@ -52,21 +52,24 @@ def hold(sets: Iterable[tuple[str, str, str, float]], now: float) -> Holding:
     """
     this = datetime.fromtimestamp(now, UTC).replace(day=1)
     recent = (this - timedelta(days=1)).strftime("%Y%m")
-    older: dict[str, dict[str, HeldSet]] = {}
+    older: dict[str, list[str]] = {}
     held = {}
     for end, stem, sha256, received in sets:
-        one = HeldSet(sha256[:32], received)
         if end[:6] >= recent:
-            held[stem] = one
+            held[stem] = HeldSet(sha256[:32], received)
         else:
-            older.setdefault(f"{end[:4]}-{end[4:6]}", {})[stem] = one
-    return Holding({month: digest_of(each) for month, each in older.items()}, held)
+            older.setdefault(end[:6], []).append(f"{stem} {sha256[:32]}\n")
+    months = {f"{month[:4]}-{month[4:]}": _digest(lines) for month, lines in older.items()}
+    return Holding(months, held)
 
 
 def digest_of(sets: dict[str, HeldSet]) -> str:
     """What is the same for the same sets."""
-    lines = "".join(f"{stem} {one.digest}\n" for stem, one in sorted(sets.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()[:32]
+    return _digest([f"{stem} {one.digest}\n" for stem, one in sets.items()])
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:32]
 
 
 def month_of(stem: str) -> str:

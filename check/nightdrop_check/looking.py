@@ -14,7 +14,7 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop.vault import MOST_FILES, FolderVault, StoredFile
 from nightdrop_check.receipts import Receipts
 from nightdrop_check.settled import Remembered, Settled
-from nightdrop_check.shelf import ReceiptState, Shelf, ShelfFile, ShelfSet
+from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet, settled_set, shelf_set
 
 
 class Book:
@@ -56,8 +56,9 @@ def look_at_host(
     if known.beyond or len(settled) < len(known.sets) or any(e.name not in drops for e in rest):
         drops = book.drops()
     found = _sets(vault, enrolled, rest, drops)
-    sets = [*found.sets, *(_settled_set(each) for each in settled.values())]
+    sets = [*found.sets, *(settled_set(each) for each in settled.values())]
     keys = {each.key for each in sets}
+    regular = [entry.size for entry in entries if entry.regular]
     return Shelf(
         host=host,
         there=there,
@@ -66,8 +67,8 @@ def look_at_host(
         irregular=found.irregular,
         gone=tuple((key, drop) for key, drop in sorted(found.dropped.items()) if key not in keys),
         uses_receipts=bool(found.dropped) or any(each.receipt_state != "absent" for each in sets),
-        files=sum(entry.regular for entry in entries),
-        size=sum(entry.size for entry in entries if entry.regular),
+        files=len(regular),
+        size=sum(regular),
     )
 
 
@@ -78,12 +79,15 @@ def _still_settled(
     if not book.known.sets or not book.unchanged:
         return {}
     there = {name: (size, changed) for name, size, changed, regular in entries if regular}
+    # Mostly nothing has changed, which is told at once.
+    known = {n: (s, c) for each in book.known.sets for n, s, c in zip(*each[1:4], strict=True)}
+    same = known.items() <= there.items()
     held = {
         each.key: each
         for each in book.known.sets
-        if all(there.get(n) == (s, c) for n, s, c in zip(*each[1:4], strict=True))
+        if same or all(there.get(name) == known[name] for name in each.names)
     }
-    old = frozenset(chain.from_iterable(each.names for each in held.values()))
+    old = known if same else frozenset(chain.from_iterable(each.names for each in held.values()))
     new = [entry.name for entry in entries if entry.name not in old]
     for name in (*new, *book.lately, *suspects):
         if (parsed := parse_name(name)) is not None:
@@ -127,11 +131,6 @@ def _sets(
     return _Found(sets, tuple(strange), tuple(irregular), dropped)
 
 
-def _settled_set(each: Settled) -> ShelfSet:
-    state: ReceiptState = "usable" if each.receipt else "absent"
-    return ShelfSet(each.key, {}, each.receipt, state, "", each.digest, each.digests, (), each)
-
-
 def _set(receipts: Receipts, key: SetKey, files: dict[str, ShelfFile], dropped: Drop | None) -> ShelfSet:
     read = receipts.read(key, files)
     digests = {read.digest, dropped.sha256 if dropped else ""} - {""}
@@ -142,15 +141,4 @@ def _set(receipts: Receipts, key: SetKey, files: dict[str, ShelfFile], dropped: 
         for file in (read.receipt.files if read.receipt else ())
         if file.name not in files and not receipts.is_there(file.name)
     )
-    return ShelfSet(
-        key=key,
-        files=files,
-        receipt=read.receipt,
-        receipt_state=read.state,
-        receipt_problem=read.problem,
-        receipt_sha256=read.digest,
-        receipt_digests=frozenset(digests),
-        absent=absent,
-        signature=read.signature,
-        signature_problem=read.signature_problem,
-    )
+    return shelf_set(key, files, read, frozenset(digests), absent)

@@ -2,6 +2,8 @@
 
 import email
 import email.policy
+import fcntl
+import os
 import time
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,6 +15,8 @@ from nightdrop.mailing import MailSettings
 from nightdrop_check.sending import NotSentError, send
 
 _MOST: Final = 200
+_DEADLINE: Final = 600.0
+"""Seconds in which all mails that wait are sent, or wait for the next run: one each hour tries again."""
 
 
 def enqueue(mail: EmailMessage, folder: Path) -> None:
@@ -28,12 +32,32 @@ def enqueue(mail: EmailMessage, folder: Path) -> None:
 
 
 def flush(folder: Path, settings: MailSettings) -> list[NotSentError]:
-    """Send what is queued, oldest first. What could not be sent stays, and why is returned."""
-    failures = []
+    """Send what is queued, oldest first. What could not be sent stays, and why is returned. A mail
+    server that takes for ever holds up nobody, and no two runs send the same mail.
+    """
+    if not _queued(folder):
+        return []
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _flush(folder, settings)
+    except BlockingIOError:
+        return []  # another run is at it
+    finally:
+        os.close(descriptor)
+
+
+def _flush(folder: Path, settings: MailSettings) -> list[NotSentError]:
+    failures: list[NotSentError] = []
+    begun = time.monotonic()
     for path in _queued(folder):
+        left = begun + _DEADLINE - time.monotonic()
+        if left <= 0:
+            failures.append(NotSentError("sending what was before it took too long"))
+            continue
         mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.SMTP)
         try:
-            send(mail, settings)
+            send(mail, settings, left)
         except NotSentError as error:
             failures.append(error)
             continue

@@ -3,29 +3,18 @@ read up to a limit, each and all together, and parsed with suspicion.
 """
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from nightdrop.enrolment import EnrolledHost
 from nightdrop.errors import ConfigurationError, ReceiptError, SignatureError, VaultError
 from nightdrop.names import SetKey, parse_time
-from nightdrop.receipts import MAX_SIZE, Receipt, digest, parse_receipt
+from nightdrop.receipts import MAX_SIZE, digest, parse_receipt
 from nightdrop.signatures import LONGEST, load_signers, verify
 from nightdrop.vault import FolderVault
-from nightdrop_check.shelf import ReceiptState, ShelfFile, SignatureState
+from nightdrop_check.shelf import ReadReceipt, ShelfFile, SignatureState
 
 RECEIPTS_TOGETHER: Final = 40_000_000
 """Octets of one host's receipts that are read in one look; those of settled sets need no reading."""
-
-
-class ReadReceipt(NamedTuple):
-    """A receipt as it could be read, with the SHA-256 (hex) of what was read; and its signature."""
-
-    receipt: Receipt | None
-    state: ReceiptState
-    problem: str = ""
-    digest: str = ""
-    signature: SignatureState = "not asked for"
-    signature_problem: str = ""
 
 
 class Receipts:

@@ -57,12 +57,11 @@ def _read(
     """Host, and what was known before and after, of every file that is read."""
     begun, size = time.monotonic(), 0
     verified_before = now if budget.everything else now - SOON
-    while batch := memory.oldest_first(verified_before, now):
+    while _may_go_on(budget, begun, size) and (batch := memory.oldest_first(verified_before, now)):
         read: dict[str, list[Seen]] = {}
         try:
             for host, before in batch:
-                late = budget.seconds is not None and time.monotonic() - begun >= budget.seconds
-                if late or (budget.size and size >= budget.size):
+                if not _may_go_on(budget, begun, size):
                     return
                 after = _read_file(vault, host, before, now)
                 read.setdefault(host, []).append(after)
@@ -71,6 +70,13 @@ def _read(
         finally:
             for host, files in read.items():
                 memory.remember(host, files)
+
+
+def _may_go_on(budget: Budget, begun: float, size: int) -> bool:
+    """Whether the budget is not spent, by what began then (monotonic) and has read so many octets."""
+    if budget.seconds is not None and time.monotonic() - begun >= budget.seconds:
+        return False
+    return not budget.size or size < budget.size
 
 
 def _read_file(vault: FolderVault, host: str, before: Seen, now: float) -> Seen:

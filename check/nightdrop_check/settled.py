@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from nightdrop.names import SetKey
 from nightdrop.receipts import Receipt, Source
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """Goes up whenever rules want to know more of a settled set, or judge otherwise what makes it one."""
 
 FRESH: Final = 10.0
@@ -26,9 +26,10 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 class Settled(NamedTuple):
     """A set that is whole: names, sizes (octets) and times of change of its files, in one order; the
     octets of all, when the first and the last of them came, and when the set did (epoch seconds); its
-    receipt without its files, None where there is none, and the digests that it is known by.
+    receipt without its files, None where there is none, and the digests that it is known by; its `stem`.
 
-    `sealed_to` are fingerprints of the recipients that can open every file of it.
+    `sealed_to` are fingerprints of the recipients that can open every file of it; `booked` says that
+    those times are the ledger's, `came_late` that the time in its name is long before them.
     """
 
     key: SetKey
@@ -43,6 +44,9 @@ class Settled(NamedTuple):
     digest: str
     digests: frozenset[str]
     sealed_to: list[str]
+    booked: bool
+    came_late: bool
+    stem: str
 
 
 class Remembered(NamedTuple):
@@ -67,7 +71,7 @@ def write_settled(each: Settled) -> str:
         receipt.previous,
     ]
     fields = [[key.kind, key.end, key.type, key.start], *each[1:8], told, each.digest]
-    return _encode([*fields, sorted(each.digests), each.sealed_to])
+    return _encode([*fields, sorted(each.digests), each.sealed_to, *each[12:14]])
 
 
 def read_settled(texts: Iterable[str]) -> tuple[Settled, ...]:
@@ -78,15 +82,16 @@ def read_settled(texts: Iterable[str]) -> tuple[Settled, ...]:
 
 def _settled(fields: list[Any]) -> Settled:
     key = SetKey(*fields[0])
+    stem = key.stem
     told, digests = fields[8], frozenset(fields[10])
     receipt = None
     if told:
         host, started, finished, recipients, tool, what, size, files, unread, previous = told
         source = Source(tuple(what), size, files, unread)
         receipt = Receipt(
-            host, key.stem, key.type, started, finished, (), tuple(recipients), tool, source, previous
+            host, stem, key.type, started, finished, (), tuple(recipients), tool, source, previous
         )
     names, sizes, changed, size, oldest, newest, received = fields[1:8]
-    digest, sealed_to = fields[9], fields[11]
+    digest, sealed_to, booked, came_late = fields[9], *fields[11:]
     facts = (names, sizes, changed, size, oldest, newest, received)
-    return Settled(key, *facts, receipt, digest, digests, sealed_to)
+    return Settled(key, *facts, receipt, digest, digests, sealed_to, booked, came_late, stem)

@@ -1,12 +1,12 @@
 """What one host has on a mirror's shelf: its files by set, and the receipt of each set."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
+from time import gmtime, strftime
 from typing import Final, Literal, NamedTuple
 
 from nightdrop.ledger import Drop
-from nightdrop.names import FileName, SetKey, format_time
+from nightdrop.names import FileName, SetKey
 from nightdrop.receipts import Receipt, ReceiptFile
 from nightdrop.sets import lacking
 from nightdrop.vault import StoredFile
@@ -18,10 +18,32 @@ SignatureState = Literal["not asked for", "good", "absent", "bad", "unreadable"]
 AHEAD: Final = 10 * 60
 """Seconds by which a clock may be ahead without anybody being told."""
 
+DELAY: Final = 24 * 3600
+"""Seconds in which the first file of a set is here, whatever delays it, but for a slow line."""
+
+_SLOW: Final = 100_000
+"""Octets a second of a line that is slow, and no wonder."""
+
 
 def is_ahead(key: SetKey, moment: float) -> bool:
     """Whether the time in a set's name is later than this one (epoch seconds)."""
-    return key.end > format_time(datetime.fromtimestamp(moment + AHEAD, UTC))
+    return key.end > latest_name(moment)
+
+
+def latest_name(moment: float) -> str:
+    """The latest time, as names write it, that the name of what came then (epoch seconds) may tell."""
+    return strftime("%Y%m%dT%H%M%SZ", gmtime(moment + AHEAD))
+
+
+class ReadReceipt(NamedTuple):
+    """A receipt as it could be read, with the SHA-256 (hex) of what was read; and its signature."""
+
+    receipt: Receipt | None
+    state: ReceiptState
+    problem: str = ""
+    digest: str = ""
+    signature: SignatureState = "not asked for"
+    signature_problem: str = ""
 
 
 class ShelfFile(NamedTuple):
@@ -36,23 +58,29 @@ class ShelfFile(NamedTuple):
     drop: Drop | None
 
 
-@dataclass(frozen=True)
-class ShelfSet:
-    """One set of a host.
+class ShelfSet(NamedTuple):
+    """One set of a host. A tuple, because a look goes through hundreds of them a dozen times.
 
     `files` are the regular files with its names, the receipt among them. `receipt_state` says whether
     there is a receipt to go by: "wrong" is one whose content is none, "unreadable" one that could not
     be looked at, "irregular" one that is a link, a pipe or a folder; `receipt_problem` says more,
     `receipt_sha256` what it is, in hex. `receipt_digests` are those by which a later receipt may name
     this one as its `previous`.
-    `absent` are files that the receipt names and that are not there. `signature` is how it is with the
-    signature of a usable receipt, of a host that signs; `signature_problem` says more.
+    `absent` are files that the receipt names and that are not there; `stated` is what it says of each
+    that it names. `signature` is how it is with the signature of a usable receipt, of a host that signs;
+    `signature_problem` says more.
+
+    `stem` is the set's name, `size` the octets of all its files; `oldest_file` and `newest_file` are when
+    the first and the last of them came, `received` is when the set did: when its receipt came, or else
+    the last of its files. The ledger knows when each file of one that is `booked` came, and the first
+    file of one that `came_late` came later than the time in its name allows.
 
     A set that is `settled` was found whole by an earlier look, and nothing of it has changed: it comes
     without `files`, and its receipt without those that it names.
     """
 
     key: SetKey
+    stem: str
     files: dict[str, ShelfFile]
     receipt: Receipt | None
     receipt_state: ReceiptState
@@ -60,53 +88,27 @@ class ShelfSet:
     receipt_sha256: str
     receipt_digests: frozenset[str]
     absent: tuple[ReceiptFile, ...]
+    stated: dict[str, ReceiptFile]
+    signature: SignatureState
+    signature_problem: str
+    size: int
+    oldest_file: float
+    newest_file: float
+    received: float
+    booked: bool
+    came_late: bool
     settled: Settled | None = None
-    signature: SignatureState = "not asked for"
-    signature_problem: str = ""
 
     @property
-    def stem(self) -> str:
-        """The set's name."""
-        return self.key.stem
-
-    @property
-    def size(self) -> int:
-        """Octets of all its files."""
-        if self.settled:
-            return self.settled.size
-        return sum(file.size for file in self.files.values())
-
-    @property
-    def newest_file(self) -> float:
-        """When the last of its files came."""
-        if self.settled:
-            return self.settled.newest
-        return max((file.received for file in self.files.values()), default=0.0)
-
-    @property
-    def oldest_file(self) -> float:
-        """When the first of its files came."""
-        if self.settled:
-            return self.settled.oldest
-        return min((file.received for file in self.files.values()), default=0.0)
-
-    @property
-    def received(self) -> float:
-        """When the set came: when its receipt did, or else the last of its files."""
-        if self.settled:
-            return self.settled.received
-        receipt = self.files.get(self.key.receipt_name)
-        return receipt.received if receipt else self.newest_file
+    def delay(self) -> float:
+        """Seconds that may lie between its beginning and when its first file was here."""
+        sizes = self.settled.sizes if self.settled else [file.size for file in self.files.values()]
+        return _delay(sizes)
 
     @property
     def receipt_was_here(self) -> bool:
         """Whether the ledger saw a receipt that is not there now."""
         return self.receipt_state == "absent" and bool(self.receipt_digests)
-
-    @cached_property
-    def stated(self) -> dict[str, ReceiptFile]:
-        """What the receipt says of each file it names."""
-        return {file.name: file for file in (self.receipt.files if self.receipt else ())}
 
     def unnamed(self) -> list[str]:
         """Files with the set's names that its receipt, being there, does not name."""
@@ -114,6 +116,69 @@ class ShelfSet:
             return []
         parts = ("receipt", "receipt-signature")
         return [n for n, f in self.files.items() if f.name.part not in parts and n not in self.stated]
+
+
+def shelf_set(
+    key: SetKey,
+    files: dict[str, ShelfFile],
+    read: ReadReceipt,
+    receipt_digests: frozenset[str],
+    absent: tuple[ReceiptFile, ...],
+) -> ShelfSet:
+    """A set of these files, and of a receipt as it could be read."""
+    times = [file.received for file in files.values()]
+    sizes = [file.size for file in files.values()]
+    oldest, newest = min(times, default=0.0), max(times, default=0.0)
+    receipt = files.get(key.receipt_name)
+    return ShelfSet(
+        key=key,
+        stem=key.stem,
+        files=files,
+        receipt=read.receipt,
+        receipt_state=read.state,
+        receipt_problem=read.problem,
+        receipt_sha256=read.digest,
+        receipt_digests=receipt_digests,
+        absent=absent,
+        stated={file.name: file for file in read.receipt.files} if read.receipt else {},
+        signature=read.signature,
+        signature_problem=read.signature_problem,
+        size=sum(sizes),
+        oldest_file=oldest,
+        newest_file=newest,
+        received=receipt.received if receipt else newest,
+        booked=None not in [file.drop for file in files.values()],
+        came_late=key.end < latest_name(max(0.0, oldest - _delay(sizes) - AHEAD)),
+    )
+
+
+def settled_set(each: Settled) -> ShelfSet:
+    """A set that is settled."""
+    return ShelfSet(
+        each.key,
+        each.stem,
+        files={},
+        receipt=each.receipt,
+        receipt_state="usable" if each.receipt else "absent",
+        receipt_problem="",
+        receipt_sha256=each.digest,
+        receipt_digests=each.digests,
+        absent=(),
+        stated={},
+        signature="not asked for",
+        signature_problem="",
+        size=each.size,
+        oldest_file=each.oldest,
+        newest_file=each.newest,
+        received=each.received,
+        booked=each.booked,
+        came_late=each.came_late,
+        settled=each,
+    )
+
+
+def _delay(sizes: list[int]) -> float:
+    return DELAY + max(sizes, default=0) / _SLOW
 
 
 @dataclass(frozen=True)

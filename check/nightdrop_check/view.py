@@ -49,7 +49,13 @@ class View:
 
     def settings(self, kind: str) -> Expected:
         """What is expected of its sets of a kind."""
-        return self.mirror.check.expected(self.host, kind)
+        if kind not in self._settings:
+            self._settings[kind] = self.mirror.check.expected(self.host, kind)
+        return self._settings[kind]
+
+    @cached_property
+    def _settings(self) -> dict[str, Expected]:
+        return {}
 
 
 @dataclass(frozen=True)

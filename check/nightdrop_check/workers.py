@@ -5,6 +5,7 @@ none but itself. Processes that die take nobody along: the host that one was at 
 others go on.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -27,6 +28,13 @@ WORTH_IT: Final = 100
 def processes() -> int:
     """How many processes this machine has use for."""
     return min(4, len(os.sched_getaffinity(0)))
+
+
+def spare_the_collector() -> None:
+    """Have Python look for garbage that refers to itself but rarely. A look makes next to none, and a
+    great many facts, which would be gone through again and again.
+    """
+    gc.set_threshold(100_000, 50, 100)
 
 
 def judge_many(setting: Setting, hosts: Iterable[EnrolledHost]) -> Iterator[tuple[str, Looked]]:
@@ -84,6 +92,7 @@ def _lost(host: EnrolledHost) -> Looked:
 
 def _work(setting: Setting, hosts: Connection) -> None:
     """One process: judge what comes, until nothing more does."""
+    spare_the_collector()
     mirror = setting.mirror
     with closing(Memory(memory_path(mirror.state))) as memory:
         ledger = attempt(lambda: Ledger.reading(mirror.ledger), [])

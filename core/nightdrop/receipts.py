@@ -134,13 +134,11 @@ def _text(fields: dict[str, object], key: str) -> str:
 
 
 def _item_text(value: object, key: str) -> str:
-    if not isinstance(value, str) or len(value) > 4096 or not _is_characters(value):
+    if not isinstance(value, str) or len(value) > 4096:
+        raise ReceiptError(f"`{key}` is not a text")
+    if not value.isascii() and _SURROGATE.search(value):
         raise ReceiptError(f"`{key}` is not a text")
     return value
-
-
-def _is_characters(text: str) -> bool:
-    return text.isascii() or not _SURROGATE.search(text)
 
 
 def _number(fields: dict[str, object], key: str) -> int:
@@ -160,13 +158,16 @@ def _list(fields: dict[str, object], key: str) -> list[object]:
 def _file(item: object, key: SetKey) -> ReceiptFile:
     if not isinstance(item, dict):
         raise ReceiptError("`files` holds something that is not a file")
-    file = ReceiptFile(_text(item, "name"), _number(item, "size"), _text(item, "sha256"))
-    parsed = parse_name(file.name)
+    # Their patterns say more of these two than `_text` would.
+    name, sha256 = item.get("name"), item.get("sha256")
+    if not isinstance(name, str) or not isinstance(sha256, str):
+        raise ReceiptError("`name` or `sha256` of a file is not a text")
+    parsed = parse_name(name)
     if parsed is None or parsed.set != key or parsed.part in ("receipt", "receipt-signature"):
-        raise ReceiptError(f"it names a file that is not of this set: {harmless(file.name, 80)}")
-    if not _SHA256.fullmatch(file.sha256):
-        raise ReceiptError(f"the digest of {file.name} is not a SHA-256")
-    return file
+        raise ReceiptError(f"it names a file that is not of this set: {harmless(name, 80)}")
+    if not _SHA256.fullmatch(sha256):
+        raise ReceiptError(f"the digest of {name} is not a SHA-256")
+    return ReceiptFile(name, _number(item, "size"), sha256)
 
 
 def _source(value: object) -> Source:

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
@@ -19,6 +20,9 @@ from nightdrop.text import harmless
 
 MOST_FILES: Final = 150_000
 """Files of one host that are looked at: each costs memory. Years of a large host have a tenth of that."""
+
+
+_NAME: Final = itemgetter(0)
 
 
 class StoredFile(NamedTuple):
@@ -66,6 +70,7 @@ class FolderVault:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._root = str(root)
+        self._held: tuple[str, int] | None = None
 
     def hosts(self) -> list[str]:
         """Every host that has a folder, sorted; VaultError if the vault cannot be looked at."""
@@ -85,7 +90,7 @@ class FolderVault:
             _explained(f"the folder of {harmless(host)} in {self.root}"),
             self.folder(host) as folder,
         ):
-            found = sorted(_entries(folder, most))
+            found = sorted(_entries(folder, most), key=_NAME)
         if most is not None and len(found) > most:
             raise VaultError(
                 f"the folder of {harmless(host)} holds more than {most:,} files",
@@ -120,11 +125,11 @@ class FolderVault:
         """The file's first and last octets, at most so many of each; VaultError as for `open`."""
         # As directly as can be, because the check does it a million times.
         try:
-            folder = self._open_folder(host)
-            try:
-                descriptor, size = _open(folder, name)
-            finally:
-                os.close(folder)
+            if self._held is not None and self._held[0] == host:
+                descriptor, size = _open(self._held[1], name)
+            else:
+                with self.folder(host) as folder:
+                    descriptor, size = _open(folder, name)
             try:
                 # What lies between the ends is nothing that the system should read ahead.
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
@@ -135,6 +140,23 @@ class FolderVault:
         except OSError as error:
             what = f"{harmless(host)}/{harmless(name)}"
             raise VaultError(f"cannot read {what}: {error.strerror}") from error
+
+    @contextmanager
+    def holding(self, host: str) -> Iterator[None]:
+        """Keep the folder of `host`, if there is one, open for `ends`. For one thread, and one host at
+        a time.
+        """
+        try:
+            folder = self._open_folder(host)
+        except OSError:
+            yield  # whoever looks at a file will be told
+            return
+        self._held = host, folder
+        try:
+            yield
+        finally:
+            self._held = None
+            os.close(folder)
 
     @contextmanager
     def folder(self, host: str) -> Iterator[int]:
@@ -156,9 +178,12 @@ def _entries(folder: int, most: int | None) -> list[StoredFile]:
     with os.scandir(folder) as entries:
         for entry in islice(entries, None if most is None else most + 1):
             try:
-                found.append(_stored(entry.name, entry.stat(follow_symlinks=False)))
+                status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
+            # In place, because the check does it a million times.
+            regular = stat.S_ISREG(status.st_mode)
+            found.append(StoredFile(entry.name, status.st_size, status.st_ctime, regular))
     return found
 
 

@@ -34,11 +34,15 @@ from pathlib import Path
 from nightdrop.mirror import load_mirror
 from nightdrop_check.judging import judge_mirror
 from nightdrop_check.scrub import Budget
+from nightdrop_check.workers import spare_the_collector
+spare_the_collector()
 begun = time.monotonic()
 report = judge_mirror(load_mirror(Path(sys.argv[1])), float(sys.argv[2]), budget=Budget(seconds=0))
 seconds = time.monotonic() - begun
-kib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(f"{seconds:6.1f} s, {kib / 1024:.0f} MB, {report.headline}; {len(report.findings)} findings")
+used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+spent, mib = sum(sum(each[:2]) for each in used), max(each.ru_maxrss for each in used) / 1024
+print(f"{seconds:6.1f} s ({spent:.1f} s of the processors), {mib:.0f} MB, {report.headline}")
+print(f"    {len(report.findings)} findings")
 for finding in report.findings[:3]:
     print("   ", finding.code, finding.host, finding.sentence)
 """

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from check import test_damage, test_drills, test_peers, test_rules, test_signed
+from check.vaults import HOUR, Shelves
 from nightdrop_check import rules
 
 SEEN_ALONE: dict[str, Callable[..., Any]] = {
@@ -67,3 +68,16 @@ def test_the_test_is_of_that_code_and_sees_it_alone(code: str) -> None:
         assert code in {each[1] for each in test_damage.DAMAGES.values()}
     else:
         assert f'"{code}"' in said
+
+
+@pytest.mark.parametrize(
+    "code",
+    [code for code, test in SEEN_ALONE.items() if [*inspect.signature(test).parameters] == ["shelves"]],
+)
+def test_it_is_seen_by_a_check_that_remembers_the_vault_as_whole(shelves: Shelves, code: str) -> None:
+    """What a look remembers spares the next one work, and hides nothing from it. The damages of
+    `test_a_damage_is_found_once` come after such a look, too.
+    """
+    test_damage.settle(shelves)
+    shelves.now += 2 * HOUR
+    SEEN_ALONE[code](shelves)

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves
+from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, random_octets, seal
 from nightdrop.names import SetKey, format_time
+from nightdrop.receipts import ReceiptFile, digest
 from nightdrop_check.findings import Finding
+from nightdrop_check.scrub import Budget
 
 
 def judged(mirror: Mirror, host: str, days: float, hours: float = 6) -> list[Finding]:
@@ -32,6 +34,33 @@ def test_full_that_is_due(mirror: Mirror) -> None:
     (found,) = judged(mirror, "web", 38)
     assert (found.code, found.severity) == ("late", "warning")
     assert "newest full" in found.sentence
+
+
+def test_runs_that_take_long(mirror: Mirror) -> None:
+    """A network away for half an hour, and fulls that take two days: in volumes, or in one file."""
+    for host in ("web", "far", "door"):
+        mirror.enroll(host)
+    key = SetKey("duplicity", format_time(NIGHT), "full")
+    mirror.put("web", key, NIGHT + timedelta(minutes=40))
+    mirror.put("far", key, NIGHT + timedelta(hours=3), receipt=False)
+    files = [
+        ReceiptFile(path.name, path.stat().st_size, digest(path.read_bytes()))
+        for path in (mirror.vault / "far").iterdir()
+    ]
+    mirror.receipt("far", key, files, NIGHT + timedelta(days=2), started=NIGHT)
+    stream, size = SetKey("zroot", format_time(NIGHT), "full"), 20_000_000_000
+    envelope = seal(random_octets("stream", 200_000), mirror.recipients)
+    name = f"{stream.stem}.zfs.p7m"
+    mirror.drop("door", name, envelope[:-4096], NIGHT + timedelta(days=2))
+    with (mirror.vault / "door" / name).open("r+b") as file:
+        file.seek(size - 4096)
+        file.write(envelope[-4096:])
+    book = Shelves(mirror.config, "door", NIGHT.timestamp() + 2 * DAY + 6 * HOUR)
+    book.sql("UPDATE drops SET size = ?, sha256 = ? WHERE name = ?", size, "0" * 64, name)
+    stated = [ReceiptFile(name, size, "0" * 64)]
+    mirror.receipt("door", stream, stated, NIGHT + timedelta(days=2), started=NIGHT)
+    for look in range(2):
+        assert book.check(look, Budget(seconds=0)).findings == ()
 
 
 def test_nothing_yet(mirror: Mirror) -> None:

@@ -205,14 +205,13 @@ def test_a_host_that_fills_its_folder_starves_nobody(
     for number in range(1, 600):
         (mirror.vault / "a" / f"x-full.20260101T000000Z.vol{number}.bin.p7m").touch()
     asked = 0
-    whole = vault._stored
 
     def counting(*arguments: Any) -> StoredFile:
         nonlocal asked
         asked += 1
-        return whole(*arguments)
+        return StoredFile(*arguments)
 
-    monkeypatch.setattr(vault, "_stored", counting)
+    monkeypatch.setattr(vault, "StoredFile", counting)
     report = Shelves(mirror.config, "a", NIGHT.timestamp() + HOUR).check()
     assert [(f.code, f.severity, f.host) for f in report.findings] == [("could-not-look", "error", "a")]
     assert "more than 500 files" in report.findings[0].sentence

@@ -1,5 +1,6 @@
 """The page and the mail in a real browser: nothing sticks out, wide or narrow, light or dark."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_nothing_sticks_out(
     assert lines[LONG] <= 3
     light = {"rgb(250, 250, 248)"}
     assert (told["background"] not in light) == dark
+
+
+def test_nothing_in_the_mail_goes_without_a_name_on_a_phone(documents: dict[str, str]) -> None:
+    """There the table has no head: what stood below it says what it is."""
+    rows = documents["mail"].split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+    assert len(rows) == 4
+    for row in rows:
+        text = re.sub("<[^>]*>", "", row)
+        if ">new<" in row:
+            assert "no set yet" in text
+        else:
+            assert re.search(
+                "newest set .* ago.*full: .* ago.*its size .*B.*all: .*B in [0-9]+ set", text, re.S
+            )
 
 
 def test_a_width_that_is_too_small_is_noticed(browser: Browser) -> None:

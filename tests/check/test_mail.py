@@ -1,7 +1,10 @@
 """The reports that are mailed: to a real mail server, with TLS and a password, up or down."""
 
+import fcntl
 import os
+import socket
 import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -12,8 +15,10 @@ from check.mailserver import MailServer
 from check.vaults import DAY, Mirror, Shelves
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ExitStatus
+from nightdrop_check import outbox
 from nightdrop_check.report_mail import report_mail, subject
 from nightdrop_check.report_text import to_text
+from nightdrop_check.telling import send_queued, tell_report
 
 from house import run
 
@@ -84,6 +89,57 @@ def test_mail_server_that_is_down_loses_nothing(now_good: Shelves, server: MailS
         assert len(server.mails) == 2
         check(now_good, "--send")
     assert len(server.mails) == 2
+
+
+@pytest.mark.parametrize("begin", [b"", b"220 here\r\n"], ids=["from the start", "then"])
+def test_mail_server_that_dribbles(
+    now_good: Shelves, server: MailServer, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    """It answers octet by octet, without an end: each of them in time, for what waits for one. The line
+    to it is cut, and its mails wait for the next run.
+    """
+    monkeypatch.setattr(outbox, "_DEADLINE", 0.5)
+    over, cut = threading.Event(), threading.Event()
+
+    def dribble(listening: socket.socket) -> None:
+        with listening.accept()[0] as connection:
+            try:
+                connection.sendall(begin)
+                while not over.wait(0.02):
+                    connection.sendall(b"2")
+            except OSError:
+                cut.set()
+
+    for _ in range(2):
+        tell_report(now_good.mirror, now_good.check())
+    with socket.create_server(("127.0.0.1", server.port)) as listening:
+        thread = threading.Thread(target=dribble, args=(listening,))
+        thread.start()
+        try:
+            (said,) = send_queued(now_good.mirror)
+            # A line on which nothing was said yet ends with the process: nothing is sent on it.
+            assert not begin or cut.wait(60)
+        finally:
+            over.set()
+            thread.join()
+    assert said.startswith(f"2 mails wait to be sent: 127.0.0.1:{server.port}: it answers too slowly")
+    monkeypatch.undo()
+    with server.running():
+        assert send_queued(now_good.mirror) == []
+    assert len(server.mails) == 2
+
+
+def test_two_runs_send_a_mail_once(now_good: Shelves, server: MailServer) -> None:
+    tell_report(now_good.mirror, now_good.check())
+    queue = os.open(now_good.mirror.state / "mails", os.O_RDONLY)
+    with server.running():
+        # As another run does while it sends.
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        assert send_queued(now_good.mirror) == []
+        assert server.mails == []
+        os.close(queue)
+        assert send_queued(now_good.mirror) == []
+    assert len(server.mails) == 1
 
 
 def test_mail_server_that_does_not_know_us(now_good: Shelves, server: MailServer) -> None:

@@ -114,17 +114,18 @@ class Mirror:
         ledger: bool = True,
         previous: str | None = None,
         source: Source = SOURCE,
+        started: datetime | None = None,
     ) -> None:
-        """The receipt of a set."""
+        """The receipt of a set, of a run that began then, or in the moment in which it comes."""
         if previous is None:
             previous = self._previous.get(host, "")
-        stamp = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+        begun, ended = (each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in (started or when, when))
         octets = Receipt(
             host=host,
             set=key.stem,
             type=key.type,
-            started=stamp,
-            finished=stamp,
+            started=begun,
+            finished=ended,
             files=tuple(files),
             recipients=tuple(recipient.fingerprint for recipient in self.recipients),
             tool="nightdrop test",

@@ -19,7 +19,7 @@ from nightdrop.receipts import Receipt, ReceiptFile, Source
 from nightdrop_check.contents import Contents
 from nightdrop_check.findings import Finding
 from nightdrop_check.rules import HOST_RULES
-from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet
+from nightdrop_check.shelf import ReadReceipt, Shelf, ShelfFile, ShelfSet, shelf_set
 from nightdrop_check.view import View
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -118,7 +118,7 @@ def _set(night: Night, when: datetime, before: ShelfSet | None) -> ShelfSet:
         source=Source(("/srv",), night.source, night.files, 0),
         previous=previous,
     )
-    return ShelfSet(key, files, receipt, "usable", "", digest, frozenset((digest,)), ())
+    return shelf_set(key, files, ReadReceipt(receipt, "usable", "", digest), frozenset((digest,)), ())
 
 
 def _mirror(settings: CheckSettings) -> Mirror:

@@ -4,6 +4,11 @@ A host's clock is compared with the mirror's by its newest set: it cannot have b
 came, and its first file comes soon after its start. Names are compared with when their sets came, because
 a restore goes by names: one from the future would be taken for the newest, and one that was made up
 later for what there was before.
+
+A run waits for a lost network, and a single file may be on its way for days, but the first file of a set
+that is a day late, and as long again as a slow line would have taken for it, was not made when its name
+says. When it came, the ledger tells; where that does not know, a set that came a day after one with a
+later name is late, because the times of a file system may be those at which the vault was copied.
 """
 
 from bisect import bisect_left
@@ -13,11 +18,11 @@ from typing import Final
 
 from nightdrop.names import parse_time
 from nightdrop_check.findings import Finding, Severity
-from nightdrop_check.shelf import AHEAD, ShelfSet, is_ahead
+from nightdrop_check.shelf import AHEAD, DELAY, ShelfSet, is_ahead, latest_name
 from nightdrop_check.view import House, View
 from nightdrop_check.words import listed, some, span
 
-_BEHIND: Final = 24 * 3600
+_CAME_LATE: Final = "came a day or more after the time in the name"
 
 
 def judge(view: View) -> Iterator[Finding]:
@@ -26,7 +31,7 @@ def judge(view: View) -> Iterator[Finding]:
     if newest is None:
         return
     off = _off(newest)
-    if not -_BEHIND < off < AHEAD:
+    if not -newest.delay < off < AHEAD:
         which = "ahead of" if off > 0 else "behind"
         yield Finding(
             "clock-skew",
@@ -46,17 +51,19 @@ def _misnamed(view: View) -> Iterator[Finding]:
     """Sets whose names tell of another time than the one they came at."""
     sets = [each for each in view.shelf.sets if each.oldest_file]
     # If this mirror's clock went back, that is another finding.
-    now = max([view.now, *(each.received for each in sets)])
-    future = [each for each in sets if is_ahead(each.key, now)]
-    in_time = [each for each in sets if not is_ahead(each.key, now)]
-    past = [e for e in in_time if _came_lately(view, e) and is_ahead(e.key, e.oldest_file)]
+    latest = latest_name(max([view.now, *(each.received for each in sets)]))
+    future = [each for each in sets if each.key.end > latest]
+    in_time = [each for each in sets if each.key.end <= latest]
+    early = [each for each in in_time if _lately(view, each) and is_ahead(each.key, each.oldest_file)]
     # After one of those, everything is late.
-    names = {each.key for each in past}
-    belated = _belated(view, [each for each in in_time if each.key not in names])
+    names = {each.key for each in early}
+    late = _late(view, [each for each in in_time if each.key not in names])
     found: list[tuple[list[ShelfSet], Severity, str]] = [
         (future, "error", "came before the time in the name"),
-        (past, "warning", "came before the time in the name"),
-        (belated, "warning", "came a day or more after sets with a later time in the name"),
+        (early, "warning", "came before the time in the name"),
+        ([each for each in late if _lately(view, each)], "warning", _CAME_LATE),
+        # Nothing mends it, and a restore may take it for what there was.
+        ([each for each in late if not _lately(view, each)], "info", _CAME_LATE),
     ]
     for which, severity, what in found:
         if which:
@@ -72,8 +79,12 @@ def _misnamed(view: View) -> Iterator[Finding]:
             )
 
 
-def _belated(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
-    """Sets that came lately, a day or more after one of their kind whose name is of a later time."""
+def _late(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
+    """Sets that came a day or more after the time in their names, or after one of their kind whose name
+    is of a later time.
+    """
+    if all(each.booked for each in sets):
+        return [each for each in sets if each.came_late]
     # Of each kind: when a set came, and the latest time in the names of all that had come by then.
     known: dict[str, tuple[list[float], list[str]]] = {}
     for each in sorted(sets, key=lambda each: each.received):
@@ -82,14 +93,18 @@ def _belated(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
         latest.append(max(each.key.end, latest[-1] if latest else ""))
     found = []
     for each in sets:
+        if each.booked:
+            if each.came_late:
+                found.append(each)
+            continue
         times, latest = known[each.key.kind]
-        before = bisect_left(times, each.oldest_file - _BEHIND)
-        if before and latest[before - 1] > each.key.end and _came_lately(view, each):
+        before = bisect_left(times, each.oldest_file - DELAY)
+        if before and latest[before - 1] > each.key.end and _lately(view, each):
             found.append(each)
     return found
 
 
-def _came_lately(view: View, each: ShelfSet) -> bool:
+def _lately(view: View, each: ShelfSet) -> bool:
     return view.now - each.received <= view.settings(each.key.kind).full_late_after
 
 

@@ -1,6 +1,6 @@
 """`fork`: two sets go on from the same one. The host went back in time, or there are two of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from nightdrop_check.findings import Finding
 from nightdrop_check.shelf import ShelfSet
@@ -29,15 +29,33 @@ def judge(view: View) -> Iterator[Finding]:
 
 
 def _forks(done: list[ShelfSet]) -> Iterator[list[ShelfSet]]:
-    by_base: dict[tuple[str, str], list[ShelfSet]] = {}
-    by_previous: dict[str, list[ShelfSet]] = {}
-    for each in done:
-        if each.key.start:
-            by_base.setdefault((each.key.kind, each.key.start), []).append(each)
-        if each.receipt is not None and each.receipt.previous:
-            by_previous.setdefault(each.receipt.previous, []).append(each)
     told: set[str] = set()
-    for sets in [*by_previous.values(), *by_base.values()]:
-        if len(sets) > 1 and not (stems := {each.stem for each in sets}) <= told:
+    for sets in [*_alike(done, _previous), *_alike(done, _base)]:
+        if not (stems := {each.stem for each in sets}) <= told:
             told |= stems
             yield sets
+
+
+def _alike(
+    done: list[ShelfSet], ancestor: Callable[[ShelfSet], tuple[str, str] | None]
+) -> list[list[ShelfSet]]:
+    """The sets that have the same ancestor."""
+    ancestors = [ancestor(each) for each in done]
+    told = [each for each in ancestors if each is not None]
+    if len(set(told)) == len(told):
+        return []  # as nearly always
+    groups: dict[tuple[str, str], list[ShelfSet]] = {}
+    for one, each in zip(ancestors, done, strict=True):
+        if one is not None:
+            groups.setdefault(one, []).append(each)
+    return [sets for sets in groups.values() if len(sets) > 1]
+
+
+def _previous(each: ShelfSet) -> tuple[str, str] | None:
+    receipt = each.receipt
+    return ("", receipt.previous) if receipt is not None and receipt.previous else None
+
+
+def _base(each: ShelfSet) -> tuple[str, str] | None:
+    key = each.key
+    return (key.kind, key.start) if key.start else None

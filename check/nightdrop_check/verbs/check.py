@@ -85,7 +85,9 @@ def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
     from nightdrop_check.report_metrics import write_metrics
     from nightdrop_check.report_page import write_page
     from nightdrop_check.report_text import to_text
+    from nightdrop_check.workers import spare_the_collector
 
+    spare_the_collector()
     report = judge_mirror(mirror, time.time(), budget=_budget(arguments, mirror.check))
     if arguments.json:
         print(to_json(report), end="")
