@@ -4,11 +4,9 @@ What speaks HTTP is loaded only for a listener: from a folder, a small restore w
 """
 
 import argparse
-import getpass
 import json
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -20,6 +18,7 @@ from nightdrop.errors import ConfigurationError, UsageError
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_restore.copies import Place
+from nightdrop_restore.prompting import ask_secret, can_ask
 
 if TYPE_CHECKING:
     from nightdrop_restore.remote_vault import RemoteVault
@@ -182,12 +181,12 @@ class _Passwords:
         """The password; asked for at the terminal if none was given."""
         if self._lines:
             return self._lines.pop(0)
-        if self._given or not sys.stdin.isatty():
+        if self._given or not can_ask():
             raise UsageError(
                 f"{url} needs a password for {harmless(user)}, and none is left to try",
                 "give one with --password-file for each listener, in their order",
             )
-        return getpass.getpass(f"password of {harmless(user)} at {url}: ")
+        return ask_secret(f"password of {harmless(user)} at {url}: ")
 
 
 def _passwords(arguments: argparse.Namespace) -> _Passwords:

@@ -1,9 +1,7 @@
 """Reading private keys, with their passphrases."""
 
 import argparse
-import getpass
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from nightdrop.envelope.entries import EC_SCHEMES
 from nightdrop.envelope.recipients import RecipientId, parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
+from nightdrop.text import harmless
+from nightdrop_restore.prompting import ask_secret, can_ask
 from nightdrop_restore.unwrapping import Key, PrivateKey
 
 _CERTIFICATES: Final = re.compile(
@@ -85,12 +85,12 @@ def ask_passphrase(path: Path, arguments: argparse.Namespace) -> Callable[[], by
                     f"{where}: cannot read the passphrase: {why}",
                     "name one that can be read, or none to be asked",
                 ) from error
-        if not sys.stdin.isatty():
+        if not can_ask():
             raise UsageError(
                 f"the key {path} needs its passphrase, and there is no terminal to ask for it",
                 "give it with --passphrase-file FILE or --passphrase-fd N",
             )
-        return getpass.getpass(f"passphrase of {path}: ").encode()
+        return ask_secret(f"passphrase of {harmless(str(path), 1000)}: ").encode()
 
     return ask
 
