@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     places = places_of(arguments, arguments.vaults)
     vaults = [place.vault for place in places]
     hosts = arguments.hosts or sorted({host for vault in vaults for host in vault.hosts()})
-    catalogues = {host: catalogue(vaults, host) for host in hosts}
+    catalogues = {host: catalogue(places, host) for host in hosts}
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     at = time.time()
     drilled = []
