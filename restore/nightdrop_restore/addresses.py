@@ -159,7 +159,8 @@ def _is_loopback(host: str) -> bool:
 
 def _certificate(path: Path) -> str:
     try:
-        found = _CERTIFICATE.search(path.read_text())
+        with path.open() as file:
+            found = _CERTIFICATE.search(file.read(_LONGEST))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{path}: cannot read this certificate: {why}") from error
@@ -193,7 +194,8 @@ def _passwords(arguments: argparse.Namespace) -> _Passwords:
     lines: list[str] = []
     try:
         for path in arguments.password_files:
-            lines.append(path.read_text().partition("\n")[0].rstrip("\r"))
+            with path.open() as file:
+                lines.append(file.readline(_LONGEST).rstrip("\r\n"))
         if arguments.password_fd is not None:
             with open(arguments.password_fd, encoding="utf-8") as file:  # noqa: PTH123
                 lines += file.read(_LONGEST).splitlines()

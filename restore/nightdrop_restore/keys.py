@@ -21,6 +21,9 @@ _CERTIFICATES: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL
 )
 
+_LONGEST: Final = 1 << 20
+"""Octets of a key or a passphrase that are read: more than any has."""
+
 
 def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     """Read a private key: PEM, DER (PKCS#8) or PKCS#12. `passphrase` is only called if it has one.
@@ -29,7 +32,8 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     NightdropError for a wrong passphrase.
     """
     try:
-        octets = path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(_LONGEST)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this key: {error.strerror}") from error
     certificates = _CERTIFICATES.findall(octets)
@@ -76,7 +80,7 @@ def ask_passphrase(path: Path, arguments: argparse.Namespace) -> Callable[[], by
         if file is not None:
             try:
                 with open(file, "rb") as source:  # noqa: PTH123 - Path.open knows no descriptors
-                    return source.readline().rstrip(b"\r\n")
+                    return source.readline(_LONGEST).rstrip(b"\r\n")
             except (OSError, ValueError, OverflowError) as error:
                 where = f"descriptor {file}" if isinstance(file, int) else str(file)
                 why = getattr(error, "strerror", "") or "there is no such descriptor"

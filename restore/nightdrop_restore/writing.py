@@ -74,7 +74,8 @@ class Writer:
         self._policy = policy
         self._tell = listener
         self._ask = ask
-        self._root = os.fsencode(root.name)
+        # The root of all folders has no name.
+        self._root = os.fsencode(root.name) or b"."
         # Every folder on the way down is held open, and paths may be deep.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
