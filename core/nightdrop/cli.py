@@ -6,10 +6,12 @@ import importlib
 import io
 import os
 import resource
+import signal
 import sys
+from contextlib import suppress
 from typing import NamedTuple, NoReturn, Protocol, cast
 
-from nightdrop.errors import EXIT_STATUS_HELP, ExitStatus, NightdropError, UsageError
+from nightdrop.errors import EXIT_STATUS_HELP, ExitStatus, Interrupted, NightdropError, UsageError
 from nightdrop.text import harmless
 
 
@@ -83,6 +85,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit status."""
     _open_what_is_closed()
     _leave_no_core()
+    _be_interrupted_by_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that knows only ASCII gets escapes, not a traceback.
@@ -92,8 +95,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except NightdropError as error:
         status = complain(error)
-    except KeyboardInterrupt:
-        status = complain(NightdropError("interrupted"))
+    except KeyboardInterrupt as error:
+        _leave_interrupted(error.number if isinstance(error, Interrupted) else signal.SIGINT)
     except BrokenPipeError:
         status = ExitStatus.FAILED
     except OSError as error:
@@ -109,6 +112,33 @@ def _leave_no_core() -> None:
     """Keep what is in memory, passwords and private keys, out of the file that a crash would leave."""
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+
+
+def _be_interrupted_by_signals() -> None:
+    """Have SIGTERM, and a terminal that is closed, do what Ctrl-C does: files in the making, passwords
+    and duplicity's process do not stay behind. Under nohup(1), SIGHUP still does nothing.
+    """
+
+    def interrupt(number: int, _frame: object) -> None:
+        raise Interrupted(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, interrupt)
+
+
+def _leave_interrupted(number: int) -> NoReturn:
+    """Leave with the status that shells give to who was ended by a signal of this number.
+
+    At once: threads that wait for a mirror, or for somebody to take what we print, are not waited for.
+    """
+    # After SIGHUP there may be nobody to complain to.
+    with suppress(OSError):
+        if sys.stderr.isatty():
+            # Over the ^C that the terminal shows, or a question that was not answered.
+            print("\r\x1b[K", end="", file=sys.stderr)
+        complain(NightdropError("interrupted"))
+    os._exit(128 + number)
 
 
 def _open_what_is_closed() -> None:

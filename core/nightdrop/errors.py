@@ -5,6 +5,7 @@ there is something to do, a hint. `nightdrop.cli` prints both and nothing else: 
 """
 
 from enum import IntEnum
+from signal import Signals
 
 
 class ExitStatus(IntEnum):
@@ -24,7 +25,16 @@ exit status:
   2  wrong usage or configuration
   3  done, but not everywhere (a mirror was away; some files could not be read or restored)
   4  the check has findings of severity error
+  130  interrupted by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
 """
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody ends us with a signal of this number; what was begun is cleared away, as by Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {Signals(number).name}")
+        self.number = number
 
 
 class NightdropError(Exception):

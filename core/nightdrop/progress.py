@@ -33,12 +33,18 @@ class ProgressLine:
             return
         self._drawn = now
         width = shutil.get_terminal_size().columns
-        sys.stderr.write(f"\r{text[: width - 1]}\x1b[K")
-        sys.stderr.flush()
+        self._write(f"\r{text[: width - 1]}\x1b[K")
 
     def clear(self) -> None:
         """Take the line away, so that something else can be printed."""
         if self.shown and self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self._write("\r\x1b[K")
             self._drawn = 0.0
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:
+            # The terminal is gone, which is no reason to fail.
+            self.shown = False

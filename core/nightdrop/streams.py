@@ -93,11 +93,20 @@ def written_behind(write: Write) -> Iterator[Write]:
     thread.start()
     try:
         yield hand_over
-    finally:
-        queue.put(None)
-        thread.join()
+    except KeyboardInterrupt:
+        # Nobody waits for a write to a pipe that nothing is taken from any more.
+        raise
+    except BaseException:
+        _end(queue, thread)
+        raise
+    _end(queue, thread)
     if errors:
         raise errors[0]
+
+
+def _end(queue: "Queue[Octets | None]", thread: Thread) -> None:
+    queue.put(None)
+    thread.join()
 
 
 @contextmanager

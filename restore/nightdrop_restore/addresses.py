@@ -4,11 +4,9 @@ What speaks HTTP is loaded only for a listener: from a folder, a small restore w
 """
 
 import argparse
-import getpass
 import json
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -20,6 +18,7 @@ from nightdrop.errors import ConfigurationError, UsageError
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_restore.copies import Place
+from nightdrop_restore.prompting import ask_secret, can_ask
 
 if TYPE_CHECKING:
     from nightdrop_restore.remote_vault import RemoteVault
@@ -160,7 +159,8 @@ def _is_loopback(host: str) -> bool:
 
 def _certificate(path: Path) -> str:
     try:
-        found = _CERTIFICATE.search(path.read_text())
+        with path.open() as file:
+            found = _CERTIFICATE.search(file.read(_LONGEST))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{path}: cannot read this certificate: {why}") from error
@@ -182,19 +182,20 @@ class _Passwords:
         """The password; asked for at the terminal if none was given."""
         if self._lines:
             return self._lines.pop(0)
-        if self._given or not sys.stdin.isatty():
+        if self._given or not can_ask():
             raise UsageError(
                 f"{url} needs a password for {harmless(user)}, and none is left to try",
                 "give one with --password-file for each listener, in their order",
             )
-        return getpass.getpass(f"password of {harmless(user)} at {url}: ")
+        return ask_secret(f"password of {harmless(user)} at {url}: ")
 
 
 def _passwords(arguments: argparse.Namespace) -> _Passwords:
     lines: list[str] = []
     try:
         for path in arguments.password_files:
-            lines.append(path.read_text().partition("\n")[0].rstrip("\r"))
+            with path.open() as file:
+                lines.append(file.readline(_LONGEST).rstrip("\r\n"))
         if arguments.password_fd is not None:
             with open(arguments.password_fd, encoding="utf-8") as file:  # noqa: PTH123
                 lines += file.read(_LONGEST).splitlines()

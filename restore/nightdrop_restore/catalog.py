@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from nightdrop.errors import NightdropError, ReceiptError, UsageError, VaultError
+from nightdrop.errors import NightdropError, UsageError
 from nightdrop.names import FileName, SetKey, format_time, parse_name, parse_time
-from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
+from nightdrop.receipts import Receipt
 from nightdrop.sets import chain_up_to, chained, lacking
 from nightdrop.text import count, format_duration, harmless, parse_duration
-from nightdrop.vault import Vault
+from nightdrop_restore.copies import Place
+from nightdrop_restore.trusting import trusted_receipt
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 NEWEST: Final = "99991231T235959Z"
 """A moment, as names write it, that no set is later than."""
@@ -19,13 +23,18 @@ NEWEST: Final = "99991231T235959Z"
 @dataclass(frozen=True)
 class VaultSet:
     """One set in a vault: its files with their sizes in octets, its receipt if that can be read, and
-    in words what it lacks, "" if it is whole.
+    in words what it lacks, "" if it is whole. Also in words, the receipts of other vaults that do not
+    count; `doubtful`, if nothing tells which of them is the host's; and why none of its signers signed
+    the one that does, "" if one did or none is known.
     """
 
     key: SetKey
     files: dict[str, int]
     receipt: Receipt | None
     problem: str
+    passed_receipts: tuple[str, ...] = ()
+    doubtful: bool = False
+    unsigned: str = ""
 
     @property
     def size(self) -> int:
@@ -53,20 +62,25 @@ class VaultSet:
         return self.key.manifest_name not in self.files and self.key.receipt_name not in self.files
 
 
-def catalogue(vaults: Sequence[Vault], host: str) -> list[VaultSet]:
-    """The sets of a host in these vaults together, oldest first; UsageError if none has such a host."""
-    hosts = sorted({known for vault in vaults for known in vault.hosts()})
+def catalogue(
+    places: Sequence[Place], host: str, signers: tuple["Certificate", ...] = ()
+) -> list[VaultSet]:
+    """The sets of a host in these vaults together, oldest first; UsageError if none has such a host.
+
+    Where vaults have different receipts, one that a signer signed counts.
+    """
+    hosts = sorted({known for place in places for known in place.vault.hosts()})
     if host not in hosts:
         known = ", ".join(map(harmless, hosts)) or "none"
         raise UsageError(f"the vault has no host {harmless(host)}", f"there are: {known}")
-    by_set: dict[SetKey, dict[str, list[tuple[Vault, int]]]] = {}
-    for vault in vaults:
-        for file in vault.list(host) if host in vault.hosts() else []:
+    by_set: dict[SetKey, dict[str, list[tuple[Place, int]]]] = {}
+    for place in places:
+        for file in place.vault.list(host) if host in place.vault.hosts() else []:
             parsed = parse_name(file.name)
             if parsed is not None and file.regular:
                 copies = by_set.setdefault(parsed.set, {}).setdefault(file.name, [])
-                copies.append((vault, file.size))
-    found = [_look(host, key, files) for key, files in by_set.items()]
+                copies.append((place, file.size))
+    found = [_look(host, key, files, signers) for key, files in by_set.items()]
     return sorted(found, key=lambda one: (one.key.end, one.key))
 
 
@@ -139,33 +153,18 @@ def volumes(one: VaultSet) -> list[FileName]:
     return sorted((n for n in parsed if n.volume is not None), key=lambda name: name.volume or 0)
 
 
-def _look(host: str, key: SetKey, copies: dict[str, list[tuple[Vault, int]]]) -> VaultSet:
+def _look(
+    host: str, key: SetKey, copies: dict[str, list[tuple[Place, int]]], signers: tuple["Certificate", ...]
+) -> VaultSet:
     files = {name: stored[0][1] for name, stored in copies.items()}
-    receipt, problem = None, ""
-    for vault, _size in copies.get(key.receipt_name, []):
-        try:
-            with vault.open(host, key.receipt_name) as file:
-                receipt = parse_receipt(file.read(MAX_SIZE + 1), key, host)
-            break
-        except ReceiptError as error:
-            problem = problem or f"its receipt is none: {error.message}"
-        except (VaultError, OSError) as error:
-            problem = problem or f"its receipt cannot be read: {error}"
-    if receipt is not None:
-        problem = _against_receipt(receipt, copies)
-        for told in receipt.files:
-            if any(told.size == size for _vault, size in copies.get(told.name, [])):
+    trusted = trusted_receipt(host, key, copies, signers)
+    problem = trusted.problem
+    if trusted.receipt is not None:
+        for told in trusted.receipt.files:
+            if any(told.size == size for _place, size in copies.get(told.name, [])):
                 files[told.name] = told.size
     elif not problem and (missing := lacking(key, files)):
         problem = f"it lacks {', '.join(missing)}"
-    return VaultSet(key, files, receipt, problem)
-
-
-def _against_receipt(receipt: Receipt, copies: dict[str, list[tuple[Vault, int]]]) -> str:
-    for file in receipt.files:
-        sizes = [size for _vault, size in copies.get(file.name, [])]
-        if not sizes:
-            return f"it lacks {file.name}"
-        if file.size not in sizes:
-            return f"{file.name} is not as long as its receipt says"
-    return ""
+    return VaultSet(
+        key, files, trusted.receipt, problem, trusted.passed, trusted.doubtful, trusted.unsigned
+    )

@@ -1,9 +1,7 @@
 """Reading private keys, with their passphrases."""
 
 import argparse
-import getpass
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +9,20 @@ from typing import Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import pkcs12
 
 from nightdrop.envelope.entries import EC_SCHEMES
 from nightdrop.envelope.recipients import RecipientId, parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
+from nightdrop.text import harmless
+from nightdrop_restore.prompting import ask_secret, can_ask
 from nightdrop_restore.unwrapping import Key, PrivateKey
 
 _CERTIFICATES: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL
 )
+
+_LONGEST: Final = 1 << 20
+"""Octets of a key or a passphrase that are read: more than any has."""
 
 
 def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
@@ -30,7 +32,8 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     NightdropError for a wrong passphrase.
     """
     try:
-        octets = path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(_LONGEST)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this key: {error.strerror}") from error
     certificates = _CERTIFICATES.findall(octets)
@@ -77,7 +80,7 @@ def ask_passphrase(path: Path, arguments: argparse.Namespace) -> Callable[[], by
         if file is not None:
             try:
                 with open(file, "rb") as source:  # noqa: PTH123 - Path.open knows no descriptors
-                    return source.readline().rstrip(b"\r\n")
+                    return source.readline(_LONGEST).rstrip(b"\r\n")
             except (OSError, ValueError, OverflowError) as error:
                 where = f"descriptor {file}" if isinstance(file, int) else str(file)
                 why = getattr(error, "strerror", "") or "there is no such descriptor"
@@ -85,12 +88,12 @@ def ask_passphrase(path: Path, arguments: argparse.Namespace) -> Callable[[], by
                     f"{where}: cannot read the passphrase: {why}",
                     "name one that can be read, or none to be asked",
                 ) from error
-        if not sys.stdin.isatty():
+        if not can_ask():
             raise UsageError(
                 f"the key {path} needs its passphrase, and there is no terminal to ask for it",
                 "give it with --passphrase-file FILE or --passphrase-fd N",
             )
-        return getpass.getpass(f"passphrase of {path}: ").encode()
+        return ask_secret(f"passphrase of {harmless(str(path), 1000)}: ").encode()
 
     return ask
 
@@ -113,6 +116,9 @@ def _from_pkcs12(
     path: Path, octets: bytes, passphrase: Callable[[], bytes]
 ) -> tuple[object, list[bytes]]:
     """Private key and certificate (PEM) out of a PKCS#12 file (RFC 7292)."""
+    # 0.03 s that only such a key has to wait for.
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
     # It is a sequence whose first element is version 3.
     if not octets.startswith(b"\x30") or b"\x02\x01\x03" not in octets[:9]:
         raise ConfigurationError(

@@ -1,7 +1,7 @@
 """Where a restore takes its files from."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from nightdrop_restore.catalog import VaultSet
 from nightdrop_restore.copies import Copies, Place
@@ -12,9 +12,8 @@ OnText = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Origin:
-    """The vaults, a host in them, the chain to restore, full first, the key; the sets newer than the
-    chain that cannot be restored; and the names of sets in the chain whose receipts the host did not
-    sign, as far as its signers are known, and what is wrong with them.
+    """The vaults, a host in them, the chain to restore, full first, the key; and the sets newer than the
+    chain that cannot be restored.
     """
 
     places: Sequence[Place]
@@ -22,7 +21,11 @@ class Origin:
     chain: Sequence[VaultSet]
     key: Key
     passed_over: Sequence[VaultSet] = ()
-    unsigned: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unsigned(self) -> dict[str, str]:
+        """The names of sets in the chain that the host did not sign, as far as is known, and why not."""
+        return {one.key.stem: one.unsigned for one in self.chain if one.unsigned}
 
     def copies(self, on_other: OnText) -> Copies:
         """The files of the chain; `on_other` is told which of them another vault than the first gave."""

@@ -8,8 +8,12 @@ import grp
 import pwd
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from nightdrop.errors import ConfigurationError
+
+_LONGEST: Final = 1 << 20
+_MOST: Final = 2**32 - 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Owners:
 def load_owners(path: Path) -> Owners:
     """Read a file of mappings; ConfigurationError names the line that is wrong."""
     try:
-        lines = path.read_text().splitlines()
+        with path.open() as file:
+            lines = file.read(_LONGEST).splitlines()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{path}: cannot read these owners: {why}") from error
@@ -48,11 +53,16 @@ def load_owners(path: Path) -> Owners:
         kind, old, new = words
         try:
             if kind == "user":
-                owners.users[old] = int(new) if new.isdecimal() else pwd.getpwnam(new).pw_uid
+                owners.users[old] = int(new) if _is_number(new) else pwd.getpwnam(new).pw_uid
             else:
-                owners.groups[old] = int(new) if new.isdecimal() else grp.getgrnam(new).gr_gid
+                owners.groups[old] = int(new) if _is_number(new) else grp.getgrnam(new).gr_gid
         except KeyError as error:
             raise ConfigurationError(
                 f"{path}: line {number}: this machine has no {kind} {new}", "make it, or give a number"
             ) from error
     return owners
+
+
+def _is_number(text: str) -> bool:
+    """Whether this is the number of a user or a group, as far as there can be any."""
+    return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= _MOST

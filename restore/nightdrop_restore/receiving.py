@@ -51,12 +51,14 @@ def written_beside(make_writer: Callable[[], Writer], stop: Callable[[], None]) 
     thread = Thread(target=write_on, daemon=True)
     thread.start()
     try:
-        yield receiving
+        try:
+            yield receiving
+        finally:
+            os.close(sending)
+        thread.join()
     except BaseException:
         stop()
-        raise
-    finally:
-        os.close(sending)
         thread.join()
+        raise
     if errors:
         raise errors[0]

@@ -12,7 +12,7 @@ def is_partial(origin: Origin, done: Restored) -> bool:
     """Whether what is there now is less than what was asked for, or may be of somebody else's making."""
     older = not all(one.unfinished for one in origin.passed_over)
     less = done.warnings or done.unlike or done.unrestored or done.failed_sources
-    return bool(less or older or origin.unsigned)
+    return bool(less or older or origin.unsigned or any(one.doubtful for one in origin.chain))
 
 
 def lines(origin: Origin, done: Restored) -> Iterator[str]:
@@ -45,7 +45,8 @@ def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
         "read": done.read,
         "seconds": round(done.seconds, 1),
         "passed_over": {one.key.stem: one.problem for one in origin.passed_over},
-        "unsigned": dict(origin.unsigned),
+        "unsigned": origin.unsigned,
+        "passed_receipts": [text for one in origin.chain for text in one.passed_receipts],
         "elsewhere": done.elsewhere,
         "warnings": done.warnings,
         "unlike": done.unlike,

@@ -29,6 +29,10 @@ from nightdrop_restore.writing import Policy, Writer
 _LISTED: Final = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
 
 
+_NOTHING_THERE: Final = 20
+"""duplicity's status where there was nothing to restore."""
+
+
 @dataclass(frozen=True)
 class Writing:
     """Where restored files are written, which of them, what may be, and whom they belong to."""
@@ -57,7 +61,13 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
         writer = partial(Writer, folder.absolute(), writing.policy, notes, asker)
         with written_beside(writer, asker.stop) as written:
             engine = _run(work, origin, action, writing, notes, written.descriptor)
-        if engine.status != 0 or not written.whole:
+        nothing = engine.status == _NOTHING_THERE
+        if nothing and not done.unrestored:
+            raise NightdropError(
+                f"nothing of what is wanted is in this backup of {origin.host}",
+                "`nightdrop restore files` lists what is, at the same --time",
+            )
+        if not (nothing or engine.status == 0) or not written.whole:
             raise NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
                 f"what was restored up to then is in {folder}",
@@ -81,7 +91,8 @@ def list_files(origin: Origin, choice: Choice) -> list[str]:
         notes = Notes(Restored(), lambda _done: None)
         engine = _run(work, origin, action, Writing(work, Choice()), notes)
         if engine.status != 0:
-            raise engine.failure(f"listing the files of {origin.host} failed")
+            # What else duplicity said is gone with the workplace.
+            raise NightdropError(engine.failure(f"listing the files of {origin.host} failed").message)
         text = engine.log.read_bytes().decode("utf-8", "surrogateescape")
     listed = ((line, _LISTED.match(line)) for line in text.split("\n"))
     return [
@@ -175,6 +186,10 @@ def _require_room(folder: Path, policy: Policy) -> None:
 
 @contextmanager
 def workplace(near: Path) -> Iterator[Path]:
-    """A temporary folder for volumes and metadata, on the disk that is restored to: they are plain."""
-    with tempfile.TemporaryDirectory(prefix=".nightdrop-restore-", dir=near.parent) as folder:
+    """A temporary folder for volumes and metadata, on the disk that is restored to: they are plain.
+
+    Beside `near`, or in it, where it is a disk of its own.
+    """
+    on = near if near.is_mount() else near.parent
+    with tempfile.TemporaryDirectory(prefix=".nightdrop-restore-", dir=on) as folder:
         yield Path(folder)

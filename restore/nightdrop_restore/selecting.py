@@ -2,11 +2,15 @@
 
 import argparse
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from nightdrop_restore.addresses import add_vault_arguments, places_of
 from nightdrop_restore.catalog import catalogue, chain_at, parse_moment, passed_over
 from nightdrop_restore.keys import add_key_arguments, ask_passphrase, load_key
 from nightdrop_restore.origin import Origin
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 
 def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +41,11 @@ def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
     add_key_arguments(parser)
 
 
-def origin_of(arguments: argparse.Namespace) -> Origin:
+def origin_of(arguments: argparse.Namespace, signers: tuple["Certificate", ...] = ()) -> Origin:
     """What the arguments choose; the key is asked for last, when all the rest is known to be there."""
     places = places_of(arguments, arguments.vaults)
     moment = parse_moment(arguments.time, datetime.now(UTC))
-    sets = catalogue([place.vault for place in places], arguments.host)
+    sets = catalogue(places, arguments.host, signers)
     chain = chain_at(sets, moment)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     return Origin(places, arguments.host, chain, key, passed_over(sets, chain, moment))

@@ -1,4 +1,4 @@
-"""Whether receipts are signed by the host whose they are.
+"""The certificates that a host signs its receipts with.
 
 Nothing else tells a backup that the host made from one that somebody else sealed to the same key: a
 mirror that lies, or a thief of the host's password. The certificates to go by are given by whoever
@@ -6,15 +6,10 @@ restores; those that lie in a vault prove nothing.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightdrop.errors import ReceiptError, SignatureError, VaultError
-from nightdrop.receipts import MAX_SIZE, parse_receipt
-from nightdrop.signatures import LONGEST, load_signers, read_signers, verify
-from nightdrop.vault import Vault
-from nightdrop_restore.catalog import VaultSet
+from nightdrop.signatures import load_signers, read_signers
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -41,36 +36,3 @@ def signers_of(arguments: argparse.Namespace) -> tuple["Certificate", ...]:
         for pem in read_signers(path)
         for signer in load_signers(pem, str(path))
     )
-
-
-def unsigned(
-    vaults: Sequence[Vault], host: str, sets: Sequence[VaultSet], signers: tuple["Certificate", ...]
-) -> dict[str, str]:
-    """The names of sets whose receipts none of these signed, and why not; {} where no signer is given."""
-    reasons = {one.key.stem: _reason(vaults, host, one, signers) for one in sets} if signers else {}
-    return {stem: reason for stem, reason in reasons.items() if reason}
-
-
-def _reason(vaults: Sequence[Vault], host: str, one: VaultSet, signers: tuple["Certificate", ...]) -> str:
-    """Why the receipt that a set's files are compared with is not signed; "" if it is."""
-    reason = "there is no receipt"
-    for vault in vaults:
-        try:
-            octets = _read(vault, host, one.key.receipt_name, MAX_SIZE)
-            if one.receipt is None or parse_receipt(octets, one.key, host) != one.receipt:
-                continue
-            reason = "there is no signature"
-            verify(_read(vault, host, one.key.signature_name, LONGEST), octets, signers)
-        except SignatureError as error:
-            reason = error.message
-        except (VaultError, ReceiptError, OSError):
-            continue
-        else:
-            return ""
-    return reason
-
-
-def _read(vault: Vault, host: str, name: str, most: int) -> bytes:
-    """The octets of a file, and one more than `most` where there are more."""
-    with vault.open(host, name) as file:
-        return file.read(most + 1)

@@ -61,7 +61,8 @@ def verify(
     try:
         yield from pool.map(look, names)
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Whoever is interrupted does not wait until a long file is read, or a mirror answers.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _is_sealed(name: str) -> bool:

@@ -11,7 +11,6 @@ A file that cannot be written costs nothing else. A full disk ends it all.
 import errno
 import os
 import resource
-import secrets
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,11 +19,11 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from nightdrop.errors import NightdropError
+from nightdrop_restore.filling import LeftError, temporary_name, write_file
 from nightdrop_restore.items import Index, Item
 
 Overwrite = Literal["ask", "never", "always"]
 
-_CHUNK: Final = 256 * 1024
 _PRIVILEGES: Final = stat.S_ISUID | stat.S_ISGID
 _HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _BEYOND: Final = "its owner, device or time is a number beyond any that a file can have"
@@ -57,10 +56,6 @@ class Listener(Protocol):
         """A thing was written, and is not quite what it was."""
 
 
-class LeftError(Exception):
-    """This thing is not written, because of what this says."""
-
-
 @dataclass
 class _Folder:
     """A folder that is being filled: its path, a descriptor, and what it gets when it is full."""
@@ -79,7 +74,8 @@ class Writer:
         self._policy = policy
         self._tell = listener
         self._ask = ask
-        self._root = os.fsencode(root.name)
+        # The root of all folders has no name.
+        self._root = os.fsencode(root.name) or b"."
         # Every folder on the way down is held open, and paths may be deep.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -146,8 +142,7 @@ class Writer:
             if stat.S_ISDIR(found.st_mode):
                 raise LeftError("there is a folder of its name already") from None
         self._may_replace(item)
-        # A name that nobody who chose the names in the backup could have taken.
-        temporary = f".nightdrop-{secrets.token_hex(8)}".encode()
+        temporary = temporary_name()
         octets = self._make(item, within, temporary)
         try:
             os.replace(temporary, name, src_dir_fd=within, dst_dir_fd=within)
@@ -165,7 +160,7 @@ class Writer:
     def _make(self, item: Item, within: int, name: bytes) -> int:
         """Make it under a name that must be free (FileExistsError), whole or not at all; its octets."""
         if item.type == "file":
-            return self._make_file(item, within, name)
+            return write_file(item, within, name, lambda descriptor: self._finish(item, descriptor))
         if item.type == "name":
             self._make_name(item, within, name)
             return 0
@@ -187,19 +182,6 @@ class Writer:
             os.unlink(name, dir_fd=within)
             raise
         return 0
-
-    def _make_file(self, item: Item, within: int, name: bytes) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, 0o600, dir_fd=within)
-        try:
-            octets = _fill(descriptor, item)
-            self._finish(item, descriptor)
-        except BaseException:
-            os.unlink(name, dir_fd=within)
-            raise
-        finally:
-            os.close(descriptor)
-        return octets
 
     def _make_name(self, item: Item, within: int, name: bytes) -> None:
         """Another name of a file that was written before."""
@@ -274,22 +256,6 @@ def _change_mode(name: bytes, mode: int, within: int) -> None:
         Path(f"/proc/self/fd/{descriptor}").chmod(mode)
     finally:
         os.close(descriptor)
-
-
-def _fill(descriptor: int, item: Item) -> int:
-    """Write the content of a file; its octets. LeftError if it turns out not to be what it was."""
-    assert item.content is not None
-    octets = 0
-    content = item.content()
-    while piece := content.read(_CHUNK):
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        octets += len(piece)
-    content.close()
-    if flaw := item.flaw():
-        raise LeftError(flaw)
-    return octets
 
 
 def _is_plain(path: Index) -> bool:

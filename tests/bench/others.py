@@ -26,9 +26,9 @@ class Restic:
         """Another snapshot."""
         self._run("backup", folder)
 
-    def restore(self, to: Path) -> None:
-        """The newest snapshot."""
-        self._run("restore", "latest", "--target", to)
+    def restore(self, to: Path, only: Path | None = None) -> None:
+        """The newest snapshot, or one path in it."""
+        self._run("restore", "latest", "--target", to, *(["--include", only] if only else []))
 
     @property
     def stored(self) -> int:
@@ -61,9 +61,10 @@ class Stock:
         """A set."""
         self._run(action, *self._options, folder, f"file://{self.target}")
 
-    def restore(self, to: Path) -> None:
-        """The newest state."""
-        self._run("restore", *self._options, f"file://{self.target}", to)
+    def restore(self, to: Path, only: Path | None = None) -> None:
+        """The newest state, or one path in it, below the folder that was backed up."""
+        which = ["--path-to-restore", only] if only else []
+        self._run("restore", *self._options, *which, f"file://{self.target}", to)
 
     @property
     def stored(self) -> int:

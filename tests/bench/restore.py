@@ -3,7 +3,8 @@
     .venv/bin/python tests/bench/restore.py [--rounds N] [--large MB] [--in FOLDER] [--to FOLDER] [SOURCE]
 
 Defaults: 3 rounds, 5000 MB, /var/tmp, FOLDER, /usr/share. A full and ten incrementals, each with 1 % of
-the files changed, restored by whole processes in turn, medians; then one small file out of --large. On a
+the files changed, restored by whole processes in turn, medians; then one small file out of --large; then
+a set of 1 MB and a file of it, where starting is all there is to do (`--only-small`: only that). On a
 disk, making the files decides for all of them; with `--to /dev/shm`, the programs do. Needs Debian's
 restic and gpg, and disk for about five times SOURCE and twice --large.
 """
@@ -15,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=5000)
     parser.add_argument("--in", dest="folder", type=Path, default=Path("/var/tmp"))
     parser.add_argument("--to", type=Path)
+    parser.add_argument("--only-small", action="store_true")
     parser.add_argument("source", nargs="?", type=Path, default=Path("/usr/share"))
     arguments = parser.parse_args()
     print(machine(), flush=True)
@@ -47,9 +50,37 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=arguments.to or arguments.folder) as to,
     ):
         bench = Bench(Path(work), Path(to))
-        rows = [*bench.chain(arguments.source, arguments.rounds), *bench.one(arguments.large)]
+        rows = []
+        if not arguments.only_small:
+            rows += [*bench.chain(arguments.source, arguments.rounds), *bench.one(arguments.large)]
+        rows += bench.small(arguments.rounds)
     print(f"\n{arguments.source}, medians of {arguments.rounds} rounds; {machine()}\n")
     print_table(rows)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What something took: seconds, and seconds of processor time."""
+
+    seconds: float
+    processor: float
+
+    @classmethod
+    def by(cls, act: Callable[[], object]) -> "Taken":
+        """What this takes, in processes that it waits for."""
+        before = os.times()
+        seconds = seconds_of(act)
+        after = os.times()
+        user, system = (getattr(after, f"children_{of}") for of in ("user", "system"))
+        return cls(seconds, user + system - before.children_user - before.children_system)
+
+    @classmethod
+    def median(cls, each: Sequence["Taken"]) -> "Taken":
+        """The median of both."""
+        return cls(median(one.seconds for one in each), median(one.processor for one in each))
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s ({self.processor:.2f} s)"
 
 
 class Bench:
@@ -136,6 +167,51 @@ class Bench:
             Row(what, f"{took[0]:.1f} s", "", "", "its volume's time"),
             Row("the two large files around it, 200 MB", f"{took[1]:.1f} s", "", "", ""),
         ]
+
+    def small(self, rounds: int) -> list[Row]:
+        """A set of 1 MB, and one small file of it: seconds, and seconds of processor time."""
+        house = self.house(self.work / "small")
+        for number in range(50):
+            (house.source / f"{number:02}").write_bytes(os.urandom(20_000))
+        folders = self.work / "small-restic", self.work / "small-gpg"
+        for folder in folders:
+            folder.mkdir()
+        restic, gpg = Restic(folders[0]), Stock(folders[1], encrypted=True)
+        house.backup()
+        restic.backup(house.source)
+        gpg.backup(house.source)
+        house.close()
+        one = house.source / "25"
+        rows = []
+        for what, ways in (
+            (
+                "a set of 1 MB",
+                (
+                    lambda: self.restore(house),
+                    lambda: gpg.restore(self.to),
+                    lambda: restic.restore(self.to),
+                ),
+            ),
+            (
+                "one file of 20 KB out of it",
+                (
+                    lambda: self.restore(house, "--path", str(one)),
+                    lambda: gpg.restore(self.to, Path(one.name)),
+                    lambda: restic.restore(self.to, one),
+                ),
+            ),
+        ):
+            taken: list[list[Taken]] = [[], [], []]
+            for _ in range(rounds):
+                for way, each in zip(ways, taken, strict=True):
+                    each.append(Taken.by(way))
+                    shutil.rmtree(self.to) if self.to.is_dir() else self.to.unlink()
+            ours, of_gpg, of_restic = (Taken.median(each) for each in taken)
+            for name, theirs in (("duplicity with gpg", of_gpg), ("restic", of_restic)):
+                result = f"{ours.seconds / theirs.seconds:.2f} of its time"
+                rows.append(Row(f"{what}, against {name}", str(ours), str(theirs), result, ""))
+        gpg.close()
+        return rows
 
     def restore(self, house: House, *more: str) -> None:
         """Run the command that restores."""

@@ -72,6 +72,24 @@ def test_a_path_that_is_not_there_is_said(chain: House, tmp_path: Path) -> None:
     assert "it is not in the backup:\n    nowhere\n" in said
 
 
+@pytest.mark.parametrize("words", [["--path", "/nowhere"], ["--find", "nothing.*"]])
+def test_nothing_of_it_is_there(chain: House, tmp_path: Path, words: list[str]) -> None:
+    known = ["restore", "run", chain.mirrors[0].vault, "--host", HOST, "--to", tmp_path / "to"]
+    error, hint = complaint(run(*known, *words, *chain.key.arguments, expect=1))
+    assert error.endswith(f"nothing of what is wanted is in this backup of {HOST}")
+    assert "`nightdrop restore files`" in hint
+    assert not (tmp_path / "to").exists()
+
+
+def test_the_one_file_that_is_wanted_is_lost(chain: House, tmp_path: Path) -> None:
+    for volume in (chain.mirrors[0].vault / HOST).glob("*.difftar.*"):
+        volume.unlink()
+    known = ["restore", "run", chain.mirrors[0].vault, "--host", HOST, "--to", tmp_path / "to"]
+    lost = chain.source / "b large"
+    done = run(*known, "--path", lost, *chain.key.arguments, expect=3)
+    assert f"    {lost.relative_to('/')}\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

@@ -129,3 +129,24 @@ def test_a_set_from_the_future_is_said_to_be_one(
     assert "from the future" in run("restore", "list", tmp_path / "vault").stdout
     said = restore(tmp_path / "vault", tmp_path / "to", admin_key, expect=0)
     assert f"warning: the set of {end} is from the future" in said
+
+
+def test_a_folder_and_a_link_with_such_numbers(tmp_path: Path, admin_key: Key) -> None:
+    """What is in the folder is there; of the link, nothing is left."""
+    many = 2**50
+    forge(
+        tmp_path / "vault",
+        admin_key,
+        [
+            (member("snapshot/", tarfile.DIRTYPE, 0o755), b""),
+            (member("snapshot/d/", tarfile.DIRTYPE, 0o755, uid=many), b""),
+            (member("snapshot/d/file"), b"good"),
+            (member("snapshot/e", tarfile.SYMTYPE, linkname="x", uid=many), b""),
+        ],
+    )
+    words = ["--host", HOST, "--to", tmp_path / "to", "--numeric-owner", *admin_key.arguments]
+    done = run("restore", "run", tmp_path / "vault", *words, expect=3)
+    assert (tmp_path / "to" / "d" / "file").read_bytes() == b"good"
+    assert os.listdir(tmp_path / "to") == ["d"]
+    for name in ("d", "e"):
+        assert f"    {name}\n" in done.stdout

@@ -1,6 +1,7 @@
 """Private keys in files of every form, with and without their certificates."""
 
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from core.stock import run
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import ConfigurationError, NightdropError
 from nightdrop_restore.keys import load_key
+
+from house import Key, complaint
+from mirrors import NIGHTDROP
 
 ALICE, BOB, CAROL = holders()
 PLAIN = random.Random(7).randbytes(70_000)
@@ -117,3 +121,15 @@ def test_a_key_of_a_kind_that_opens_nothing_is_told(algorithm: str, tmp_path: Pa
 
 def test_a_key_with_its_certificate_finds_its_entry() -> None:
     assert RecipientId(key_id=holder("X25519").recipient.key_id) in holder("X25519").key.ids
+
+
+@pytest.mark.parametrize(
+    "words", [["--key", "/dev/zero"], ["--key", "KEY", "--passphrase-file", "/dev/zero"]]
+)
+def test_a_file_without_an_end(admin_key: Key, words: list[str]) -> None:
+    """It is read no further than a key or a passphrase can be long."""
+    named = [str(admin_key.private) if word == "KEY" else word for word in words]
+    command = ["prlimit", "--as=1000000000", *NIGHTDROP, "open", *named, "/dev/null"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert complaint(done)

@@ -12,6 +12,7 @@ import pytest
 
 from nightdrop_restore.items import Item
 from nightdrop_restore.noting import Notes, Restored
+from nightdrop_restore.restoring import workplace
 from nightdrop_restore.writing import Policy, Writer
 from restore.forging import forge, member
 
@@ -92,9 +93,10 @@ def test_owners_are_mapped(chain: House, tmp_path: Path) -> None:
     owners.write_text("user root\n")
     error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
     assert "owners: line 1: expected" in error
-    owners.write_text("user root nobody-of-this-name\n")
-    error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
-    assert "this machine has no user nobody-of-this-name" in error
+    for new in ("nobody-of-this-name", "4294967295", "99999999999999999999", "-1", "\u00b2"):
+        owners.write_text(f"user root {new}\n")
+        error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
+        assert f"this machine has no user {new}" in error
 
 
 def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
@@ -156,3 +158,29 @@ def test_json(chain: House, tmp_path: Path) -> None:
     assert (told["host"], told["entries"], len(told["sets"])) == (HOST, 5, 2)
     assert told["unrestored"] == told["unlike"] == {}
     assert differences(describe(chain.source / "folder"), describe(tmp_path / "to")) == {}
+
+
+def test_the_root_of_all_folders(tmp_path: Path) -> None:
+    """Where a live system's user may want files: in place."""
+    done = Restored()
+    writer = Writer(Path("/"), Policy("always"), Notes(done, lambda _done: None))
+    below = tuple(os.fsencode(part) for part in tmp_path.parts[1:])
+    writer.write(Item((*below, b"link"), "link", 0o777, 0, 0, 1.0, target=b"to"))
+    writer.close()
+    assert os.readlink(tmp_path / "link") == "to"
+    assert done.unrestored == {}
+
+
+def test_a_disk_of_its_own_has_the_workplace(tmp_path: Path) -> None:
+    """Not the live system, which is in memory."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        with workplace(disk) as work:
+            assert work.parent == disk
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    with workplace(disk) as work:
+        assert work.parent == tmp_path

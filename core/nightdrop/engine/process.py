@@ -1,7 +1,6 @@
 """Starting the duplicity process, listening to it, and reading its exit status."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -47,11 +46,11 @@ class Engine:
         self, launcher: str, words: Sequence[str] = (), keep_open: Sequence[int] = ()
     ) -> Iterator[None]:
         """Start it as `run` does, for the time of the block: it can get ready meanwhile for what
-        `proceed` will tell it. A SIGTERM interrupts the block. Afterwards it has ended.
+        `proceed` will tell it. Afterwards it has ended.
         """
         reading, writing = os.pipe()
         command = [sys.executable, "-I", "-m", launcher, *words, str(writing)]
-        with self.log.open("wb") as log, interrupted_by_sigterm():
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -109,17 +108,3 @@ def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME", "TMPDIR") if name in os.environ}
     # Without UTF-8, Python cannot name every file; with it, odd octets pass through unharmed.
     return kept | {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """A SIGTERM to us ends the run as Ctrl-C does, so that the duplicity process ends, too."""
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

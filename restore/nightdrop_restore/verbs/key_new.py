@@ -1,8 +1,6 @@
 """`nightdrop key new`."""
 
 import argparse
-import getpass
-import sys
 from pathlib import Path
 
 from nightdrop.errors import ExitStatus, UsageError
@@ -33,13 +31,14 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make the key."""
     from nightdrop_restore.key_making import new_key
     from nightdrop_restore.keys import ask_passphrase
+    from nightdrop_restore.prompting import ask_secret, can_ask
 
     given = arguments.passphrase_file is not None or arguments.passphrase_fd is not None
-    if given or not sys.stdin.isatty():
+    if given or not can_ask():
         passphrase = ask_passphrase(arguments.folder, arguments)()
     else:
-        passphrase = getpass.getpass("new passphrase: ").encode()
-        if getpass.getpass("the same again: ").encode() != passphrase:
+        passphrase = ask_secret("new passphrase: ").encode()
+        if ask_secret("the same again: ").encode() != passphrase:
             raise UsageError("the two passphrases differ", "nothing was made; try again")
     if not passphrase:
         raise UsageError("the passphrase is empty", "a key on paper or on a disk needs one")

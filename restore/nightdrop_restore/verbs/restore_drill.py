@@ -46,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Drill."""
     from nightdrop.drills import Drill
-    from nightdrop.engine.process import interrupted_by_sigterm
     from nightdrop.files import whole_file
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.addresses import places_of
@@ -62,11 +61,11 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     places = places_of(arguments, arguments.vaults)
     vaults = [place.vault for place in places]
     hosts = arguments.hosts or sorted({host for vault in vaults for host in vault.hosts()})
-    catalogues = {host: catalogue(vaults, host) for host in hosts}
+    catalogues = {host: catalogue(places, host) for host in hosts}
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     at = time.time()
     drilled = []
-    with ProgressLine() as line, interrupted_by_sigterm():
+    with ProgressLine() as line:
         for number, (host, sets) in enumerate(catalogues.items(), 1):
             line.show(f"drilling {harmless(host)}, {number} of {len(hosts)}")
             drilled += drill_host(places, host, sets, key, arguments.sample, folder=arguments.work)

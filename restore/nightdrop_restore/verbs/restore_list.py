@@ -31,9 +31,10 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import catalogue
 
-    vaults = [place.vault for place in places_of(arguments, arguments.vaults)]
-    hosts = {arguments.host} if arguments.host else {host for vault in vaults for host in vault.hosts()}
-    found = {host: catalogue(vaults, host) for host in sorted(hosts)}
+    places = places_of(arguments, arguments.vaults)
+    every = {host for place in places for host in place.vault.hosts()}
+    hosts = {arguments.host} if arguments.host else every
+    found = {host: catalogue(places, host) for host in sorted(hosts)}
     if arguments.json:
         print(json.dumps({host: [_facts(one) for one in sets] for host, sets in found.items()}))
         return ExitStatus.DONE
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         print(f"{harmless(host)}: {count(len(sets), 'set')}, {format_size(sum(s.size for s in sets))}")
         for one in sets:
             print(f"  {_line(one)}")
+            for text in one.passed_receipts:
+                print(f"    warning: {harmless(text, 1000)}")
     return ExitStatus.DONE
 
 
@@ -66,4 +69,5 @@ def _facts(one: "VaultSet") -> dict[str, object]:
         "whole": one.whole,
         "problem": one.problem,
         "failed_sources": one.failed_sources,
+        "passed_receipts": one.passed_receipts,
     }

@@ -86,7 +86,7 @@ def _chosen(arguments: argparse.Namespace) -> "list[Stream]":
     if arguments.host is None or arguments.kind is None:
         raise UsageError("--host and --kind go together", "or name the files themselves")
     places = places_of(arguments, arguments.things)
-    sets = catalogue([place.vault for place in places], arguments.host)
+    sets = catalogue(places, arguments.host)
     kinds = sorted({one.key.kind for one in sets} - {"duplicity"})
     if arguments.kind not in kinds:
         raise UsageError(
@@ -95,6 +95,9 @@ def _chosen(arguments: argparse.Namespace) -> "list[Stream]":
         )
     of_kind = [one for one in sets if one.key.kind == arguments.kind]
     moment = parse_moment(arguments.time, datetime.now(UTC))
+    for one in of_kind:
+        for text in one.passed_receipts:
+            print(f"warning: {harmless(text, 1000)}", file=sys.stderr)
     return streams_at(places, arguments.host, of_kind, moment)
 
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +68,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.reporting import as_json, is_partial, lines
     from nightdrop_restore.restoring import Writing, restore
     from nightdrop_restore.selecting import origin_of
-    from nightdrop_restore.signers import signers_of, unsigned
+    from nightdrop_restore.signers import signers_of
     from nightdrop_restore.writing import Policy
 
     choice = choice_of(arguments.paths, arguments.find, arguments.strip)
@@ -77,10 +76,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     owners = load_owners(arguments.map_owner) if arguments.map_owner else Owners()
     if policy.overwrite == "ask" and not sys.stdin.isatty():
         raise UsageError("--overwrite ask needs a terminal", "say never or always")
-    signers = signers_of(arguments)
-    origin = origin_of(arguments)
-    vaults = [place.vault for place in origin.places]
-    origin = replace(origin, unsigned=unsigned(vaults, origin.host, origin.chain, signers))
+    origin = origin_of(arguments, signers_of(arguments))
     if not arguments.json:
         _announce(origin, arguments.to)
     with ProgressLine() as line:
@@ -109,6 +105,9 @@ def _announce(origin: "Origin", to: Path) -> None:
         else:
             why = one.problem or "a set before it is not there"
             print(f"warning: the set of {one.key.end} cannot be restored: {harmless(why)}")
+    for one in origin.chain:
+        for text in one.passed_receipts:
+            print(f"warning: {harmless(text, 1000)}")
     for stem, why in origin.unsigned.items():
         print(f"warning: {origin.host} did not sign {stem}: {harmless(why)}")
     print(f"restoring {origin.host} as of {newest.end} into {to}", flush=True)

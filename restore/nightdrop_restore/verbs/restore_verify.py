@@ -48,20 +48,20 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import catalogue
     from nightdrop_restore.keys import ask_passphrase, load_key
-    from nightdrop_restore.signers import signers_of, unsigned
+    from nightdrop_restore.signers import signers_of
     from nightdrop_restore.verifying import Verdict
 
     begun = time.monotonic()
-    work = []
+    work, signers = [], signers_of(arguments)
     for place in places_of(arguments, arguments.vaults):
         for host in arguments.hosts or place.vault.hosts():
-            work.append((place, host, catalogue([place.vault], host)))
+            work.append((place, host, catalogue([place], host, signers)))
     keys = [load_key(path, ask_passphrase(path, arguments)) for path in arguments.keys]
-    signers = signers_of(arguments)
     verdicts = _verify(work, keys) + [
-        Verdict(place.name, host, stem, 0, f"the host did not sign it: {why}")
+        Verdict(place.name, host, one.key.stem, 0, f"the host did not sign it: {one.unsigned}")
         for place, host, sets in work
-        for stem, why in unsigned([place.vault], host, sets, signers).items()
+        for one in sets
+        if one.unsigned
     ]
     problems = [verdict for verdict in verdicts if verdict.problem]
     seconds, size = time.monotonic() - begun, sum(verdict.size for verdict in verdicts)
