@@ -56,7 +56,9 @@ syslog() { # PRIORITY MESSAGE
     logger -t nightdrop -p "daemon.$1" -- "$2" 2>/dev/null || :
 }
 
+told=
 complain() { # MESSAGE [HINT]
+    told=yes
     printf 'nightdrop: error: %s\n' "$1" >&2
     [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
     syslog err "$1"
@@ -295,6 +297,11 @@ clean_up() {
     [ -z "$ending" ] || status=$ending
     trap '' HUP INT TERM
     trap - EXIT
+    # set -e ends a run without a word, and some shells do so, with 2, where a full disk refuses a redirection.
+    if [ "$status" != 0 ] && [ -z "$told" ]; then
+        status=1
+        complain "the run broke off${stem:+ ($stem)}" "is the disk of $temporary or $state full?"
+    fi
     if [ -n "$workplace" ]; then
         # Moved first, so that nothing more is written into it, and what begins now is ended at once.
         if [ -d "$run" ] && mv "$run" "$workplace/gone"; then run=$workplace/gone; fi
@@ -471,10 +478,11 @@ was_sealed() {
 # sooner than a mirror that is busy, or its disk, would go on.
 ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
     asked=$1 stall=60
+    handshake=$(cat "$run/handshake.$asked" 2>/dev/null) || handshake=20
     [ "$patience" -ge 40 ] || stall=$((patience + 20))
     shift
     stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
-        --connect-timeout 20 --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \
+        --connect-timeout "$handshake" --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \
         -A "nightdrop.sh/$version" --max-filesize 100000 -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
         "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
 }
@@ -539,6 +547,9 @@ persist() { # PATIENCE COMMAND MIRROR ...
         [ $broken -lt $tries ] || break
         [ $waited -le "$allowed" ] || break
         [ $waited -le $grace ] || ! somebody_took || break
+        # TLS may take a slow or busy machine longer. So while no mirror answers, each try gets more time than the one before.
+        [ "$curl_status" != 28 ] || somebody_took || [ "$handshake" -ge 160 ] ||
+            record "handshake.$2" $((handshake * 2)) || :
         snooze "pause.$2" $pause
         [ $pause -ge 30 ] || pause=$((pause * 2))
     done
@@ -711,7 +722,7 @@ make_receipt() { # FILE
         previous=$digest
     fi
     tool="nightdrop.sh $version, $(openssl version | cut -d ' ' -f 1,2), $(curl -q --version | sed -n '1s/ (.*//p')"
-    {
+    (
         printf '{\n "format": "nightdrop-receipt/1",\n "host": "%s",\n "set": "%s",\n "type": "%s",\n' \
             "$host" "$stem" "$type"
         printf ' "started": "%s",\n "finished": "%s",\n "files": [\n' "$started" "$(rfc3339)"
@@ -721,7 +732,7 @@ make_receipt() { # FILE
         printf ' "source": {"what": ["%s"], "size": %s, "files": 1, "unread": 0},\n' \
             "$(plain "$what")" "$(cat "$run/size")"
         printf ' "previous": "%s"\n}\n' "$previous"
-    } >"$1" || return 1
+    ) >"$1" || return 1
     # A full disk may have cut it.
     [ "$(tail -n 1 "$1")" = "}" ]
 }
@@ -858,8 +869,7 @@ memory() { # octets
 }
 
 run_stages() { # COMMAND ...
-    mkfifo "$run/count" || return 1
-    : >"$run/said"
+    mkfifo "$run/count" && printf '' >"$run/said" || return 1
     deliver=deliver_volumes
     [ "$volume" != stream ] || deliver=deliver_stream
     exec 4<&0

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -218,12 +219,16 @@ class Broken:
 
     `limits` are for one connection after the other, None for a good one; the last is for all that follow.
     `still` is set when one stands still, from when on nothing goes either way there.
+    The first two begin so many seconds `late`.
     """
 
-    def __init__(self, mirror: Mirror, limits: list[int | None], *, stall: bool = False) -> None:
+    def __init__(
+        self, mirror: Mirror, limits: list[int | None], *, stall: bool = False, late: float = 0
+    ) -> None:
         self.target = (mirror.address, mirror.port)
         self.limits = limits
         self.stall = stall
+        self.late = late
         self.connections = 0
         self.still = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -241,9 +246,11 @@ class Broken:
                 near, _ = self.listener.accept()
                 limit = self.limits[min(self.connections, len(self.limits) - 1)]
                 self.connections += 1
-                threading.Thread(target=self._carry, args=(near, limit), daemon=True).start()
+                late = self.late if self.connections <= 2 else 0
+                threading.Thread(target=self._carry, args=(near, limit, late), daemon=True).start()
 
-    def _carry(self, near: socket.socket, limit: int | None) -> None:
+    def _carry(self, near: socket.socket, limit: int | None, late: float) -> None:
+        time.sleep(late)
         if limit == 0:
             near.close()
             return
@@ -273,11 +280,16 @@ class Broken:
 
 @contextmanager
 def broken(
-    client: Client, number: int, limits: list[int | None], *, stall: bool = False
+    client: Client,
+    number: int,
+    limits: list[int | None],
+    *,
+    stall: bool = False,
+    late: float = 0,
 ) -> Iterator[Broken]:
     """The client reaches one mirror through a bad network."""
     mirror = client.home.mirrors[number]
-    network = Broken(mirror, limits, stall=stall)
+    network = Broken(mirror, limits, stall=stall, late=late)
     before = client.settings.read_text()
     client.settings.write_text(before.replace(f":{mirror.port}", f":{network.port}"))
     try:

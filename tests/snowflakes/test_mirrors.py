@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -146,31 +146,44 @@ def test_an_answer_without_an_end(some_client: Client, noise: Path, volume: str)
     assert some_client.opened(0) == noise.read_bytes()
 
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
 @contextmanager
 def babbling(client: Client, number: int) -> Iterator[list[int]]:
-    """In a mirror's place and with its certificate: says yes, and goes on talking. How many octets it has
-    said on each connection.
-    """
-    mirror, said = client.home.mirrors[number], list[int]()
+    """Says yes, and goes on talking. How many octets it has said on each connection."""
+    said = list[int]()
+
+    def talk(secure: ssl.SSLSocket) -> None:
+        said.append(0)
+        at = len(said) - 1
+        if b"OPTIONS" in secure.recv(65536):
+            secure.sendall(OK)
+            return
+        secure.sendall(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while said[at] < 200_000_000:
+            secure.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
+            said[at] += 1 << 20
+
+    with impostor(client, number, talk):
+        yield said
+
+
+@contextmanager
+def impostor(client: Client, number: int, talk: Callable[[ssl.SSLSocket], None]) -> Iterator[None]:
+    """Something in a mirror's place, and with its certificate, that talks so on each connection."""
+    mirror = client.home.mirrors[number]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(mirror.certificate, mirror.state / "tls.key")
 
-    def talk(near: socket.socket) -> None:
-        said.append(0)
-        at = len(said) - 1
+    def meet(near: socket.socket) -> None:
         with suppress(OSError), context.wrap_socket(near, server_side=True) as secure:
-            if b"OPTIONS" in secure.recv(65536):
-                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                return
-            secure.sendall(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n")
-            while said[at] < 200_000_000:
-                secure.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
-                said[at] += 1 << 20
+            talk(secure)
 
     def serve() -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+                threading.Thread(target=meet, args=(listener.accept()[0],), daemon=True).start()
 
     before = client.settings.read_text()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -178,10 +191,83 @@ def babbling(client: Client, number: int) -> Iterator[list[int]]:
         port = listener.getsockname()[1]
         client.settings.write_text(before.replace(f":{mirror.port}", f":{port}"))
         try:
-            yield said
+            yield
         finally:
             listener.shutdown(socket.SHUT_RDWR)
     client.settings.write_text(client.settings.read_text().replace(f":{port}", f":{mirror.port}"))
+
+
+@pytest.mark.parametrize("volume", ["1M", "stream"])
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "it answered 301"),
+        (b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig", "it answered 413 big"),
+        (b"HTTP/1.1 507 Full\r\nContent-Length: 4\r\n\r\nfull", "it answered 507 full"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n", ""),
+        (b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\nnot so many", ""),
+        (b"HTTP/1.1 201 Created\r\nContent-Length: 99999999999\r\n\r\n", ""),
+        (b"HTTP/1.1 abc\r\n\r\n", ""),
+        (b"\0\xff$(touch d) `touch d`\n" * 100, ""),
+        (b"", ""),
+    ],
+)
+def test_an_answer_that_is_no_yes(
+    new_client: NewClient, noise: Path, volume: str, answer: bytes, why: str
+) -> None:
+    """After the whole body was read, and the connection ends after it."""
+    client = new_client("ash")
+    client.set(volume=volume, patience=1)
+
+    def talk(secure: ssl.SSLSocket) -> None:
+        heard = secure.recv(65536)
+        if heard.startswith(b"OPTIONS"):
+            secure.sendall(OK)
+            return
+        with suppress(TimeoutError):
+            secure.settimeout(0.5)
+            while secure.recv(65536):
+                pass
+        secure.sendall(answer)
+        secure.unwrap()
+
+    with impostor(client, 1, talk):
+        said = client.drop("mtd", "cat", noise, expect=3)
+    assert f"mirror-b is lost for this run: {why}" in said
+    assert client.opened(0) == noise.read_bytes()
+    assert client.receipts(1) == []
+
+
+def test_a_mirror_that_crawls_has_broken_off(new_client: NewClient, noise: Path) -> None:
+    """It would hold the other one up for days."""
+    client = new_client()
+    # What stands still for `patience` and five seconds more has broken off.
+    client.set(patience=1)
+    done = threading.Event()
+
+    def talk(secure: ssl.SSLSocket) -> None:
+        if secure.recv(1000).startswith(b"OPTIONS"):
+            secure.sendall(OK)
+            return
+        while not done.wait(0.5):
+            secure.recv(500)
+
+    with impostor(client, 1, talk):
+        said = client.drop("mtd", "sh", "-c", f"cat {noise} {noise} {noise} {noise}", expect=3)
+        done.set()
+    assert "mirror-b is lost for this run: " in said
+    assert client.opened(0) == noise.read_bytes() * 4
+
+
+@pytest.mark.slow
+def test_handshakes_that_take_long(new_client: NewClient) -> None:
+    """On a busy router: while no mirror answers, each try is given more time than the one before."""
+    client = new_client()
+    client.set(patience=100)
+    with broken(client, 0, [None], late=25), broken(client, 1, [0]):
+        said = client.drop("conf", "echo", "one", expect=3)
+    assert "mirror-b is lost for this run: " in said
+    assert client.opened() == b"one\n"
 
 
 def test_rate_limit(new_client: NewClient, noise: Path) -> None:

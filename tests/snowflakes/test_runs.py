@@ -205,6 +205,43 @@ def test_full_tmpfs(some_client: Client, noise: Path, tmpfs: Callable[[Client, i
     assert len(some_client.receipts()) == 1
 
 
+@pytest.mark.parametrize(("volume", "first"), [("1M", 2), ("stream", 20)])
+def test_full_at_each_moment(new_client: NewClient, tmp_path: Path, volume: str, first: int) -> None:
+    """There is room for so many files, one more in each run: it fails in one place after the other."""
+    client = new_client("dash")
+    folder = tmp_path / "tmpfs"
+    folder.mkdir()
+    client.set(temporary=folder, volume=volume)
+    said = ""
+    for inodes in range(first, 60):
+        options = f"size=10m,nr_inodes={inodes}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "nightdrop", folder], check=True)
+        try:
+            done = subprocess.run(
+                client.command("drop", client.kind("conf"), "bin", "--", "echo", "one"),
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                env=client.variables(),
+                timeout=60,
+            )
+            said = done.stderr
+            if done.returncode == 0:
+                break
+            assert (done.returncode, "nightdrop: error: " in said, "\nhint: " in said) == (
+                1,
+                True,
+                True,
+            ), said
+            assert client.receipts() == []
+            assert os.listdir(folder) == []
+        finally:
+            subprocess.run(["umount", folder], check=True)
+    assert inodes > first, said
+    assert client.opened() == b"one\n"
+
+
 def test_little_room_makes_streams(
     new_client: NewClient, noise: Path, tmpfs: Callable[[Client, int], Path]
 ) -> None:
