@@ -19,9 +19,10 @@ need_python() {
     python_can 'import sys; sys.exit(sys.version_info < (3, 11))' || [ -n "$dry_run" ] ||
         die "python3 is older than 3.11" "Debian 12 and newer have one that is new enough"
     python_can 'import ensurepip, venv' || need_debian_packages python3-venv
-    case $(uname -m) in
+    # Not what the kernel is: a Raspberry Pi OS of 32 bits may have one of 64.
+    case $(dpkg --print-architecture 2>/dev/null || uname -m) in
     # There are no wheels of cffi, duplicity, zstandard and, for Python 3.13, PyYAML for these.
-    armv*)
+    armhf | armel | armv*)
         builders='build-essential python3-dev librsync-dev libffi-dev gettext'
         # shellcheck disable=SC2086 # a list of words
         dpkg -s $builders >/dev/null 2>&1 || need_debian_packages $builders

@@ -54,6 +54,18 @@ def test_a_dry_run_says_the_steps_and_does_none(words: list[str], steps: list[st
     assert done_nothing in done.stdout
 
 
+def test_compilers_are_wanted_by_what_the_system_is_not_by_its_kernel(tmp_path: Path) -> None:
+    """A Raspberry Pi OS of 32 bits with a kernel of 64, as far as one can be told from here: what its
+    programs would print.
+    """
+    for name, says in (("uname", "aarch64"), ("dpkg", '[ "$1" != -s ] && echo armhf')):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{says if '[' in says else f'echo {says}'}\n")
+        program.chmod(0o755)
+    done = install("admin", "--dry-run", within=("env", f"PATH={tmp_path}:{os.environ['PATH']}"))
+    assert "installing Debian packages: build-essential " in done.stdout
+
+
 def test_nothing_can_be_written_where_that_is_tried(tmp_path: Path) -> None:
     done = subprocess.run([*READ_ONLY, "touch", f"/var/tmp/{tmp_path.name}"], check=False)
     assert done.returncode == 1
