@@ -30,6 +30,11 @@ def send(mail: EmailMessage, settings: MailSettings) -> None:
             f"{settings.server}:{settings.port} does not take the mail: {harmless(str(error))}",
             "see `server`, `security`, `user` and `password_file` under [check.mail] in mirror.toml",
         ) from error
+    except UnicodeError as error:
+        raise NotSentError(
+            f"the user and password for {settings.server}:{settings.port} are not in ASCII",
+            "no mail server's login takes others: choose another password",
+        ) from error
     except (OSError, subprocess.SubprocessError) as error:
         whom = f"{settings.server}:{settings.port}" if settings.server else str(settings.sendmail)
         raise NotSentError(f"{whom}: {harmless(str(error))}") from error
