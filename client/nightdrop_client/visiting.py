@@ -137,6 +137,6 @@ def _status_line(sock: socket.socket) -> tuple[int, str]:
     with sock.makefile("rb") as answer:
         line = answer.readline(1000).decode("latin-1").strip()
     parts = line.split(" ", 2)
-    if len(parts) < 2 or not parts[1].isdigit():
+    if len(parts) < 2 or not parts[1].isdecimal():
         raise http.client.BadStatusLine(line)
     return int(parts[1]), parts[2] if len(parts) > 2 else ""
