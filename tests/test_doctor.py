@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_client.visiting import _status_line
+from nightdrop.enrolment import BundleMirror
+from nightdrop_client.visiting import _status_line, visit
 
 from house import HOST, House, Key, run
 from mirrors import Mirror
@@ -157,6 +158,13 @@ def test_an_answer_that_is_none(line: bytes) -> None:
         theirs.sendall(line + b"\r\n\r\n")
         with pytest.raises(http.client.BadStatusLine):
             _status_line(ours)
+
+
+def test_a_certificate_that_is_none() -> None:
+    mirror = BundleMirror("mirror-a", "https://127.0.0.1:1", "web1", "password", "none")
+    [line] = visit("web1", mirror)
+    assert (line.verdict, line.what) == ("fail", "mirror mirror-a, certificate")
+    assert "a new bundle" in line.hint
 
 
 def test_a_bundle_that_others_can_read(house: House) -> None:

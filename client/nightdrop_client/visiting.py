@@ -36,7 +36,11 @@ def visit(host: str, mirror: BundleMirror) -> Iterator[Line]:
     """What the door of a mirror does with the host's requests; a mirror that is away is one line."""
     what = f"mirror {mirror.name}"
     if mirror.certificate:
-        expires = x509.load_pem_x509_certificate(mirror.certificate.encode()).not_valid_after_utc
+        try:
+            expires = x509.load_pem_x509_certificate(mirror.certificate.encode()).not_valid_after_utc
+        except ValueError:
+            yield Line("fail", f"{what}, certificate", "what the bundle has for one is none", _NEW_BUNDLE)
+            return
         yield certificate(f"{what}, certificate", expires, _NEW_BUNDLE)
     try:
         with closing(_connect(mirror)) as connection:
