@@ -1,7 +1,9 @@
 """`nightdrop doctor`, with two real mirrors: all well, and each thing that can be wrong."""
 
+import http.client
 import json
 import shutil
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -11,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from nightdrop.enrolment import BundleMirror
+from nightdrop_client.visiting import _status_line, visit
 
 from house import HOST, House, Key, run
 from mirrors import Mirror
@@ -144,6 +149,22 @@ def test_a_server_that_gives_backups_out_and_has_another_time(house: House) -> N
     assert lines["mirror mirror-a, GET"][0] == "fail"
     assert lines["mirror mirror-a, clock"][:2] == ("fail", "is 2 days behind this machine's")
     assert lines["mirror mirror-a, PUT"][0] == "fail"
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 \xb2", b"HTTP/1.1 \xb2\xb2\xb2 OK", b"", b"\xff\x1b[2J"])
+def test_an_answer_that_is_none(line: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(line + b"\r\n\r\n")
+        with pytest.raises(http.client.BadStatusLine):
+            _status_line(ours)
+
+
+def test_a_certificate_that_is_none() -> None:
+    mirror = BundleMirror("mirror-a", "https://127.0.0.1:1", "web1", "password", "none")
+    [line] = visit("web1", mirror)
+    assert (line.verdict, line.what) == ("fail", "mirror mirror-a, certificate")
+    assert "a new bundle" in line.hint
 
 
 def test_a_bundle_that_others_can_read(house: House) -> None:

@@ -1,6 +1,7 @@
 """What the documents name is there."""
 
 import re
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_named_tests_exist(document: Path) -> None:
     for file, test in re.findall(r"`([a-z_/]+\.py)::(\w+)`", document.read_text()):
         assert re.search(rf"^def {test}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE), test
+
+
+def test_every_refusal_of_the_door_is_explained() -> None:
+    """But for what only the administrator's listener answers."""
+    said = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    sources = set((ROOT / "server").rglob("*.py")) - set((ROOT / "server").rglob("giving.py"))
+    named = {name for path in sources for name in re.findall(r"HTTPStatus\.(\w+)", path.read_text())}
+    assert len(named) > 15
+    for status in (HTTPStatus[name] for name in named):
+        assert status < 400 or f"\n| {status.value} |" in said, status
 
 
 def test_threats_name_tests() -> None:

@@ -18,13 +18,12 @@ class Gap:
 
     `after` is the set that shows it: an incremental whose base is not there ("base"), or a receipt whose
     `previous` is not there ("previous"); or None, where only the ledger tells ("ledger"). `gone` are sets
-    that the ledger saw in this place. `builds_on` counts the sets that cannot be restored for it.
+    that the ledger saw in this place.
     """
 
     kind: Literal["base", "previous", "ledger"]
     after: ShelfSet | None
     gone: tuple[SetKey, ...]
-    builds_on: int
 
 
 def has_base(shelf: Shelf, each: ShelfSet) -> bool:
@@ -45,9 +44,9 @@ def building_on(shelf: Shelf, key: SetKey) -> list[ShelfSet]:
     """
     out: list[ShelfSet] = []
     ends = {key.end}
-    for each in shelf.done:
+    for each in shelf.done_by_kind.get(key.kind, ()):
         other = each.key
-        if other.kind != key.kind or other.end <= key.end:
+        if other.end <= key.end:
             continue
         if not other.start and other.type == "full":
             break
@@ -78,10 +77,10 @@ def gaps(shelf: Shelf) -> list[Gap]:
     found: dict[SetKey, Gap] = {}
     for each, culprit in _dangling(shelf):
         if culprit is None:
-            found[each.key] = Gap("previous", each, (), 1 + len(building_on(shelf, each.key)))
+            found[each.key] = Gap("previous", each, ())
     for each in done:
         if not has_base(shelf, each):
-            found[each.key] = Gap("base", each, (), 1 + len(building_on(shelf, each.key)))
+            found[each.key] = Gap("base", each, ())
     gone: dict[SetKey | None, list[SetKey]] = {}
     ends = [each.key.end for each in done]
     oldest = min((each.received for each in done), default=0.0)
@@ -94,9 +93,9 @@ def gaps(shelf: Shelf) -> list[Gap]:
         keys.sort(key=lambda key: key.end)
         if following is not None and following in found:
             gap = found[following]
-            found[following] = Gap(gap.kind, gap.after, tuple(keys), gap.builds_on)
+            found[following] = Gap(gap.kind, gap.after, tuple(keys))
         else:
-            found[keys[-1]] = Gap("ledger", None, tuple(keys), 0)
+            found[keys[-1]] = Gap("ledger", None, tuple(keys))
     return list(found.values())
 
 

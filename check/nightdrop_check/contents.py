@@ -26,6 +26,7 @@ from nightdrop.errors import VaultError
 from nightdrop_check.heads import Head, HeadReader
 from nightdrop_check.memory import Seen
 from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet
+from nightdrop_check.words import some
 
 Code = Literal[
     "could-not-look", "corrupt", "truncated", "not-encrypted", "weak-cipher", "wrong-recipient"
@@ -177,7 +178,7 @@ def _judge_recipients(head: Head, ours: frozenset[RecipientId]) -> tuple[Code, s
     strangers = [str(recipient) for recipient in head.recipients if recipient not in ours]
     if not ours or not strangers:
         return None
-    whom = "; ".join(dict.fromkeys(strangers))
+    whom = some(dict.fromkeys(strangers))
     if len(strangers) < len(head.recipients):
         return "wrong-recipient", f"{whom} can open it, too"
     return "wrong-recipient", f"only {whom} can open it"

@@ -5,7 +5,9 @@ one client are like each other, so few of them have to be taken apart (`HeadRead
 """
 
 import zlib
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import BinaryIO, Final
 
 from nightdrop.envelope import der
@@ -25,16 +27,18 @@ _MANY: Final = 140
 """Of 256 random octets 162 are different ones, give or take 5; of programs and texts mostly far fewer.
 A glance at them saves most of the compressing.
 """
+_STRANGERS: Final = 4
+_LONGEST: Final = 512
 _ALIKE: Final = 8
 """How many kinds of envelopes are kept in mind: keys change, and hosts differ little."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """What an envelope says of itself: its cipher, its recipients, whether it ends properly (None where
-    its tail does not tell), how many octets follow its end; or, in `no_envelope`, why it is none, though
-    it may begin as one; or, in `unknown_cipher`, why no more can be told of it. `noise` is
-    False where what it holds does not look encrypted.
+    """What an envelope says of itself: its cipher, its recipients (ours all, and a few others), whether
+    it ends properly (None where its tail does not tell), how many octets follow its end; or, in
+    `no_envelope`, why it is none, though it may begin as one; or, in `unknown_cipher`, why no more can be
+    told of it. `noise` is False where what it holds does not look encrypted.
     """
 
     cipher: str = ""
@@ -66,8 +70,10 @@ class _Kind:
 class HeadReader:
     """Describes the files of a vault, one after the other."""
 
-    def __init__(self, vault: FolderVault) -> None:
+    def __init__(self, vault: FolderVault, ours: Collection[RecipientId]) -> None:
+        """`ours` are the recipients there should be."""
         self._vault = vault
+        self._ours = ours
         self._known: list[_Kind] = []
 
     def read(self, host: str, name: str) -> Head:
@@ -88,10 +94,21 @@ class HeadReader:
             return Head(unknown_cipher=error.message)
         except EnvelopeError as error:
             return Head(no_envelope=error.message, begins_as_one=begins_as_envelope(head[:64]))
-        recipients = tuple(dict.fromkeys(found.recipients))
+        recipients = tuple(self._told(dict.fromkeys(found.recipients)))
         self._learn(found, head, recipients)
         noise = _is_noise(head) if found.form == "BER" else True
         return Head(found.cipher, recipients, found.complete, found.trailing, noise=noise)
+
+    def _told(self, recipients: Iterable[RecipientId]) -> Iterator[RecipientId]:
+        """Ours, and a few others. A head is remembered, and a hostile one names a megabyte of them."""
+        strangers = 0
+        for one in recipients:
+            if one in self._ours:
+                yield one
+            elif strangers < _STRANGERS:
+                strangers += 1
+                long = len(one.issuer) + len(one.key_id) + one.serial.bit_length() // 8 > _LONGEST
+                yield RecipientId(key_id=sha256(repr(one).encode()).digest()) if long else one
 
     def _learn(self, found: Inspection, head: bytes, recipients: tuple[RecipientId, ...]) -> None:
         if Likeness.possible(found, head):

@@ -73,7 +73,7 @@ class HostJudge:
         self._memory = memory
         self._settled = SettledMemory(memory.store)
         self._ledger = ledger
-        self._heads = HeadReader(vault)
+        self._heads = HeadReader(vault, setting.ours)
 
     def judge(self, host: EnrolledHost) -> Looked:
         """Look at one host, apply every rule, and sum it up. Never raises for what lies in the vault."""

@@ -36,6 +36,7 @@ SELECT host FROM each WHERE host NOTNULL UNION SELECT host FROM hosts"""
 _SUSPECTS: Final = """
 SELECT name FROM files WHERE host = ? AND (problem != '' OR (sha256 != '' AND sha256 != first))"""
 _DAY: Final = 86400
+_HEADS: Final = 1000
 _FEW: Final = 100
 """So many files are asked for one by one."""
 
@@ -88,9 +89,6 @@ class Memory:
         self._db = self.store.db
         self._heads: dict[int, Head | None] = {}
         self._head_numbers: dict[Head | None, int] = {}
-        with self.store.explained():
-            for number, text in self._db.execute("SELECT id, text FROM heads"):
-                self._learn_head(number, _read_head(text))
 
     def seen(self, host: str, names: Sequence[str] | None = None) -> dict[str, Seen]:
         """What is known of a host's files, or of those of these names, by name."""
@@ -151,7 +149,7 @@ class Memory:
         """
         with self.store.explained():
             rows = self._db.execute(_OLDEST, (verified_before, tried_before)).fetchall()
-        return [(row[0], self._row(row[1:])) for row in rows]
+            return [(row[0], self._row(row[1:])) for row in rows]
 
     def coverage(self, since: float) -> Coverage:
         """How much was read since a time (epoch seconds)."""
@@ -193,7 +191,6 @@ class Memory:
 
     def _row(self, row: tuple[Any, ...]) -> Seen:
         if (head := row[4]) not in self._heads:
-            # Another check learnt it meanwhile.
             (text,) = self._db.execute("SELECT text FROM heads WHERE id = ?", (head,)).fetchone()
             self._learn_head(head, _read_head(text))
         name, size, changed, received, _, first, sha256, verified, problem, tried = row
@@ -213,6 +210,10 @@ class Memory:
         return number
 
     def _learn_head(self, number: int, head: Head | None) -> None:
+        if len(self._heads) > _HEADS:
+            # Of a host that made no two alike.
+            self._heads.clear()
+            self._head_numbers.clear()
         self._heads[number] = head
         self._head_numbers[head] = number
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
-from nightdrop.checking import CheckSettings
+from nightdrop.checking import CheckSettings, Expected
 from nightdrop_check.shelf import Shelf, ShelfSet
 from nightdrop_check.usual import TOLD_FOR, Odd, judge_full, judge_incremental, judge_source
 
 
 def oddities(shelf: Shelf, settings: CheckSettings, now: float) -> list[Odd]:
     """The unusual sets among those that came lately, oldest first."""
-    kinds = sorted({each.key.kind for each in shelf.done})
-    return [odd for kind in kinds for odd in _of_kind(shelf, kind, settings, now)]
+    by_kind = sorted(shelf.done_by_kind.items())
+    return [
+        odd for kind, sets in by_kind for odd in _of_kind(sets, settings.expected(shelf.host, kind), now)
+    ]
 
 
 def _same_source(before: ShelfSet, each: ShelfSet) -> bool:
@@ -20,14 +22,11 @@ def _same_source(before: ShelfSet, each: ShelfSet) -> bool:
     return each.key.kind == "duplicity" or before.key.type == each.key.type == "full"
 
 
-def _of_kind(shelf: Shelf, kind: str, settings: CheckSettings, now: float) -> Iterator[Odd]:
-    expected = settings.expected(shelf.host, kind)
+def _of_kind(sets: list[ShelfSet], expected: Expected, now: float) -> Iterator[Odd]:
     before: ShelfSet | None = None
     fulls: list[ShelfSet] = []
     incrementals: list[ShelfSet] = []
-    for each in shelf.done:
-        if each.key.kind != kind:
-            continue
+    for each in sets:
         same = fulls if each.key.type == "full" else incrementals
         same.append(each)
         if now - each.received <= TOLD_FOR:

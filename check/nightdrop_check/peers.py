@@ -49,13 +49,15 @@ def _fetch(peer: Peer) -> bytes:
         password = peer.password.read_text().strip()
     except OSError as error:
         raise NightdropError(f"{peer.password}: {error.strerror}") from error
+    except UnicodeError as error:
+        raise NightdropError(f"{peer.password}: it is not text") from error
     with requests.Session() as session:
         session.trust_env = False
         verify = str(peer.certificate) if peer.certificate else True
         try:
             with session.get(
                 f"{peer.url}/inventory",
-                auth=("peer", password),
+                auth=requests.auth.HTTPBasicAuth(b"peer", password.encode()),
                 verify=verify,
                 timeout=_TIMEOUT,
                 allow_redirects=False,

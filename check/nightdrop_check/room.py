@@ -10,6 +10,7 @@ from nightdrop_check.memory import Memory
 _DAY: Final = 86400
 _WINDOW: Final = 60 * _DAY
 _LEAST: Final = 7 * _DAY
+_FORESEEN: Final = 100 * 365
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,16 @@ def look_at_room(vault: Path, reserve: int, memory: Memory, now: float) -> Room:
     memory.record_room(now, free)
     total = disk.f_blocks * disk.f_frsize
     per_day = shrinks_per_day(memory.room(now - _WINDOW))
-    full_at = None
-    if per_day is not None and per_day > 0 and free > 0:
-        full_at = now + free / per_day * _DAY
-    return Room(total, free, per_day, full_at)
+    return Room(total, free, per_day, full_at(free, per_day, now))
+
+
+def full_at(free: int, per_day: float | None, now: float) -> float | None:
+    """When so many octets are gone (epoch seconds), if they shrink by so much a day; None where that is
+    not known, or not within a hundred years.
+    """
+    if per_day is None or per_day <= 0 or free <= 0 or free > per_day * _FORESEEN:
+        return None
+    return now + free / per_day * _DAY
 
 
 def shrinks_per_day(samples: list[tuple[float, int]]) -> float | None:

@@ -38,6 +38,11 @@ def send(mail: EmailMessage, settings: MailSettings, seconds: float) -> None:
             f"{_whom(settings)} does not take the mail: {harmless(str(error))}",
             "see `server`, `security`, `user` and `password_file` under [check.mail] in mirror.toml",
         ) from error
+    except UnicodeError as error:
+        raise NotSentError(
+            f"the user and password for {settings.server}:{settings.port} are not in ASCII",
+            "no mail server's login takes others: choose another password",
+        ) from error
     except (OSError, subprocess.SubprocessError) as error:
         raise NotSentError(f"{_whom(settings)}: {harmless(str(error))}") from error
 

@@ -208,6 +208,14 @@ class Shelf:
         return [each for each in self.sets if each.settled or not lacking(each.key, each.files)]
 
     @cached_property
+    def done_by_kind(self) -> dict[str, list[ShelfSet]]:
+        """The same, by kind: a hostile host may have a hundred thousand of either."""
+        found: dict[str, list[ShelfSet]] = {}
+        for each in self.done:
+            found.setdefault(each.key.kind, []).append(each)
+        return found
+
+    @cached_property
     def ends(self) -> frozenset[tuple[str, str]]:
         """Kind and time of every set of which something is there."""
         return frozenset((each.key.kind, each.key.end) for each in self.sets)

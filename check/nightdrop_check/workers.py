@@ -58,7 +58,8 @@ def judge_many(setting: Setting, hosts: Iterable[EnrolledHost]) -> Iterator[tupl
                 host = busy.pop(one)
                 try:
                     looked: Looked = one.recv()
-                except EOFError:
+                # Dead: the one before it read what it was sent, the other after.
+                except (ConnectionError, EOFError):
                     yield host.name, _lost(host)
                     one.close()
                     continue
@@ -81,7 +82,7 @@ def _next(one: Connection, queue: Iterator[EnrolledHost], busy: dict[Connection,
     busy[one] = host
     try:
         one.send(host)
-    except BrokenPipeError:
+    except ConnectionError:
         return  # it is dead, as reading from it will tell
 
 

@@ -36,7 +36,11 @@ def visit(host: str, mirror: BundleMirror) -> Iterator[Line]:
     """What the door of a mirror does with the host's requests; a mirror that is away is one line."""
     what = f"mirror {mirror.name}"
     if mirror.certificate:
-        expires = x509.load_pem_x509_certificate(mirror.certificate.encode()).not_valid_after_utc
+        try:
+            expires = x509.load_pem_x509_certificate(mirror.certificate.encode()).not_valid_after_utc
+        except ValueError:
+            yield Line("fail", f"{what}, certificate", "what the bundle has for one is none", _NEW_BUNDLE)
+            return
         yield certificate(f"{what}, certificate", expires, _NEW_BUNDLE)
     try:
         with closing(_connect(mirror)) as connection:
@@ -137,6 +141,6 @@ def _status_line(sock: socket.socket) -> tuple[int, str]:
     with sock.makefile("rb") as answer:
         line = answer.readline(1000).decode("latin-1").strip()
     parts = line.split(" ", 2)
-    if len(parts) < 2 or not parts[1].isdigit():
+    if len(parts) < 2 or not parts[1].isdecimal():
         raise http.client.BadStatusLine(line)
     return int(parts[1]), parts[2] if len(parts) > 2 else ""

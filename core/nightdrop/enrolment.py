@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from nightdrop.configuration import Section, load, parse
 from nightdrop.errors import ConfigurationError
 from nightdrop.names import is_host_name
-from nightdrop.networks import Network, is_inside, load_networks
+from nightdrop.networks import Network, is_inside, load_networks, web_address
 from nightdrop.secrets import Secret, text_or_secret
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ def _bundle(section: Section) -> Bundle:
         mirrors.append(
             BundleMirror(
                 name=table.text("name"),
-                url=table.text("url").rstrip("/"),
+                url=web_address(table),
                 user=table.text("user"),
                 password=password,
-                certificate=table.text("certificate", ""),
+                certificate=_certificate(table),
                 secret=secret,
             )
         )
@@ -134,3 +134,10 @@ def _bundle(section: Section) -> Bundle:
     if not bundle.recipients:
         raise ConfigurationError(f"{path}: this bundle names no recipient", section.hint)
     return bundle
+
+
+def _certificate(table: Section) -> str:
+    text = table.text("certificate", "")
+    if not text.isascii():
+        raise table.wrong("certificate", "a certificate in PEM", text)
+    return text

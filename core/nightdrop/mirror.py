@@ -4,11 +4,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from nightdrop.checking import CheckSettings, read_check_settings
 from nightdrop.configuration import Section, load
-from nightdrop.networks import Network, load_networks
+from nightdrop.networks import Network, is_host_or_address, load_networks, web_address
 
 DEFAULT_PATH = Path("/etc/nightdrop/mirror.toml")
 
@@ -106,7 +105,7 @@ def load_mirror(path: Path) -> Mirror:
         vault=section.file("vault"),
         state=state,
         listen=_listen(section),
-        url=_url(section, tls),
+        url=web_address(section, tls=tls),
         tls=tls,
         proxies=tuple(load_networks(section, "proxies")),
         recipients=tuple(path.parent / name for name in section.texts("recipients")),
@@ -151,35 +150,11 @@ def _parse_listen(text: str) -> Listen | None:
     """ADDRESS:PORT taken apart, an IPv6 address being in brackets; None if it is none."""
     address, colon, port = text.rpartition(":")
     address = address.removeprefix("[").removesuffix("]")
-    if not colon or not _is_host(address) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+    if (
+        not colon
+        or not is_host_or_address(address)
+        or not re.fullmatch(r"[0-9]{1,5}", port)
+        or int(port) > 65535
+    ):
         return None
     return Listen(address, int(port))
-
-
-def _url(section: Section, tls: bool) -> str:
-    expected = (
-        'the address that clients use, such as "https://backup.example.org:8443"'
-        if tls
-        else 'the address that clients use, such as "http://backup.example.org:8080"'
-    )
-    text = section.text("url", expected=expected)
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise section.wrong("url", expected, text) from error
-    plain = re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path, re.ASCII)
-    decorated = parts.query or parts.fragment or parts.username is not None
-    # Without TLS of our own a proxy may stand in front and speak it, so https is right there, too.
-    schemes = ("https",) if tls else ("http", "https")
-    if parts.scheme not in schemes or not _is_host(parts.hostname or "") or not plain or decorated:
-        raise section.wrong("url", expected, text)
-    return text.rstrip("/")
-
-
-def _is_host(name: str) -> bool:
-    """Whether this may be an address, or a name that it is looked up by (RFC 5891)."""
-    try:
-        return bool(name.encode("idna"))
-    except UnicodeError:
-        return False

@@ -10,13 +10,15 @@ import os
 import random
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 from duplicity.librsync import SigGenerator
 
+from nightdrop.engine.tars import Member, Reader
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop_restore.items import Index
 from nightdrop_restore.manifests import opening_whole
@@ -29,6 +31,9 @@ _PREFIXES: Final = (_SIGNED, "snapshot/", "deleted/")
 # magic, block length, length of a strong hash: four octets each, big endian
 _BLOCK_LENGTH: Final = slice(4, 8)
 _LONGEST_BLOCK: Final = 1 << 24
+_REGULAR: Final = (tarfile.REGTYPE, tarfile.AREGTYPE)
+
+_Member = Member | tarfile.TarInfo
 
 
 @dataclass(frozen=True)
@@ -57,30 +62,28 @@ def sample(work: Path, origin: Origin, number: int) -> tuple[int, list[Sample]]:
     choose = random.SystemRandom()
     chosen: list[Sample] = []
     seen = 0
-    archives = [_signatures(work, origin, each) for each in range(len(origin.chain))]
+    plain = [_signatures(work, origin, each) for each in range(len(origin.chain))]
     try:
-        for archive, member in _newest(archives):
-            seen += 1
-            # Each of those seen so far is as likely to be among the chosen (Vitter's algorithm R).
-            place = len(chosen) if len(chosen) < number else choose.randrange(seen)
-            if place >= number:
-                continue
-            content = cast(BinaryIO, archive.extractfile(member)).read()
-            one = Sample(_index(member), content)
-            if place == len(chosen):
-                chosen.append(one)
-            else:
-                chosen[place] = one
+        with ExitStack() as opened:
+            archives = [Reader(opened.enter_context(path.open("rb"))) for path in plain]
+            for archive, member in _newest(archives):
+                seen += 1
+                # Each of those seen so far is as likely to be among the chosen (Vitter's algorithm R).
+                place = len(chosen) if len(chosen) < number else choose.randrange(seen)
+                if place >= number:
+                    continue
+                one = Sample(_index(member), archive.content(member.size))
+                if place == len(chosen):
+                    chosen.append(one)
+                else:
+                    chosen[place] = one
     except tarfile.TarError as error:
         raise VaultError(f"the signatures of {origin.host} cannot be read: {error}") from error
-    finally:
-        for archive in archives:
-            archive.close()
     return seen, chosen
 
 
-def _signatures(work: Path, origin: Origin, number: int) -> tarfile.TarFile:
-    """The signatures of one set of the chain, opened."""
+def _signatures(work: Path, origin: Origin, number: int) -> Path:
+    """The signatures of one set of the chain, opened, as the tar file that they are."""
     name = origin.chain[number].key.signatures_name
     sealed, plain = work / name, work / f"signatures-{number}.tar"
     origin.copies(lambda _text: None).fetch(name, sealed, opening_whole(origin, name))
@@ -90,13 +93,16 @@ def _signatures(work: Path, origin: Origin, number: int) -> tarfile.TarFile:
         except EnvelopeError as error:
             raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
     sealed.unlink()
-    return tarfile.open(plain, "r:", encoding="utf-8", errors="surrogateescape")
+    return plain
 
 
-def _newest(archives: Sequence[tarfile.TarFile]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The regular files of the newest state: of each path, what the last set that has it says."""
+def _newest(archives: Sequence[Reader]) -> Iterator[tuple[Reader, _Member]]:
+    """The regular files of the newest state: of each path, what the last set that has it says.
 
-    def members(number: int) -> Iterator[tuple[Index, int, tarfile.TarInfo]]:
+    The content of each can be had until the next one is asked for.
+    """
+
+    def members(number: int) -> Iterator[tuple[Index, int, _Member]]:
         for member in archives[number]:
             if member.name.startswith(_PREFIXES):
                 yield _index(member), -number, member
@@ -105,8 +111,10 @@ def _newest(archives: Sequence[tarfile.TarFile]) -> Iterator[tuple[tarfile.TarFi
     for _path, same in groupby(merged, key=lambda found: found[0]):
         _, number, member = next(same)
         if member.name.startswith(_SIGNED):
+            if member.type not in _REGULAR:
+                raise tarfile.ReadError("a header in them makes no sense")
             yield archives[-number], member
 
 
-def _index(member: tarfile.TarInfo) -> Index:
+def _index(member: _Member) -> Index:
     return tuple(os.fsencode(member.name.partition("/")[2].rstrip("/")).split(b"/"))

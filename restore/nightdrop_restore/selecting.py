@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
     add_vault_arguments(parser)
-    parser.add_argument("--host", metavar="HOST", required=True)
+    parser.add_argument("--host", metavar="HOST", required=True, help="whose backup")
     parser.add_argument(
         "--time",
         metavar="TIME",

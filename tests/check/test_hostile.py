@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, BinaryIO
 
@@ -14,20 +14,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, seal
+from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, random_octets, seal
 from core.keyring import BOUNDED
 from nightdrop import vault
+from nightdrop.enrolment import load_host
+from nightdrop.envelope import der
+from nightdrop.envelope.algorithms import RSA_ENCRYPTION
 from nightdrop.envelope.inspection import inspect_envelope
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import EnvelopeError, VaultError
+from nightdrop.mirror import load_mirror
+from nightdrop.names import SetKey, format_time
 from nightdrop.receipts import MAX_SIZE
 from nightdrop.vault import FolderVault, StoredFile
-from nightdrop_check import looking, receipts, workers
+from nightdrop_check import chains, looking, receipts, workers
+from nightdrop_check.attempts import apply
+from nightdrop_check.contents import Contents
 from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
 from nightdrop_check.report_json import to_json
 from nightdrop_check.report_page import to_page
 from nightdrop_check.report_text import to_text
+from nightdrop_check.rules import HOST_RULES
+from nightdrop_check.settled import Remembered
+from nightdrop_check.shelf import ShelfSet
+from nightdrop_check.view import View
 
 OURS, SOMEBODY_ELSE = parse_recipients(certificate("us") + certificate("them"), "test")
 ENVELOPE = seal(b"secret" * 50, [OURS])
@@ -97,6 +108,37 @@ def test_envelopes_of_any_bytes_are_judged(data: st.DataObject) -> None:
         found = inspect_envelope(io.BytesIO(octets))
         assert all(str(recipient).isprintable() for recipient in found.recipients)
         assert not set(found.recipients) & set(SOMEBODY_ELSE.ids)
+
+
+def sealed_to_many(number: int, octets: int) -> bytes:
+    """The beginning of an envelope that names so many recipients, each by a name of so many octets."""
+    rsa = der.element(der.SEQUENCE, RSA_ENCRYPTION, der.element(der.NULL))
+    # As little like a text as what is encrypted, which is another finding.
+    issuers = [der.element(der.SEQUENCE, random_octets(str(each), octets)) for each in range(number)]
+    entries = [
+        der.element(
+            der.SEQUENCE,
+            der.integer(0),
+            der.element(der.SEQUENCE, issuer, der.integer(1)),
+            rsa,
+            der.element(der.OCTET_STRING, bytes(256)),
+        )
+        for issuer in issuers
+    ]
+    before, _, after = ENVELOPE.partition(bytes.fromhex("020100"))
+    _, _, end = der.split(after)
+    return before + der.integer(0) + der.element(der.SET, *entries) + after[end:]
+
+
+def test_a_megabyte_of_recipients_is_not_remembered(shelves: Shelves) -> None:
+    """Of a thousand such files the check's memory would be larger than this machine's."""
+    for number, octets in ((900, 700), (1, 900_000), (3, 100)):
+        shelves.path("volume").write_bytes(sealed_to_many(number, octets))
+        found = {finding.code: finding for finding in shelves.check().findings}
+        assert set(found) == {"wrong-recipient"}
+        assert len(found["wrong-recipient"].sentence) < 1000
+        [(longest,)] = shelves.sql("SELECT MAX(LENGTH(text)) FROM heads", book="check")
+        assert isinstance(longest, int) and longest < 5000
 
 
 RECEIPTS: dict[str, Callable[[BinaryIO], object]] = {
@@ -218,6 +260,44 @@ def test_a_host_that_fills_its_folder_starves_nobody(
     assert "who knows its password" in report.findings[0].hint
     assert [host.state for host in report.hosts] == ["error", "well"]
     assert asked <= 501 + len(os.listdir(mirror.vault / "b"))
+
+
+class Counting(list[ShelfSet]):
+    """Counts how often somebody goes through all of it."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[ShelfSet]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_no_rule_goes_through_all_sets_for_each_of_them(mirror: Mirror) -> None:
+    """A host may drop fifty thousand, and the square of that is days of work."""
+    mirror.enroll("a")
+    ends = [format_time(NIGHT + timedelta(minutes=minute)) for minute in range(601)]
+    names = [f"k{number}-full.{end}.tar.p7m" for number, end in enumerate(ends)]
+    for start, end in zip(ends[::2], ends[1::2], strict=False):
+        key = SetKey("duplicity", end, "inc", start)
+        names += [f"{key.stem}.vol1.difftar.p7m", key.signatures_name, key.manifest_name]
+    for name in names:
+        (mirror.vault / "a" / name).write_bytes(b"x")
+    settings = load_mirror(mirror.config)
+    host = load_host(settings.hosts / "a.toml")
+    shelf = looking.look_at_host(
+        FolderVault(mirror.vault), host, looking.Book(None, "a", Remembered()), frozenset()
+    )
+    done = Counting(shelf.done)
+    kinds = {kind: Counting(sets) for kind, sets in shelf.done_by_kind.items()}
+    shelf.__dict__.update({"done": done, "done_by_kind": kinds})
+    view = View(settings, host, shelf, Contents((), {}), None, NIGHT.timestamp() + DAY)
+    for rule in HOST_RULES:
+        found: list[Finding] = []
+        apply(rule, view, found)
+        # As often as findings are told, and a little.
+        assert max(done.times, kinds["duplicity"].times) <= len(found) + 10, rule
+        done.times = kinds["duplicity"].times = 0
+    assert len(chains.gaps(shelf)) == len(kinds["duplicity"]) == 300
 
 
 def test_receipts_that_are_too_long_together(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -285,6 +285,15 @@ def test_wrong_password(now_good: Shelves, server: MailServer, tmp_path: Path) -
     assert server.mails == []
 
 
+def test_a_password_that_no_login_takes(now_good: Shelves, server: MailServer, tmp_path: Path) -> None:
+    for octets in ("pässword".encode(), b"\xff"):
+        (tmp_path / "smtp.password").write_bytes(octets)
+        with server.running():
+            done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+        assert "are not in ASCII" in done.stderr
+    assert server.mails == []
+
+
 def test_what_keys_are_needed_for(now_good: Shelves, mirror: Mirror, stranger: bytes) -> None:
     """An old key and one that lies in a safe: what each opens, and what only it does. No finding."""
     (old,) = mirror.recipients

@@ -220,6 +220,18 @@ def believe(shelves: Shelves, port: int, folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("octets", [b"\xff", "пароль".encode()])
+def test_a_password_of_any_octets(
+    shelves: Shelves,
+    liar: tuple[http.server.ThreadingHTTPServer, list[bytes]],
+    tmp_path: Path,
+    octets: bytes,
+) -> None:
+    believe(shelves, liar[0].server_address[1], tmp_path)
+    (tmp_path / "password").write_bytes(octets)
+    assert only(shelves).code == "peer-silent"
+
+
 def test_a_peer_that_looked_in_the_future_is_missed_all_the_same(
     shelves: Shelves, liar: tuple[http.server.ThreadingHTTPServer, list[bytes]], tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,11 @@ import requests
 
 from check.vaults import Mirror, Shelves
 from nightdrop.errors import ExitStatus
+from nightdrop_check.report_json import to_json
 from nightdrop_check.report_metrics import to_metrics
+from nightdrop_check.report_page import to_page
+from nightdrop_check.report_text import to_text
+from nightdrop_check.room import Room, full_at
 
 from house import HOST, House, run
 from mirrors import environment_without_proxies
@@ -95,6 +100,18 @@ def test_metrics(now_good: Shelves) -> None:
     assert found[sample("host_newest_set_timestamp_seconds", host="web")] < now_good.now
     assert path.stat().st_mode & 0o777 == 0o644
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_disk_that_lasts_for_thousands_of_years(now_good: Shelves) -> None:
+    """It may shrink by a few octets a day, and no calendar goes so far."""
+    now, day = now_good.now, 86400.0
+    assert full_at(10**9, 10**8, now) == now + 10 * day
+    for free, per_day in ((10**12, 68.0), (10**15, 1e-9), (10**9, 0.0), (10**9, -5.0), (0, 1.0)):
+        room = Room(10**12, free, per_day, full_at(free, per_day, now))
+        report = replace(now_good.check(), room=room)
+        assert json.loads(to_json(report))["room"]["full_at"] is None
+        assert "nightdrop_disk_full" not in to_metrics(report)
+        assert "full in about" not in to_page(report) + to_text(report)
 
 
 def test_metrics_of_odd_names(now_good: Shelves) -> None:

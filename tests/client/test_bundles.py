@@ -4,6 +4,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from nightdrop.enrolment import parse_bundle
+from nightdrop.errors import ConfigurationError
+
 from house import House, complaint, run
 from mirrors import NIGHTDROP
 
@@ -21,3 +26,22 @@ def test_a_credential_takes_the_place_of_a_bundle_that_is_not_there(house: House
         check=True,
     )
     assert any(name.endswith("receipt.json") for name in house.names())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("url", "https://mirror.example.org:99999"),
+        ("url", "https://[mirror/"),
+        ("url", "ftp://mirror.example.org"),
+        ("url", "https://mirror.example.org/\\r\\nX: y"),
+        ("certificate", "-----BEGIN CERTIFICATE-----\\nMIIé\\n-----END CERTIFICATE-----"),
+    ],
+)
+def test_no_mirror_can_be_reached_with_that(key: str, value: str) -> None:
+    """So it is said where it stands, before anything is packed."""
+    facts = {"name": "m", "url": "https://mirror.example.org", "user": "u", "password": "p", key: value}
+    lines = ['format = "nightdrop-bundle/1"', 'host = "web1"', 'recipients = ["r"]', "[[mirror]]"]
+    lines += [f'{name} = "{text}"' for name, text in facts.items()]
+    with pytest.raises(ConfigurationError, match=rf"key `mirror\[1\]\.{key}`"):
+        parse_bundle("\n".join(lines).encode(), Path("bundle"))

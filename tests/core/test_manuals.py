@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop.cli import VERBS
+from nightdrop.cli import VERBS, parser_of
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_verb_has_a_page(made: Path) -> None:
     names = {path.name for path in (made / "man" / "man1").iterdir()}
     assert names == {"nightdrop.1"} | {f"nightdrop-{name.replace(' ', '-')}.1" for name in VERBS}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_argument_is_explained(name: str) -> None:
+    assert [a.option_strings or a.dest for a in parser_of(name)._actions if not a.help] == []
 
 
 def test_man_shows_them_and_has_nothing_to_complain_of(made: Path) -> None:

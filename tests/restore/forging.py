@@ -33,7 +33,12 @@ def tar(members: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
     return out.getvalue()
 
 
-def forge(vault: Path, key: Key, members: Sequence[tuple[tarfile.TarInfo, bytes]]) -> None:
+def forge(
+    vault: Path,
+    key: Key,
+    members: Sequence[tuple[tarfile.TarInfo, bytes]],
+    signatures: bytes = tarfile.NUL * tarfile.RECORDSIZE,
+) -> None:
     """Fill a vault with one full set that holds this, sealed to the key and with a receipt."""
     folder = vault / HOST
     folder.mkdir(parents=True)
@@ -43,7 +48,7 @@ def forge(vault: Path, key: Key, members: Sequence[tuple[tarfile.TarInfo, bytes]
     manifest = f"Hostname {HOST}\nLocaldir /\nVolume 1:\n"
     manifest += f"    StartingPath   .\n    EndingPath     zzz\n    Hash SHA1 {digest}\n"
     seal(folder / f"{STEM}.manifest.p7m", key, manifest.encode())
-    seal(folder / f"duplicity-full-signatures.{TIME}.sigtar.p7m", key, tar([]))
+    seal(folder / f"duplicity-full-signatures.{TIME}.sigtar.p7m", key, signatures)
     write_receipt(folder, "duplicity", "full", STEM)
 
 

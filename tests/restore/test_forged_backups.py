@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restore import forging
-from restore.forging import forge, member
+from restore.forging import forge, member, tar
 
 from house import HOST, Key, complaint, run
 
@@ -108,6 +108,33 @@ def test_numbers_that_no_file_can_have_cost_their_files_only(tmp_path: Path, adm
     assert (tmp_path / "to" / "folder" / "last").read_bytes() == b"x"
     assert "    owner\n    time\n" in said
     assert "a number beyond any" in said
+
+
+def below_zero() -> bytes:
+    """A member that leads back to itself."""
+    octets = bytearray(tar([(member("signature/file"), b"")]))
+    octets[124:136] = b"\xff" * 10 + b"\xfe\0"
+    octets[148:156] = b" " * 8
+    octets[148:156] = b"%06o\0 " % sum(octets[: tarfile.BLOCKSIZE])
+    return bytes(octets)
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        tar([(member("signature/file", tarfile.DIRTYPE), b"")]),
+        tar([(member("signature/file", tarfile.SYMTYPE, linkname="file"), b"")]),
+        tar([(member("signature/file", tarfile.LNKTYPE, linkname="nowhere"), b"")]),
+        tar([(member("signature/file", tarfile.GNUTYPE_SPARSE), b"")]),
+        below_zero(),
+    ],
+    ids=["a folder", "a link to itself", "a link to nothing", "sparse", "below zero"],
+)
+def test_a_drill_of_senseless_signatures_fails(tmp_path: Path, admin_key: Key, signatures: bytes) -> None:
+    forge(tmp_path / "vault", admin_key, [(member("snapshot/file"), b"x")], signatures)
+    words = ["restore", "drill", tmp_path / "vault", "--work", tmp_path, *admin_key.arguments]
+    said = run(*words, expect=3)
+    assert f"{HOST}: 0 of " in said.stdout
 
 
 def test_a_vault_and_not_what_lies_in_it(tmp_path: Path, admin_key: Key) -> None:

@@ -90,6 +90,43 @@ def test_ambiguous_fields_are_refused(http: Served, case: tuple[list[bytes], byt
     assert http.mirror.stored("web1") == before
 
 
+LENGTH = b"Content-Length: %d"
+
+# What is refused for its head, and with which status; its body is a request that would be answered 201.
+REFUSED_HEADS: dict[str, tuple[bytes, list[bytes], bytes]] = {
+    "a name": (b"PUT /web1/notes.txt HTTP/1.1", [LENGTH], b"403"),
+    "a name, and the body waits": (
+        b"PUT /web1/notes.txt HTTP/1.1",
+        [LENGTH, b"Expect: 100-continue"],
+        b"403",
+    ),
+    "another host's folder": (b"PUT /web2/%b HTTP/1.1", [LENGTH], b"403"),
+    "a method": (b"DELETE /web1/%b HTTP/1.1", [LENGTH], b"405"),
+    "a method, in chunks": (b"GET /web1/ HTTP/1.1", [b"Transfer-Encoding: chunked"], b"405"),
+    "a digest": (b"PUT /web1/%b HTTP/1.1", [LENGTH, b"Repr-Digest: sha-256=:x:"], b"400"),
+    "a part": (b"PUT /web1/%b HTTP/1.1", [LENGTH, b"Content-Range: bytes 0-1/2"], b"400"),
+    "a depth": (b"PROPFIND /web1/ HTTP/1.1", [LENGTH], b"403"),
+    "a length": (b"PUT /web1/%b HTTP/1.1", [b"Content-Length: 999999999999999"], b"413"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_HEADS)
+def test_what_a_refused_request_brings_along_is_no_request(http: Served, what: str) -> None:
+    line, fields, status = REFUSED_HEADS[what]
+    smuggled = put_request(http, fields=[b"Content-Length: 5"])
+    request = put_request(
+        http,
+        line=line.replace(b"%b", new_name().encode()),
+        fields=[field.replace(b"%d", b"%d" % len(smuggled)) for field in fields],
+        body=smuggled,
+    )
+    before = http.mirror.stored("web1")
+    answer = say(http, request)
+    assert answer.startswith(b"HTTP/1.1 %b " % status), answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert http.mirror.stored("web1") == before
+
+
 REFUSED_LINES = [
     b"PUT  /web1/%b HTTP/1.1",
     b"PUT /web1/%b  HTTP/1.1",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nightdrop.text import count
-from nightdrop_check.chains import Gap, gaps
+from nightdrop_check.chains import Gap, building_on, gaps
 from nightdrop_check.findings import Finding, Severity
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import View
@@ -16,15 +16,16 @@ def judge(view: View) -> Iterator[Finding]:
         gone = [key.stem for key in gap.gone]
         if gap.after is None:
             sentence = f"{some(gone)} came here complete and {_is(gone)} gone"
-            yield _finding(view, gap, "error", gone[-1], sentence)
+            yield _finding(view, gap, "error", gone[-1], sentence, lost=len(gone))
         elif gap.kind == "base":
-            yield _finding(view, gap, *_base(view, gap, gap.after))
+            lost = 1 + len(building_on(view.shelf, gap.after.key))
+            yield _finding(view, gap, *_base(view, gap.after, lost), lost=lost)
         else:
-            yield _finding(view, gap, *_previous(view, gap, gap.after))
+            yield _finding(view, gap, *_previous(view, gap, gap.after), lost=len(gone))
 
 
-def _base(view: View, gap: Gap, after: ShelfSet) -> tuple[Severity, str, str]:
-    lost = f"{count(gap.builds_on, 'set')} cannot be restored from this mirror"
+def _base(view: View, after: ShelfSet, number: int) -> tuple[Severity, str, str]:
+    lost = f"{count(number, 'set')} cannot be restored from this mirror"
     base = f"a set of {after.key.start}" if after.key.start else "a full"
     newer = any(
         each.key.kind == after.key.kind and each.key.type == "full" and each.key.end > after.key.end
@@ -43,7 +44,9 @@ def _previous(view: View, gap: Gap, after: ShelfSet) -> tuple[Severity, str, str
     return severity, after.stem, f"the receipt before that of {after.stem} is not on this mirror"
 
 
-def _finding(view: View, gap: Gap, severity: Severity, subject: str, sentence: str) -> Finding:
+def _finding(
+    view: View, gap: Gap, severity: Severity, subject: str, sentence: str, *, lost: int
+) -> Finding:
     gone = [key.stem for key in gap.gone]
     if gap.after is not None and gone:
         sentence += f" ({some(gone)} came here once and {_is(gone)} gone)"
@@ -59,7 +62,7 @@ def _finding(view: View, gap: Gap, severity: Severity, subject: str, sentence: s
         subject,
         sentence,
         f"{hint}`nightdrop backup --full` on {view.host} begins a new chain",
-        {"gone": listed(gone), "lost": gap.builds_on if gap.kind == "base" else len(gone)},
+        {"gone": listed(gone), "lost": lost},
     )
 
 

@@ -16,7 +16,7 @@ def judge(view: View) -> Iterator[Finding]:
     """Compare the age of each kind's newest sets with what `mirror.toml` allows."""
     for kind in sorted(view.shelf.first):
         expected = view.settings(kind)
-        done = [each for each in view.shelf.done if each.key.kind == kind]
+        done = view.shelf.done_by_kind.get(kind, [])
         if not done:
             continue
         what = "" if kind == "duplicity" else f" of {kind}"

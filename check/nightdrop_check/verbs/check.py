@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     told.add_argument(
         "--daily",
         action="store_true",
-        help="mail and notify only errors that are new, or over; print nothing else",
+        help="mail and notify only errors that are new, or over; print the headline, not the report",
     )
     told.add_argument("--send", action="store_true", help="look at nothing, send mails that wait")
     scrub = parser.add_mutually_exclusive_group()

@@ -30,7 +30,7 @@ ENDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="an envelope")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:

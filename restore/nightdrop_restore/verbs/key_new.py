@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     from nightdrop_restore.keys import add_passphrase_arguments
 
-    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the folder for the two files")
     parser.add_argument("--name", required=True, help='whom the key belongs to, such as "backup admin"')
     parser.add_argument(
         "--type",

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     from nightdrop_restore.keys import add_passphrase_arguments
 
-    parser.add_argument("key", metavar="KEY.pem", type=Path)
+    parser.add_argument("key", metavar="KEY.pem", type=Path, help="the private key")
     parser.add_argument(
         "-o",
         metavar="FILE",

@@ -13,7 +13,7 @@ in any order. Says which lines are wrong or missing. DIR/key.pem is as encrypted
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the folder for the key")
     parser.add_argument(
         "lines", metavar="FILE", nargs="*", default=["-"], help="the lines (default: standard input)"
     )

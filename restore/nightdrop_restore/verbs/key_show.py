@@ -13,7 +13,7 @@ and until when the certificate is valid.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("certificate", metavar="CERT.pem", type=Path)
+    parser.add_argument("certificate", metavar="CERT.pem", type=Path, help="certificates in PEM")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "things", metavar="FILE|VAULT", nargs="+", help="files of sets; with --host, vaults"
     )
     add_listener_arguments(parser)
-    parser.add_argument("--host", metavar="HOST")
+    parser.add_argument("--host", metavar="HOST", help="whose sets, out of vaults; with --kind")
     parser.add_argument("--kind", metavar="KIND", help="which sets, such as zroot or sysupgrade")
     parser.add_argument(
         "--time", metavar="TIME", default="now", help="the state then: now, 3D, 2026-01-31T18:00 (UTC)"
