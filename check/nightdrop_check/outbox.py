@@ -55,7 +55,11 @@ def _flush(folder: Path, settings: MailSettings) -> list[NotSentError]:
         if left <= 0:
             failures.append(NotSentError("sending what was before it took too long"))
             continue
-        mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.SMTP)
+        try:
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.SMTP)
+        except OSError as error:
+            failures.append(NotSentError(f"{path}: cannot be read: {error.strerror}"))
+            continue
         try:
             send(mail, settings, left)
         except NotSentError as error:

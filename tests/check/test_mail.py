@@ -91,6 +91,18 @@ def test_mail_server_that_is_down_loses_nothing(now_good: Shelves, server: MailS
     assert len(server.mails) == 2
 
 
+def test_a_mail_that_cannot_be_read_holds_up_no_other(now_good: Shelves, server: MailServer) -> None:
+    check(now_good, "--mail", expect=ExitStatus.PARTIAL)
+    (waits,) = (now_good.mirror.state / "mails").glob("*.eml")
+    older = waits.with_name(f"{0:020}.eml")
+    older.mkdir()
+    with server.running():
+        done = check(now_good, "--send", expect=ExitStatus.PARTIAL)
+    assert f"{older}: cannot be read: Is a directory" in done.stderr
+    assert len(server.mails) == 1
+    assert not waits.exists()
+
+
 @pytest.mark.parametrize("begin", [b"", b"220 here\r\n"], ids=["from the start", "then"])
 def test_mail_server_that_dribbles(
     now_good: Shelves, server: MailServer, monkeypatch: pytest.MonkeyPatch, begin: bytes
