@@ -80,7 +80,7 @@ def test_a_run_that_is_interrupted_waits_for_no_mirror(house: House) -> None:
     try:
         wait_until(lambda: any((house.state / "outbox").glob("*.receipt.json")), "it is to be sent")
         process.terminate()
-        assert process.wait(PATIENCE) == 1
+        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
     finally:
         for number in numbers:
             os.kill(number, signal.SIGCONT)
