@@ -56,11 +56,16 @@ class Door:
     """One mirror's door, as `host` sees it. Keeps a connection open from one request to the next."""
 
     def __init__(self, host: str, facts: BundleMirror, pace: Pace) -> None:
+        self._host = host
         self._facts = facts
         self._pace = pace
         self._url = urlsplit(f"{facts.url}/{host}/")
         self._secure = self._url.scheme == "https"
         self._socket: socket.socket | None = None
+
+    def another(self) -> "Door":
+        """The same door, over a connection of its own."""
+        return Door(self._host, self._facts, self._pace)
 
     def greet(self, patience: float) -> None:
         """Ask whether it is there and takes our password; raises RefusedError and UnreachableError.

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -187,14 +188,35 @@ class Mirrors:
 
     def _gives_up(self, mirror: _Mirror, turn: _Turn, begun: float, delay: float) -> bool:
         """Count an attempt that failed, and the delay before the next; whether that was too much."""
-        with self._lock:
-            next_one = time.monotonic() + delay
-            if self._others_answer(mirror):
+        next_one = time.monotonic() + delay
+        if self._others_answer(mirror):
+            with self._lock:
                 # As long as another one is still at it, a failing one holds nobody up.
                 mirror.cost += max(0, next_one - max(begun, turn.taken))
-                return mirror.cost > min(turn.grace, turn.patience)
-            mirror.outage += next_one - begun
-            return mirror.outage > turn.patience
+            if mirror.cost <= min(turn.grace, turn.patience):
+                return False
+            if self._another_greets(mirror):
+                return True
+            # The others had done their part, and were lost then, too: this one holds nobody up.
+            mirror.cost = 0.0
+        mirror.outage += next_one - begun
+        return mirror.outage > turn.patience
+
+    def _another_greets(self, mirror: _Mirror) -> bool:
+        """Whether another one answers now, of those that are not known to fail."""
+        for one in self._mirrors:
+            if one is mirror or one.failure or one.failing:
+                continue
+            # A connection of its own: that one's is its own thread's.
+            with closing(one.door.another()) as door:
+                try:
+                    door.greet(GREETING)
+                except UnreachableError:
+                    continue
+                except RefusedError:
+                    pass
+                return True
+        return False
 
     def _others_answer(self, mirror: _Mirror) -> bool:
         return any(not one.failure and not one.failing for one in self._mirrors if one is not mirror)

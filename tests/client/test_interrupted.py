@@ -78,7 +78,8 @@ def test_a_run_that_is_interrupted_waits_for_no_mirror(house: House) -> None:
     house.configure('patience = "1h"', folders=f'include = ["{house.source}"]\n[hooks]\n{hook}')
     process = subprocess.Popen([*NIGHTDROP, "backup", "--config", str(house.config)])
     try:
-        wait_until(lambda: any((house.state / "outbox").glob("*.receipt.json")), "it is to be sent")
+        outbox, port = house.state / "outbox", house.mirrors[0].port
+        wait_until(lambda: any(outbox.glob("*.receipt.json")) and unread_at(port), "it waits")
         process.terminate()
         assert process.wait(PATIENCE) == 128 + signal.SIGTERM
     finally:
@@ -88,6 +89,16 @@ def test_a_run_that_is_interrupted_waits_for_no_mirror(house: House) -> None:
     house.backup()
     assert len([name for name in house.names(1) if name.endswith(".receipt.json")]) == 3
     house.assert_mirrors_are_honest()
+
+
+def unread_at(port: int) -> bool:
+    """Whether a connection to this port has brought anything that nobody has read (proc(5), net/tcp)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    found = [(words[1], words[3], words[4].split(":")[1]) for words in map(str.split, lines)]
+    return any(
+        local.endswith(f":{port:04X}") and state == "01" and int(queue, 16)
+        for local, state, queue in found
+    )
 
 
 def wait_for_a_drop(house: House, process: "subprocess.Popen[Any]", before: int = 0) -> None:

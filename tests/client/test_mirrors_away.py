@@ -3,10 +3,16 @@
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+from nightdrop.enrolment import load_bundle
+from nightdrop_client.limits import Limits
+from nightdrop_client.mirrors import Mirrors
+
 from house import HOST, House, complaint, run
-from mirrors import NIGHTDROP, wait_until
+from mirrors import NIGHTDROP, PATIENCE, new_name, wait_until
 from trees import describe, differences
 
 OUTAGE = float(os.environ.get("NIGHTDROP_TEST_OUTAGE", "2"))
@@ -89,6 +95,24 @@ def test_both_mirrors_reboot_in_the_middle_and_the_run_waits(house: House, tmp_p
     for number in (0, 1):
         restored = house.restore(tmp_path / f"restored-{number}", mirror=number)
         assert differences(describe(house.source), describe(restored)) == {}
+
+
+def test_a_mirror_is_waited_for_when_the_other_is_lost_with_all_it_took(
+    house: House, tmp_path: Path
+) -> None:
+    """It seems to answer, because nobody asks it anything before the first one has what it has."""
+    mirrors = Mirrors(HOST, load_bundle(house.bundle).mirrors, Limits(grace=10), 10 * PATIENCE)
+    file, name = tmp_path / "file", new_name()
+    file.write_text("x")
+    first, second = house.mirrors
+    first.kill()
+    with ThreadPoolExecutor(1) as pool, closing(mirrors):
+        dropped = pool.submit(mirrors.drop, file, name)
+        wait_until((second.vault / HOST / name).exists, "the second mirror takes it")
+        second.kill()
+        time.sleep(20)
+        house.start()
+        assert dropped.result(PATIENCE)[1] == ["mirror-a", "mirror-b"]
 
 
 def test_wrong_password(house: House) -> None:
