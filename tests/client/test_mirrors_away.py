@@ -102,13 +102,13 @@ def test_a_mirror_is_waited_for_when_the_other_is_lost_with_all_it_took(
 ) -> None:
     """It seems to answer, because nobody asks it anything before the first one has what it has."""
     mirrors = Mirrors(HOST, load_bundle(house.bundle).mirrors, Limits(grace=10), 10 * PATIENCE)
-    file, name = tmp_path / "file", new_name()
+    file = tmp_path / "file"
     file.write_text("x")
     first, second = house.mirrors
     first.kill()
     with ThreadPoolExecutor(1) as pool, closing(mirrors):
-        dropped = pool.submit(mirrors.drop, file, name)
-        wait_until((second.vault / HOST / name).exists, "the second mirror takes it")
+        dropped = pool.submit(mirrors.drop, file, new_name())
+        wait_until(lambda: any(status == 201 for *_, status in house.requests(1)), "it says so")
         second.kill()
         time.sleep(20)
         house.start()
