@@ -268,14 +268,16 @@ take_lock() {
 # others put there under a name like ours stays as it is: to remove that would be to go wherever they lead.
 make_workplace() {
     # Runs that were killed left theirs, and maybe processes that still write there: so each has its own, and theirs is
-    # moved before it is removed, or what they write meanwhile would keep it from going.
+    # moved before it is removed, or what they write meanwhile would keep it from going. A run that is alive has another
+    # configuration: of one there is only this.
     for left in "$temporary/nightdrop~$host~"*; do
-        if is_ours "$left"; then
+        owner=${left##*/} owner=${owner#*~*~}
+        if is_ours "$left" && ! is_alive "${owner%%~*}"; then
             [ ! -d "$left/run" ] || mv "$left/run" "$left/gone"
             rm -rf "$left"
         fi
     done
-    new=$temporary/nightdrop~$host~$(openssl rand -hex 8 2>/dev/null || echo $$)
+    new=$temporary/nightdrop~$host~$$~$(openssl rand -hex 8 2>/dev/null || echo $$)
     { mkdir "$new" && workplace=$new run=$new/run && mkdir "$run"; } ||
         fail "$new: the folder for temporary files cannot be made" "is the disk full, or read-only?"
 }
@@ -379,12 +381,12 @@ snooze() { # NAME SECONDS
     stage "$1" exec sleep "$2" 3</dev/null
 }
 
-# A gigabyte at a time, because OpenWrt's wc counts in 32 bits, and so do some shells. That dd read to the end of its
+# 64 MiB at a time, because OpenWrt's wc counts in 32 bits, and so do some shells. That dd read to the end of its
 # piece is told by a mark, which is there before wc sees that end. Nothing is printed unless all was counted.
 count_octets() { # NAME
     octets=0 mark=$run/counted.$1
     while
-        piece=$({ dd bs=65536 count=16384 && : >"$mark"; } 2>/dev/null | wc -c)
+        piece=$({ dd bs=65536 count=1024 && : >"$mark"; } 2>/dev/null | wc -c)
         rm "$mark" 2>/dev/null || return 1
         [ $((piece)) != 0 ]
     do octets=$(echo "$octets $piece" | awk '{ printf "%.0f", $1 + $2 }'); done

@@ -219,7 +219,7 @@ class Broken:
 
     `limits` are for one connection after the other, None for a good one; the last is for all that follow.
     `still` is set when one stands still, from when on nothing goes either way there.
-    The first two begin so many seconds `late`.
+    Each begins so many seconds `late`.
     """
 
     def __init__(
@@ -246,11 +246,10 @@ class Broken:
                 near, _ = self.listener.accept()
                 limit = self.limits[min(self.connections, len(self.limits) - 1)]
                 self.connections += 1
-                late = self.late if self.connections <= 2 else 0
-                threading.Thread(target=self._carry, args=(near, limit, late), daemon=True).start()
+                threading.Thread(target=self._carry, args=(near, limit), daemon=True).start()
 
-    def _carry(self, near: socket.socket, limit: int | None, late: float) -> None:
-        time.sleep(late)
+    def _carry(self, near: socket.socket, limit: int | None) -> None:
+        time.sleep(self.late)
         if limit == 0:
             near.close()
             return

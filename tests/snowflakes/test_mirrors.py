@@ -263,8 +263,9 @@ def test_a_mirror_that_crawls_has_broken_off(new_client: NewClient, noise: Path)
 def test_handshakes_that_take_long(new_client: NewClient) -> None:
     """On a busy router: while no mirror answers, each try is given more time than the one before."""
     client = new_client()
-    client.set(patience=100)
-    with broken(client, 0, [None], late=25), broken(client, 1, [0]):
+    # For two tries of 20 seconds each, and what lies between them.
+    client.set(patience=45)
+    with broken(client, 0, [None], late=22), broken(client, 1, [0]):
         said = client.drop("conf", "echo", "one", expect=3)
     assert "mirror-b is lost for this run: " in said
     assert client.opened() == b"one\n"

@@ -63,7 +63,7 @@ def test_what_cannot_be_read_is_no_backup(new_client: NewClient, tmp_path: Path)
     done = subprocess.run(
         [
             *(STRACE, "-f", "-qq", "-o", "/dev/null", "-P", tmp_path / "file"),
-            *("-e", "inject=read:error=EIO", *client.shell, SCRIPT),
+            *("-e", "inject=read,sendfile:error=EIO", *client.shell, SCRIPT),
             *("folders", client.kind("home"), tmp_path),
         ],
         capture_output=True,
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_no_backup(new_client: NewClient, tmp_path: Path)
         env=client.variables() | {"NIGHTDROP_FOLDER": str(client.settings.parent)},
         check=False,
     )
-    assert (done.returncode, "source ended with status 2" in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, "source ended with status" in done.stderr) == (1, True), done.stderr
     assert client.receipts() == []
 
 

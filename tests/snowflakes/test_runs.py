@@ -84,6 +84,22 @@ def test_what_others_put_beside_it_stays(some_client: Client) -> None:
     assert (theirs / "file").exists()
 
 
+def test_a_run_of_another_configuration_goes_on(new_client: NewClient, tmp_path: Path) -> None:
+    """Both are for one host, and have their temporary files in one place."""
+    first, second = new_client("dash"), new_client("ash")
+    second.set(temporary=first.temporary)
+    os.mkfifo(tmp_path / "gate")
+    run = first.begin("conf", "cat", tmp_path / "gate")
+    first.stage("source")
+    second.drop("conf", "echo", "two")
+    (tmp_path / "gate").write_text("the first one goes on\n")
+    status, said = end(run)
+    assert status == 0, said
+    # They are for one host, so the first sees what the second dropped, too.
+    assert len(first.receipts()) == 2
+    first.left_nothing()
+
+
 @pytest.mark.parametrize("holder", ["1", "4194305", "own"])
 def test_lock_from_before_a_reboot(new_client: NewClient, holder: str) -> None:
     """The number in it is nobody's now, or somebody else's, or by chance our own."""
@@ -259,7 +275,7 @@ def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path
     refusing = tmp_path / "programs"
     refusing.mkdir()
     (refusing / "dd").write_text(
-        '#!/bin/sh\ncase " $* " in *" iflag="*) exit 1 ;; esac\nexec busybox dd "$@"\n'
+        f'#!/bin/sh\ncase " $* " in *" iflag="*) exit 1 ;; esac\nexec {SHELLS["ash"][0]} dd "$@"\n'
     )
     (refusing / "dd").chmod(0o755)
     client.environment["PATH"] = f"{refusing}:{client.variables()['PATH']}"
@@ -405,15 +421,15 @@ def test_state_that_cannot_be_written(new_client: NewClient) -> None:
     client.left_nothing()
 
 
-def test_more_than_a_gigabyte_is_counted(new_client: NewClient) -> None:
-    """It is counted in pieces of one, for the sake of routers."""
+def test_more_than_one_piece_is_counted(new_client: NewClient) -> None:
+    """What comes is counted in pieces of 64 MiB, for the sake of routers."""
     client = new_client("dash")
     client.put_beside("zstd")
     # Not as a stream: a slow machine makes so little of zeros that a mirror would not wait for it.
-    client.set(compress="zstd", volume="500M")
-    client.drop("zeros", "head", "-c", "1073741829", "/dev/zero")
+    client.set(compress="zstd", volume="200M")
+    client.drop("zeros", "head", "-c", "134217733", "/dev/zero")
     [receipt] = client.receipts()
-    assert receipt.source.size == 1_073_741_829
+    assert receipt.source.size == 134_217_733
     for file in receipt.files:
         assert file.size == (client.vault(client.home.mirrors[0]) / file.name).stat().st_size
 
