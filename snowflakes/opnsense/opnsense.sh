@@ -9,6 +9,8 @@
 # ROOT stands before every path of the system, so that tests need no firewall.
 set -eu
 umask 077
+# configd has these in its PATH, cron has not: zfs is in the first, curl in the third.
+PATH=$PATH:/sbin:/usr/sbin:/usr/local/bin:/usr/local/sbin
 
 root=${ROOT:-}
 here=$(dirname "$0")

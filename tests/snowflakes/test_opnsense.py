@@ -107,12 +107,16 @@ class Firewall:
     def command(self, *words: object, script: Path | None = None) -> list[str]:
         return self.zfs.inside(*SHELLS[ONLY or "dash"], script or self.folder / "opnsense.sh", *words)
 
+    def variables(self) -> dict[str, str]:
+        """As from cron, which finds neither zfs nor curl by itself."""
+        return environment_without_proxies() | {"ROOT": str(self.root), "PATH": "/usr/bin:/bin"}
+
     def run(self, *words: object, script: Path | None = None, expect: int = 0) -> str:
         done = subprocess.run(
             self.command(*words, script=script),
             capture_output=True,
             text=True,
-            env=environment_without_proxies() | {"ROOT": str(self.root)},
+            env=self.variables(),
             check=False,
         )
         assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -121,9 +125,7 @@ class Firewall:
     def run_and_kill_the_send(self) -> None:
         # So slow that it still sends when it is killed; what was on its way ends with the mirror.
         self.set(rate="100K")
-        with subprocess.Popen(
-            self.command("zfs"), env=environment_without_proxies() | {"ROOT": str(self.root)}
-        ) as process:
+        with subprocess.Popen(self.command("zfs"), env=self.variables()) as process:
             source = wait_for(lambda: self.stage("source"), "zfs sends")
             wait_for(lambda: self.stage("curl.1"), "a volume is on its way")
             os.kill(int(source), signal.SIGKILL)
