@@ -15,7 +15,7 @@ install_uninstall() {
     done
     for folder in /etc/systemd/system/nightdrop-*.d; do
         # One in which something else lies stays.
-        [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || true
+        [ ! -d "$folder" ] || [ -n "$dry_run" ] || rmdir "$folder" 2>/dev/null || true
     done
     reload_if_due
     for link in /usr/local/bin/nightdrop /usr/local/share/man/man1/nightdrop*.1 \
@@ -28,7 +28,9 @@ install_uninstall() {
         if [ -e "$each" ] || [ -L "$each" ]; then step "remove $each" rm -rf "$each"; fi
     done
     # Whatever else is in there is not ours.
-    [ ! -d "$opt" ] || rmdir "$opt" 2>/dev/null || true
+    [ -n "$dry_run" ] || rmdir --ignore-fail-on-non-empty "$units" "${units%/*}" /usr/local/share/man/man1 \
+        /usr/local/share/bash-completion/completions /usr/local/share/bash-completion 2>/dev/null || true
+    [ ! -d "$opt" ] || [ -n "$dry_run" ] || rmdir "$opt" 2>/dev/null || true
     say "left where they are, as far as they are there:"
     say "  $configuration and /etc/credstore.encrypted/nightdrop-*.bundle   configuration, bundles"
     say "  /var/lib/nightdrop   state: enrolled hosts, certificate, ledger; what a client remembers"
