@@ -142,6 +142,7 @@ mirror | client | admin | uninstall)
     [ -n "$dry_run" ] || [ "$(id -u)" = 0 ] || die "root is needed to install" "with --dry-run, anybody can look at the steps"
     umask 022
     "install_$role"
+    [ "$role" = uninstall ] || remove_old_apps
     say_end
     ;;
 -h | --help) usage ;;

@@ -2,6 +2,8 @@
 # ./install.sh mirror: the user, the folders, the configuration, the units; and start it, once it is configured.
 
 mirror_toml=$configuration/mirror.toml
+door=$opt/door
+serve_dropin=/etc/systemd/system/nightdrop-serve.service.d/mirror-toml.conf
 
 install_mirror() {
     need_systemd
@@ -12,8 +14,6 @@ install_mirror() {
     make_folder 755 root /var/lib/nightdrop
     make_folder 700 nightdrop /var/lib/nightdrop/mirror
     configure_mirror
-    # Up to here nothing is in use yet; what is changed from here on is worth a restart.
-    upgraded=$changed
     install_file core/nightdrop/systemd/nightdrop-failed "$opt/nightdrop-failed" 755
     install_units core/nightdrop/systemd/nightdrop-failed@.service check/nightdrop_check/systemd/nightdrop-* \
         server/nightdrop_server/systemd/nightdrop-*.service server/nightdrop_server/systemd/nightdrop-*.socket
@@ -70,47 +70,73 @@ start_mirror() {
     }
     make_folder 700 nightdrop "$(cat "$fitted/vault")"
     fit_units
-    if [ -n "$upgraded" ] && is_booted; then
-        # Uploads under way are sent again.
-        step "restart the door if it runs" systemctl try-restart nightdrop-serve.service
-    fi
     wanted=$(paste -s -d ' ' "$fitted/units")
     rm -rf "$fitted"
     # A service is handed the sockets that are there when it starts: for other ones it has to start anew.
     listening=''
-    if [ -n "$refitted" ] || changes_units; then stop_door; fi
+    if is_new sockets; then
+        stop_door
+        note sockets
+    fi
     disable_unneeded
     # shellcheck disable=SC2086 # names of units
+    enable_units $wanted
+    begun=$new
+    if [ -s "$door/stopped" ] || [ -n "$listening" ]; then start_door; fi
+    if is_new service; then
+        case $begun in *nightdrop-serve.service*) ;; *) restart_door ;; esac
+        note service
+    fi
+}
+
+restart_door() {
+    # Uploads under way are sent again.
+    ! is_booted || step "restart the door, if it runs, with its new version or settings" \
+        systemctl try-restart nightdrop-serve.service
+}
+
+# What the door began with is noted down, so that it begins anew when that is another: mirror.toml may have been
+# edited, another role on this machine upgraded, a run before this interrupted.
+is_new() { # sockets or service
+    [ "$(cat "$door/$1" 2>/dev/null)" != "$("$1")" ]
+}
+
+sockets() {
     {
-        enable_units $wanted
-        [ -z "$listening" ] || step "start the door with its new settings" systemctl start $listening
-    }
+        echo "$wanted" | grep -o '[^ ]*[.]socket'
+        for each in "$units"/nightdrop-*.socket /etc/systemd/system/nightdrop-*.socket.d/mirror-toml.conf; do
+            [ ! -e "$each" ] || cat "$each"
+        done
+    } | sha256sum
+}
+
+service() {
+    {
+        echo "$app"
+        cat "$mirror_toml" "$units/nightdrop-serve.service"
+        [ ! -e $serve_dropin ] || cat $serve_dropin
+    } | sha256sum
+}
+
+note() { # sockets or service
+    [ -z "$dry_run" ] || return 0
+    mkdir -p "$door" && "$1" >"$door/$1.new" && mv -f "$door/$1.new" "$door/$1"
 }
 
 # A vault or an address other than the units' own are made known to them by drop-ins.
 fit_units() {
-    refitted=''
+    before=$changed
+    changed=''
     for dropin in "$fitted"/*.d/mirror-toml.conf; do
-        [ -e "$dropin" ] || continue
-        target=/etc/systemd/system/${dropin#"$fitted"/}
-        cmp -s "$dropin" "$target" || refit install_file "$dropin" "$target"
+        [ ! -e "$dropin" ] || install_file "$dropin" "/etc/systemd/system/${dropin#"$fitted"/}"
     done
     for dropin in /etc/systemd/system/nightdrop-*.d/mirror-toml.conf; do
         if [ -e "$dropin" ] && [ ! -e "$fitted/${dropin#/etc/systemd/system/}" ]; then
-            refit step "remove $dropin" rm "$dropin"
+            step "remove $dropin" rm "$dropin"
         fi
     done
-    [ -z "$refitted" ] || reload
-}
-
-refit() { # COMMAND ...
-    refitted=yes
-    "$@"
-}
-
-changes_units() {
-    for unit in $wanted; do [ -e "$opt/enabled/$unit" ] || return 0; done
-    [ -n "$(unneeded)" ]
+    reload_if_due
+    changed=$changed$before
 }
 
 # What mirror.toml wanted once and wants no more: the administrator's listener, the timers of the mails.
@@ -123,7 +149,6 @@ unneeded() {
 
 disable_unneeded() {
     for unit in $(unneeded); do
-        listening=$(echo "$listening" | grep -vxF "$unit" || true)
         step "disable $unit, which mirror.toml wants no more" disable_unit "$unit"
     done
 }
@@ -132,6 +157,24 @@ stop_door() {
     is_booted || return 0
     listening=$(systemctl list-units --plain --no-legend --state=active 'nightdrop-serve.*' \
         'nightdrop-administration.*' | cut -d ' ' -f 1)
-    [ -z "$listening" ] ||
-        step "stop the door" systemctl stop nightdrop-serve.socket nightdrop-administration.socket nightdrop-serve.service
+    [ -z "$listening" ] || step "stop the door" stop_listening
+}
+
+stop_listening() {
+    # Kept until it is started again: this run may be interrupted in between, as one before it may have been.
+    mkdir -p "$door" || return
+    [ -s "$door/stopped" ] || { echo "$listening" >"$door/stopped.new" && mv -f "$door/stopped.new" "$door/stopped"; } || return
+    systemctl stop nightdrop-serve.socket nightdrop-administration.socket nightdrop-serve.service
+}
+
+start_door() {
+    # What mirror.toml wants no more stays stopped.
+    listening=$(cat "$door/stopped" 2>/dev/null | grep -xF "$(echo "$wanted" | tr ' ' '\n')" | paste -s -d ' ')
+    begun=$begun$listening
+    step "start the door with its new settings" start_listening
+}
+
+start_listening() {
+    # shellcheck disable=SC2086 # names of units
+    { [ -z "$listening" ] || systemctl start $listening; } && rm "$door/stopped"
 }

@@ -85,7 +85,8 @@ download_wheels() { # FOLDER
 }
 
 # The installed environment is a folder of its own for each version; /opt/nightdrop/.venv leads to the one
-# in use. So an upgrade that is interrupted leaves the old one as it was, and what runs keeps its files.
+# in use. So an upgrade that is interrupted leaves the old one as it was, and what runs keeps its files:
+# an old one is removed when nothing runs from it any more.
 install_app() { # ROLE ...
     [ ! -d "$opt/.venv" ] || [ -L "$opt/.venv" ] ||
         die "$opt is a checkout with a .venv of its own" "move it elsewhere, such as /root/nightdrop, and run this there"
@@ -104,16 +105,27 @@ install_app() { # ROLE ...
         step "make $app with Nightdrop and, by hash, Python packages for: $roles" build_app
     fi
     link_to "$app" "$opt/.venv"
-    for old in "$opt"/venv-*; do
-        [ "$old" = "$app" ] || [ ! -d "$old" ] || step "remove $old" rm -rf "$old"
-    done
     link_to "$opt/.venv/bin/nightdrop" /usr/local/bin/nightdrop
     link_manuals
+}
+
+remove_old_apps() {
+    for old in "$opt"/venv-*; do
+        if [ "$old" = "$app" ] || [ ! -d "$old" ]; then continue; fi
+        # Told by its standard input, or it would find itself.
+        if echo "$old/" | grep -qsF -f - /proc/[0-9]*/cmdline /proc/[0-9]*/maps; then
+            say "$old stays for what still runs from it; this, run again later, removes it"
+        else
+            step "remove $old" rm -rf "$old"
+        fi
+    done
 }
 
 build_app() {
     # Left by a run that was interrupted.
     rm -rf "$app"
+    # root's home is not among the places that --help names.
+    export PIP_NO_CACHE_DIR=1
     mkdir -p "$opt" && python3 -m venv "$app" || return
     install_locked "$app" core/build-requirements.txt
     install_locked "$app" core/requirements.txt

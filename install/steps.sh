@@ -64,12 +64,18 @@ install_units() { # UNIT ...
     before=$changed
     changed=''
     for unit; do install_file "$unit" "$units/${unit##*/}"; done
-    [ -z "$changed" ] || reload
+    reload_if_due
     changed=$changed$before
 }
 
-reload() {
-    if is_booted; then step "have systemd read the units anew" systemctl daemon-reload; fi
+# By what systemd says, not by what was just written: the run that wrote it may have been interrupted.
+reload_if_due() {
+    is_booted || return 0
+    if [ -n "$dry_run" ]; then
+        [ -z "$changed" ] || step "have systemd read the units anew"
+    elif systemctl show --property=NeedDaemonReload --value 'nightdrop-*' | grep -q yes || [ -n "$changed" ]; then
+        step "have systemd read the units anew" systemctl daemon-reload
+    fi
 }
 
 enable_units() { # UNIT ...

@@ -36,7 +36,8 @@ lab_end() {
         ip netns del "nightdrop-$name-$$" 2>/dev/null || true
     done
     ip netns del "$hub" 2>/dev/null || true
-    rm -rf "$lab"
+    # What could not be unmounted is not to be emptied.
+    rm -rf --one-file-system "$lab"
 }
 
 find_nspawn() {
