@@ -379,7 +379,7 @@ def test_turns_go_by_host_not_by_upload() -> None:
                 order.append(host)
                 if host == "greedy":
                     # The other one asks for its next turn in time, until it has had all of them.
-                    wait_until(lambda: waiting("quick") or order.count("quick") == 10, "it asks")
+                    wait_until(lambda: waiting("quick") > 0 or order.count("quick") == 10, "it asks")
 
     def waiting(host: str) -> int:
         return len(turns._waiting.get(host, ()))
@@ -412,7 +412,9 @@ def test_who_sends_small_chunks_rests(size: int, rests: int) -> None:
     assert written is not None
     assert (written.size, written.sha256) == (3000 * size, sha256(b"x" * 3000 * size).hexdigest())
     assert len(rested) == rests
-    assert len({after - before for before, after in pairwise(rested)}) <= 1, "they are evenly spread"
+    # A chunk that comes in two pieces may be cut by a rest, and counts once.
+    apart = [after - before for before, after in pairwise(rested)] or [0]
+    assert max(apart) - min(apart) < size, "they are evenly spread"
 
 
 @pytest.mark.parametrize(
