@@ -32,7 +32,7 @@ from ports import free_port
 _Found = TypeVar("_Found")
 
 NIGHTDROP = [sys.executable, "-m", "nightdrop"]
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that anything may take here: what takes longer on a busy machine, too, never happens."""
 
 AT_ONCE = 32

@@ -1,6 +1,7 @@
 """Hooks: an administrator's own commands before a backup, after it, and when it failed."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,14 +55,8 @@ class Hooks:
             return
         environment = os.environ | facts | {"NIGHTDROP_HOOK": name}
         try:
-            done = subprocess.run(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                timeout=self.patience,
-                check=False,
-            )
+            with _begun(command, environment) as process:
+                status = process.wait(self.patience)
         except subprocess.TimeoutExpired as error:
             raise NightdropError(
                 f"the hook `{name}` took longer than {format_duration(self.patience)}",
@@ -71,8 +66,41 @@ class Hooks:
             raise NightdropError(
                 f"the hook `{name}` cannot be started: {command[0]}: {error.strerror}"
             ) from error
-        if done.returncode:
+        if status:
             raise NightdropError(
-                f"the hook `{name}` failed with status {done.returncode}",
+                f"the hook `{name}` failed with status {status}",
                 f"its command is: {' '.join(command)}",
             )
+
+
+@contextmanager
+def _begun(command: tuple[str, ...], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A hook's process, which does not outlive the block, though a signal comes while it is started."""
+    process = None
+    try:
+        with _signals_held_back():
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=2)
+        yield process
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """What interrupts a run does so after the block: within Popen it would leave a process that nobody
+    knows. Blocking signals would not do: the process would inherit that.
+    """
+    came: list[int] = []
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in kept.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+        for which in came[:1]:
+            signal.raise_signal(which)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nightdrop_client.hooks import Hooks
+
 from house import HOST, House, run
 from mirrors import NIGHTDROP, PATIENCE, wait_until
 
@@ -91,6 +93,27 @@ def test_a_run_that_is_interrupted_still_runs_after(
     assert process.returncode == 128 + how
     assert "interrupted" in stderr
     assert [line.split()[0] for line in told(trace)] == ["before", "after", "failure"]
+
+
+def test_a_signal_while_a_hook_is_started_ends_the_hook() -> None:
+    """It comes as early as it can: one time in ten before the process is known."""
+    # Who runs tests in the background makes them deaf to SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    hooks = Hooks(("sh", "-c", "kill -INT $PPID; exec sleep 600"), (), (), patience=600)
+    before = children()
+    for _ in range(40):
+        with pytest.raises(KeyboardInterrupt), hooks.around({}):
+            pytest.fail("the hook did not interrupt us")
+    assert children() == before
+
+
+def children() -> set[str]:
+    """The processes that this one has begun and not waited for."""
+    return {
+        pid
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    }
 
 
 def test_a_command_that_is_not_there_is_named(house: House) -> None:
