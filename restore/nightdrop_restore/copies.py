@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nightdrop.errors import VaultError
 from nightdrop.vault import Vault
+from nightdrop_restore.room import NO_ROOM
 
 Accept = Callable[[Path], str]
 """Looks at a fetched copy: "" if it is what it has to be, or what is wrong with it."""
@@ -41,7 +42,8 @@ class Copies:
     on_other: Callable[[str], object] = lambda _text: None
 
     def fetch(self, name: str, into: Path, accept: Accept | None = None) -> int:
-        """Write the first good copy of a file to `into`; its octets. VaultError if there is none.
+        """Write the first good copy of a file to `into`; its octets. VaultError if there is none, OSError
+        if there is no room for it.
 
         Good is what `accept` says, or without it, what has the digest of its receipt, if it has one.
         """
@@ -53,6 +55,8 @@ class Copies:
                     shutil.copyfileobj(source, out, _CHUNK)
                     octets = out.tell()
             except (VaultError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
+                    raise
                 wrong.append(f"{place.name}: {error}")
                 continue
             reason = accept(into)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from duplicity import config
 from duplicity.backend import Backend, register_backend
 from duplicity.errors import FatalBackendException
 from duplicity.path import Path as DuplicityPath
@@ -94,6 +95,9 @@ def _register(order: Order, copies: Copies, events: EventWriter) -> None:
             events.tell(Event("fetched", name, octets=octets))
 
     register_backend("nightdrop", VaultBackend)
+    # It wants room for two volumes of this size for its temporary files. Ours are as large as they are,
+    # and a disk that is too small for what is restored is told of by who writes to it.
+    config.volsize = 0
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from nightdrop_restore.ahead import Ahead
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Copies
 from nightdrop_restore.items import Index, shown
+from nightdrop_restore.room import NO_ROOM
 
 OnLost = Callable[[Index, str], object]
 """Told of a path that is not restored, and why."""
@@ -186,7 +187,9 @@ class _SetLosses:
         """What the set's signatures say was between these paths; if they are lost too, only these two."""
         try:
             return [e for e in self._read_signatures() if first <= e.index <= last]
-        except (VaultError, OSError, EOFError, ValueError, TarError, GPGError):
+        except (VaultError, OSError, EOFError, ValueError, TarError, GPGError) as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise
             unknown = f"{reason}; and all between {shown(first)} and {shown(last)} may be lost or old"
             return [mark(first, unknown), mark(last, unknown)]
 

@@ -23,6 +23,7 @@ from nightdrop_restore.order import URL, Order
 from nightdrop_restore.origin import Origin
 from nightdrop_restore.owners import Owners
 from nightdrop_restore.receiving import written_beside
+from nightdrop_restore.room import no_room_in
 from nightdrop_restore.supplementing import supplement_tree
 from nightdrop_restore.writing import Policy, Writer
 
@@ -68,7 +69,7 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
                 "`nightdrop restore files` lists what is, at the same --time",
             )
         if not (nothing or engine.status == 0) or not written.whole:
-            raise NightdropError(
+            raise no_room_in("".join(engine.errors)) or NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
                 f"what was restored up to then is in {folder}",
             )

@@ -18,14 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from nightdrop.errors import NightdropError
 from nightdrop_restore.filling import LeftError, temporary_name, write_file
 from nightdrop_restore.items import Index, Item
+from nightdrop_restore.room import NO_ROOM, no_room
 
 Overwrite = Literal["ask", "never", "always"]
 
 _PRIVILEGES: Final = stat.S_ISUID | stat.S_ISGID
-_HOPELESS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _BEYOND: Final = "its owner, device or time is a number beyond any that a file can have"
 _NO_NAMES: Final = frozenset((b"", b".", b".."))
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -96,11 +95,8 @@ class Writer:
         except LeftError as error:
             self._tell.left(item.path, str(error))
         except OSError as error:
-            if error.errno in _HOPELESS:
-                raise NightdropError(
-                    f"cannot write any more: {error.strerror}",
-                    "what was restored up to then is as it should be; restore to a larger disk",
-                ) from error
+            if error.errno in NO_ROOM:
+                raise no_room(os.strerror(error.errno)) from error
             self._tell.left(item.path, error.strerror or str(error))
         except (OverflowError, ValueError):
             self._tell.left(item.path, _BEYOND)

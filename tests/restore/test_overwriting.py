@@ -111,18 +111,22 @@ def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
         assert (status.st_uid, status.st_gid) == (owner, 4321)
 
 
-def test_a_disk_that_is_full(chain: House, tmp_path: Path) -> None:
-    """It ends there, says so, and leaves no piece of a file behind."""
+@pytest.mark.parametrize("room", ["1m", "6m"], ids=["at once", "later"])
+def test_a_disk_that_is_full(chain: House, tmp_path: Path, room: str) -> None:
+    """It ends there, says so, and leaves no piece of a file behind; nor are volumes told of as lost that
+    find no room.
+    """
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=True)
     try:
         known = ["restore", "run", chain.mirrors[0].vault, "--host", HOST, "--to", disk]
         error, hint = complaint(run(*known, *chain.key.arguments, expect=1))
         assert error == "nightdrop: error: cannot write any more: No space left on device"
         assert "restore to a larger disk" in hint
-        there, back = describe(chain.source), describe(disk / chain.source.relative_to("/"))
-        assert any(one.type == "-" for one in back.values())
+        restored = disk / chain.source.relative_to("/")
+        there, back = describe(chain.source), describe(restored) if restored.exists() else {}
+        assert any(one.type == "-" for one in back.values()) == (room == "6m")
         assert [name for name, one in back.items() if one.content != there[name].content] == []
     finally:
         subprocess.run(["umount", disk], check=True)

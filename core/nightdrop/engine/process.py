@@ -98,7 +98,8 @@ def _telling_line(message: str) -> str:
     """What tells most of a message of duplicity's: its stand-in's line, an exception's last, or all."""
     lines = [line.strip() for line in message.strip().split("\n") if not line.startswith("=====")]
     told = [line.removeprefix("gpgsm: ") for line in lines if line.startswith("gpgsm: ")]
-    if not told and lines[:1] == ["Traceback (most recent call last):"]:
+    # Python's own, or duplicity's, which says "innermost" for last.
+    if not told and lines[0].startswith("Traceback ("):
         told = lines
     return told[-1] if told else " ".join(lines)
 
