@@ -982,7 +982,7 @@ settings() {
 
 # How large the pieces are that a backup is dropped in: a piece that fails is sent again. Where temporary files are
 # in memory or room is short, smaller ones are made by themselves. stream: one piece, without any temporary
-# file; what fails then fails for that mirror.
+# file; what fails then fails for that mirror, and mirrors do not wait for a command that says nothing for 20 seconds.
 volume=256M
 
 # auto: aes-256-gcm where openssl can (3.0), aes-256-cbc otherwise and for volume=stream.
