@@ -1,13 +1,13 @@
 """Hooks: an administrator's own commands before a backup, after it, and when it failed."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from nightdrop.errors import NightdropError
+from nightdrop.interrupts import held_back
 from nightdrop.text import format_duration
 
 
@@ -78,29 +78,10 @@ def _begun(command: tuple[str, ...], environment: dict[str, str]) -> Iterator[su
     """A hook's process, which does not outlive the block, though a signal comes while it is started."""
     process = None
     try:
-        with _signals_held_back():
+        with held_back():
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=2)
         yield process
     finally:
         if process is not None:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """What interrupts a run does so after the block: within Popen it would leave a process that nobody
-    knows. Blocking signals would not do: the process would inherit that.
-    """
-    came: list[int] = []
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in kept.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-        for which in came[:1]:
-            signal.raise_signal(which)
