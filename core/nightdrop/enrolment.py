@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+from nightdrop.addresses import web_address
 from nightdrop.configuration import Section, load, parse
 from nightdrop.errors import ConfigurationError
 from nightdrop.names import is_host_name
-from nightdrop.networks import Network, is_inside, load_networks, web_address
+from nightdrop.networks import Network, is_inside, load_networks
 from nightdrop.secrets import Secret, text_or_secret
 
 if TYPE_CHECKING:

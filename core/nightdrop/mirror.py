@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from nightdrop.addresses import is_host_or_address, web_address
 from nightdrop.checking import CheckSettings, read_check_settings
 from nightdrop.configuration import Section, load
-from nightdrop.networks import Network, is_host_or_address, load_networks, web_address
+from nightdrop.networks import Network, load_networks
 
 DEFAULT_PATH = Path("/etc/nightdrop/mirror.toml")
 
