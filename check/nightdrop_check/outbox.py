@@ -15,7 +15,7 @@ from nightdrop.mailing import MailSettings
 from nightdrop_check.sending import NotSentError, send
 
 _MOST: Final = 200
-_DEADLINE: Final = 600.0
+DEADLINE: Final = 600.0
 """Seconds in which all mails that wait are sent, or wait for the next run: one each hour tries again."""
 
 
@@ -31,27 +31,27 @@ def enqueue(mail: EmailMessage, folder: Path) -> None:
         raise NightdropError(f"{folder}: cannot keep a mail there: {error.strerror}") from error
 
 
-def flush(folder: Path, settings: MailSettings) -> list[NotSentError]:
-    """Send what is queued, oldest first. What could not be sent stays, and why is returned. A mail
-    server that takes for ever holds up nobody, and no two runs send the same mail.
+def flush(folder: Path, settings: MailSettings, seconds: float) -> list[NotSentError]:
+    """Send what is queued, oldest first, within so many seconds. What could not be sent stays, and why is
+    returned. A mail server that takes for ever holds up nobody, and no two runs send the same mail.
     """
     if not _queued(folder):
         return []
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _flush(folder, settings)
+        return _flush(folder, settings, seconds)
     except BlockingIOError:
         return []  # another run is at it
     finally:
         os.close(descriptor)
 
 
-def _flush(folder: Path, settings: MailSettings) -> list[NotSentError]:
+def _flush(folder: Path, settings: MailSettings, seconds: float) -> list[NotSentError]:
     failures: list[NotSentError] = []
     begun = time.monotonic()
     for path in _queued(folder):
-        left = begun + _DEADLINE - time.monotonic()
+        left = begun + seconds - time.monotonic()
         if left <= 0:
             failures.append(NotSentError("sending what was before it took too long"))
             continue

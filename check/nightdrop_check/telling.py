@@ -12,7 +12,7 @@ from nightdrop.mirror import Mirror
 from nightdrop_check.memory import Memory, memory_path
 from nightdrop_check.news import news, remember_told
 from nightdrop_check.notifying import notify
-from nightdrop_check.outbox import enqueue, flush
+from nightdrop_check.outbox import DEADLINE, enqueue, flush
 from nightdrop_check.report import Report
 from nightdrop_check.report_mail import news_mail, news_subject, news_text, report_mail
 
@@ -46,11 +46,11 @@ def tell_news(mirror: Mirror, report: Report) -> list[str]:
     return [problem for problem in problems if problem]
 
 
-def send_queued(mirror: Mirror) -> list[str]:
-    """Send what waits in the queue; why some of it could not be sent."""
+def send_queued(mirror: Mirror, seconds: float = DEADLINE) -> list[str]:
+    """Send what waits in the queue, within so many seconds; why some of it could not be sent."""
     if (settings := mirror.check.mail) is None:
         return []
-    failures = flush(_queue(mirror), settings)
+    failures = flush(_queue(mirror), settings, seconds)
     if not failures:
         return []
     waiting = "a mail waits" if len(failures) == 1 else f"{len(failures):,} mails wait"

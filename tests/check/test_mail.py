@@ -15,7 +15,6 @@ from check.mailserver import MailServer
 from check.vaults import DAY, Mirror, Shelves
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ExitStatus
-from nightdrop_check import outbox
 from nightdrop_check.report_mail import report_mail, subject
 from nightdrop_check.report_text import to_text
 from nightdrop_check.telling import send_queued, tell_report
@@ -104,13 +103,10 @@ def test_a_mail_that_cannot_be_read_holds_up_no_other(now_good: Shelves, server:
 
 
 @pytest.mark.parametrize("begin", [b"", b"220 here\r\n"], ids=["from the start", "then"])
-def test_mail_server_that_dribbles(
-    now_good: Shelves, server: MailServer, monkeypatch: pytest.MonkeyPatch, begin: bytes
-) -> None:
+def test_mail_server_that_dribbles(now_good: Shelves, server: MailServer, begin: bytes) -> None:
     """It answers octet by octet, without an end: each of them in time, for what waits for one. The line
     to it is cut, and its mails wait for the next run.
     """
-    monkeypatch.setattr(outbox, "_DEADLINE", 0.5)
     over, cut = threading.Event(), threading.Event()
 
     def dribble(listening: socket.socket) -> None:
@@ -128,14 +124,13 @@ def test_mail_server_that_dribbles(
         thread = threading.Thread(target=dribble, args=(listening,))
         thread.start()
         try:
-            (said,) = send_queued(now_good.mirror)
+            (said,) = send_queued(now_good.mirror, seconds=0.5)
             # A line on which nothing was said yet ends with the process: nothing is sent on it.
             assert not begin or cut.wait(60)
         finally:
             over.set()
             thread.join()
     assert said.startswith(f"2 mails wait to be sent: 127.0.0.1:{server.port}: it answers too slowly")
-    monkeypatch.undo()
     with server.running():
         assert send_queued(now_good.mirror) == []
     assert len(server.mails) == 2
