@@ -20,6 +20,18 @@ Accept = Callable[[Path], str]
 _CHUNK = 1024 * 1024
 
 
+def stored_digest(
+    vault: Vault, host: str, name: str, on_read: Callable[[int], object] = lambda _octets: None
+) -> str:
+    """The SHA-256 (hex) of a host's file in a vault; VaultError or OSError if it cannot be read."""
+    digest = hashlib.sha256()
+    with vault.open(host, name) as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+            on_read(len(piece))
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True)
 class Place:
     """A vault, and how messages name it."""

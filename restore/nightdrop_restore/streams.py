@@ -4,12 +4,11 @@ Whole in one envelope, or in volumes, each an envelope of its own; what is in th
 is the stream. With a receipt, every file of the set is read and compared with it before anything else.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from nightdrop.errors import EnvelopeError, NightdropError, ReceiptError, UsageError, VaultError
 from nightdrop.names import FileName, SetKey, parse_name
@@ -17,12 +16,10 @@ from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, parse_receipt
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_restore.catalog import VaultSet, volumes
-from nightdrop_restore.copies import Place
+from nightdrop_restore.copies import Place, stored_digest
 from nightdrop_restore.decompressing import Decompressor, Write
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.unwrapping import Key
-
-_CHUNK: Final = 1024 * 1024
 
 OnRead = Callable[[int], object]
 
@@ -164,19 +161,10 @@ def _good_copy(
         try:
             if place.vault.stat(stream.host, name) is None:
                 wrong.append(f"{place.name}: it is not there")
-            elif told is None or _digest(place.vault, stream.host, name, on_read) == told.sha256:
+            elif told is None or stored_digest(place.vault, stream.host, name, on_read) == told.sha256:
                 return lambda vault=place.vault: vault.open(stream.host, name)  # type: ignore[misc]
             else:
                 wrong.append(f"{place.name}: it is not what its receipt says")
         except (VaultError, OSError) as error:
             wrong.append(f"{place.name}: {error}")
     raise VaultError(f"{name}: {'; '.join(wrong)}", "name another vault, too, or an older set (--time)")
-
-
-def _digest(vault: Vault, host: str, name: str, on_read: OnRead) -> str:
-    digest = hashlib.sha256()
-    with vault.open(host, name) as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
-            on_read(len(piece))
-    return digest.hexdigest()

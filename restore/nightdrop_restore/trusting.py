@@ -6,22 +6,19 @@ tells them apart, the first vault's is taken, and that is said: whoever rules a 
 of their own making to the same key, and write a receipt to fit.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nightdrop.errors import ReceiptError, SignatureError, VaultError
 from nightdrop.names import SetKey
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.signatures import LONGEST, verify
-from nightdrop_restore.copies import Place
+from nightdrop_restore.copies import Place, stored_digest
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-
-_CHUNK: Final = 1024 * 1024
 
 Stored = Mapping[str, Sequence[tuple[Place, int]]]
 """Where each file of a set is, by its name, and its octets there."""
@@ -149,13 +146,9 @@ def _unlike_content(host: str, receipt: Receipt, names: Set[str], stored: Stored
 def _digest(place: Place, host: str, name: str) -> str:
     """The SHA-256 of a file; "" if it cannot be read."""
     try:
-        with place.vault.open(host, name) as file:
-            digest = hashlib.sha256()
-            while piece := file.read(_CHUNK):
-                digest.update(piece)
+        return stored_digest(place.vault, host, name)
     except (VaultError, OSError):
         return ""
-    return digest.hexdigest()
 
 
 def _read(place: Place, host: str, name: str, most: int) -> bytes:
