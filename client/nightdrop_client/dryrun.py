@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nightdrop.engine.events import Event
 from nightdrop.engine.process import Engine
+from nightdrop.interrupts import temporary_folder
 from nightdrop.progress import ProgressLine
 from nightdrop_client.configuration import Client
 from nightdrop_client.droplog import DropLog
@@ -43,8 +44,8 @@ class Rehearsal:
 
 def rehearse(client: Client, full_wanted: bool) -> Rehearsal:
     """Find out. Raises NightdropError where a run could not even be begun."""
-    with tempfile.TemporaryDirectory(prefix="nightdrop-dry-run-") as folder:
-        state = State(Path(folder))
+    with temporary_folder("nightdrop-dry-run-", Path(tempfile.gettempdir())) as folder:
+        state = State(folder)
         state.prepare()
         _copy(State(client.state), state)
         log = DropLog(state.drop_log)

@@ -1,9 +1,11 @@
-"""Signals that interrupt a command, held back while something is made that has to be undone."""
+"""What a signal that interrupts a command must not leave behind: things that nobody knows of yet."""
 
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -26,3 +28,16 @@ def held_back() -> Iterator[None]:
             signal.signal(number, handler)
         for which in came[:1]:
             signal.raise_signal(which)
+
+
+@contextmanager
+def temporary_folder(prefix: str, within: Path) -> Iterator[Path]:
+    """A folder for the time of the block, also if a signal comes while it is made."""
+    made = None
+    try:
+        with held_back():
+            made = tempfile.TemporaryDirectory(prefix=prefix, dir=within)
+        yield Path(made.name)
+    finally:
+        if made is not None:
+            made.cleanup()

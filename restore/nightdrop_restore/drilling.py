@@ -1,6 +1,5 @@
 """A drill: a few files of a host, by chance, restored as on the day when it counts, and compared."""
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from nightdrop.drills import DrilledHost
 from nightdrop.errors import NightdropError
+from nightdrop.interrupts import temporary_folder
 from nightdrop_restore.catalog import NEWEST, VaultSet, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Place
@@ -58,8 +58,7 @@ def _drill_files(
     stem = chain[-1].key.stem
     origin = Origin(places, host, chain, key, passed_over(sets, chain, NEWEST))
     try:
-        with tempfile.TemporaryDirectory(prefix=".nightdrop-drill-", dir=folder) as name:
-            work = Path(name)
+        with temporary_folder(".nightdrop-drill-", folder) as work:
             _there, chosen = sample(work, origin, number)
             # What counts is how long restoring takes; which files, one knows on the day itself.
             begun = time.monotonic()

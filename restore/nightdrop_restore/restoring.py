@@ -13,7 +13,7 @@ from typing import Final
 
 from nightdrop.engine.process import Engine
 from nightdrop.errors import NightdropError, UsageError
-from nightdrop.interrupts import held_back
+from nightdrop.interrupts import temporary_folder
 from nightdrop_restore.addresses import share_places
 from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
@@ -193,11 +193,5 @@ def workplace(near: Path) -> Iterator[Path]:
     Beside `near`, or in it, where it is a disk of its own.
     """
     on = near if near.is_mount() else near.parent
-    made = None
-    try:
-        with held_back():
-            made = tempfile.TemporaryDirectory(prefix=".nightdrop-restore-", dir=on)
-        yield Path(made.name)
-    finally:
-        if made is not None:
-            made.cleanup()
+    with temporary_folder(".nightdrop-restore-", on) as folder:
+        yield folder
