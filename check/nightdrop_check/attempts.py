@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from nightdrop.errors import NightdropError
 from nightdrop_check.findings import Finding, Severity, printable
 from nightdrop_check.rules.could_not_look import HINT
+from nightdrop_check.store import NotKeptError
 
 _T = TypeVar("_T")
 
@@ -14,9 +15,11 @@ _MOST: Final = 100
 
 
 def attempt(look: Callable[[], _T], findings: list[Finding], host: str = "") -> _T | None:
-    """What `look` tells, or None and a finding."""
+    """What `look` tells, or None and a finding. NotKeptError is no failure to look: it goes on up."""
     try:
         return look()
+    except NotKeptError:
+        raise
     except NightdropError as error:
         findings.append(could_not_look(error.message, error.hint, host))
     except OSError as error:

@@ -25,6 +25,7 @@ from nightdrop_check.rules import HOST_RULES
 from nightdrop_check.settled import FORMAT, FRESH, Remembered, Settled
 from nightdrop_check.settled_memory import SettledMemory
 from nightdrop_check.shelf import Shelf, ShelfSet
+from nightdrop_check.store import NotKeptError
 from nightdrop_check.summary import sum_up
 from nightdrop_check.view import View
 
@@ -76,11 +77,15 @@ class HostJudge:
         self._heads = HeadReader(vault, setting.ours)
 
     def judge(self, host: EnrolledHost) -> Looked:
-        """Look at one host, apply every rule, and sum it up. Never raises for what lies in the vault."""
+        """Look at one host, apply every rule, and sum it up. Never raises for what lies in the vault, and
+        NotKeptError where what was seen cannot be remembered.
+        """
         findings: list[Finding] = []
         try:
             with self._vault.holding(host.name):
                 found = self._judge(host, findings)
+        except NotKeptError:
+            raise
         except NightdropError as error:
             findings.append(could_not_look(error.message, error.hint, host.name))
             found = None

@@ -5,6 +5,8 @@ something new is looked at again. Whatever cannot be looked at becomes a finding
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,12 +24,13 @@ from nightdrop_check.findings import Finding, printable, sort
 from nightdrop_check.host_judge import HostJudge, Looked, Setting
 from nightdrop_check.inventory import Inventory, write_inventory
 from nightdrop_check.key_use import key_uses
-from nightdrop_check.memory import Coverage, Memory, memory_path
+from nightdrop_check.memory import Coverage, Memory, memories, memory_path
 from nightdrop_check.peers import ask
 from nightdrop_check.report import Report
 from nightdrop_check.room import look_at_room
 from nightdrop_check.rules import HOUSE_RULES
 from nightdrop_check.scrub import Budget, Scrubbed, scrub
+from nightdrop_check.store import NotKeptError
 from nightdrop_check.usual import TOLD_FOR
 from nightdrop_check.view import House
 
@@ -39,15 +42,15 @@ _COVERED: Final = 30 * 86400
 class _Judge:
     """One run of the check: what it looks with, and the findings so far that are of no host."""
 
-    def __init__(self, mirror: Mirror, vault: FolderVault | None, now: float) -> None:
+    def __init__(self, mirror: Mirror, vault: FolderVault | None, now: float, memory: Memory) -> None:
         self.mirror = mirror
         self.vault = vault or FolderVault(mirror.vault)
         # Only what can be opened anew can be looked at by several processes.
         self.shareable = vault is None
         self.now = now
         self.findings: list[Finding] = []
-        self.memory = self._open_memory()
-        self.ledger = self._attempt(lambda: Ledger.reading(mirror.ledger))
+        self.memory = memory
+        self.ledger = self._attempt(lambda: Ledger.reading(mirror.ledger, briefly=True))
         self.folders = self._attempt(self.vault.hosts)
         self.names: dict[str, str] = {}
         refused = self._refusals()
@@ -86,7 +89,6 @@ class _Judge:
         )
 
     def close(self) -> None:
-        self.memory.close()
         if self.ledger is not None:
             self.ledger.close()
 
@@ -126,17 +128,12 @@ class _Judge:
         """What is held here, written down for other mirrors; None where a host could not be looked at."""
         held = {name: each.holding for name, each in looked.items() if each.holding is not None}
         inventory = Inventory(self.now, held)
-        self._attempt(lambda: _write(self.mirror.inventory, write_inventory(inventory)))
+        # Where the memory cannot be written, which lies beside it, that is told already.
+        attempt(
+            lambda: _write(self.mirror.inventory, write_inventory(inventory)),
+            self.findings if self.memory.lasting else [],
+        )
         return inventory if len(held) == len(looked) else None
-
-    def _open_memory(self) -> Memory:
-        """The memory; where it cannot be written, one for this look, and a finding."""
-        try:
-            return Memory(memory_path(self.mirror.state))
-        except VaultError as error:
-            sentence = f"what is seen now cannot be remembered: {error.message}"
-            self.findings.append(could_not_look(sentence, error.hint, severity="warning"))
-            return Memory(None)
 
     def _refusals(self) -> dict[str, Refusals]:
         """What was refused since the last report was mailed, and in the last days in any case."""
@@ -183,18 +180,29 @@ def judge_mirror(
 ) -> Report:
     """Judge a mirror as it is at `now` (epoch seconds), reading files within a budget, by default the one
     of `mirror.toml`; never raises for what lies in the vault.
+
+    Where it cannot be remembered what is seen, it is judged all the same, and that is told.
     """
-    settings = mirror.check
-    judge = _Judge(mirror, vault, now)
-    try:
-        return judge.run(budget or Budget(settings.scrub_size, settings.scrub_time))
-    finally:
-        judge.close()
+    budget = budget or Budget(mirror.check.scrub_size, mirror.check.scrub_time)
+    forgotten: list[Finding] = []
+    for begin in memories(memory_path(mirror.state)):
+        try:
+            with closing(begin()) as memory, closing(_Judge(mirror, vault, now, memory)) as judge:
+                report = judge.run(budget)
+        except NotKeptError as error:
+            sentence = f"what is seen now cannot be remembered: {error.message}"
+            forgotten = forgotten or [could_not_look(sentence, error.hint)]
+        else:
+            return replace(report, findings=sort([*forgotten, *report.findings]))
+    raise AssertionError("what is remembered nowhere but here cannot fail to be")
 
 
 def _write(path: Path, octets: bytes) -> None:
-    with whole_file(path, 0o600) as file:
-        file.write(octets)
+    try:
+        with whole_file(path, 0o600) as file:
+            file.write(octets)
+    except OSError as error:
+        raise VaultError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _enrolments(folder: Path) -> list[Path]:

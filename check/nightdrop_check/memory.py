@@ -6,7 +6,7 @@ anew and, where there is no ledger, the digests that files had when they were fi
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,11 +20,11 @@ INSERT OR REPLACE INTO files (
     host, name, size, changed, received, head, first, sha256, verified, problem, tried
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _SEEN: Final = """
-SELECT name, size, changed, received, head, first, sha256, verified, problem, tried
-FROM files WHERE host = ?"""
+SELECT name, size, changed, received, text, first, sha256, verified, problem, tried
+FROM files JOIN heads ON id = head WHERE host = ?"""
 _OLDEST: Final = """
-SELECT host, name, size, changed, received, head, first, sha256, verified, problem, tried
-FROM files WHERE verified < ? AND tried < ?
+SELECT host, name, size, changed, received, text, first, sha256, verified, problem, tried
+FROM files JOIN heads ON id = head WHERE verified < ? AND tried < ?
 ORDER BY problem = '', MAX(verified, received) LIMIT 500"""
 # Not SELECT DISTINCT, which goes through every file.
 _HOSTS: Final = """
@@ -80,12 +80,24 @@ def memory_path(state: Path) -> Path:
     return state / "check.sqlite"
 
 
-class Memory:
-    """One mirror's memory. `Memory(None)` is one that lasts for this look only."""
+def memories(path: Path) -> Iterator[Callable[[], "Memory"]]:
+    """Ways to have a memory, the next one to be tried where one cannot be opened, or fails at any time:
+    the one at `path`; one for this look only, with what can be read there; and one that knows nothing.
+    """
+    yield lambda: Memory(path)
+    yield lambda: Memory(path, copied=True)
+    yield lambda: Memory(None)
 
-    def __init__(self, path: Path | None) -> None:
-        self.store = Store(path)
-        self.lasting = path is not None
+
+class Memory:
+    """One mirror's memory. `Memory(None)` is one that lasts for this look only. Whatever it is asked or
+    told, NotKeptError says that its file cannot be written or read.
+    """
+
+    def __init__(self, path: Path | None, *, copied: bool = False) -> None:
+        """With `copied` it begins with what can be read of the file, and lasts for this look only."""
+        self.store = Store.copied(path) if path and copied else Store(path)
+        self.lasting = path is not None and not copied
         self._db = self.store.db
         self._heads: dict[int, Head | None] = {}
         self._head_numbers: dict[Head | None, int] = {}

@@ -1,4 +1,8 @@
-"""The queue of mails: a file each in the mirror's state. A mail server that is down loses none."""
+"""The queue of mails: a file each in the mirror's state. A mail server that is down loses none.
+
+Where the queue cannot be written, because its disk is full or the like, a mail is sent at once or not at
+all: just then somebody should hear.
+"""
 
 import email
 import email.policy
@@ -19,7 +23,21 @@ DEADLINE: Final = 600.0
 """Seconds in which all mails that wait are sent, or wait for the next run: one each hour tries again."""
 
 
-def enqueue(mail: EmailMessage, folder: Path) -> None:
+def post(mail: EmailMessage, folder: Path, settings: MailSettings, seconds: float = DEADLINE) -> str:
+    """Put a mail into the queue, or, if that cannot be, send it within so many seconds; "" if either was
+    done, or else why not.
+    """
+    try:
+        _enqueue(mail, folder)
+    except NightdropError as error:
+        try:
+            send(mail, settings, seconds)
+        except NotSentError as failure:
+            return f"{error.message}, and it cannot be sent now: {failure.message}"
+    return ""
+
+
+def _enqueue(mail: EmailMessage, folder: Path) -> None:
     """Put a mail into the queue, whole and for good. Beyond 200 of them the oldest go."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,6 +68,9 @@ def flush(folder: Path, settings: MailSettings, seconds: float) -> list[NotSentE
 def _flush(folder: Path, settings: MailSettings, seconds: float) -> list[NotSentError]:
     failures: list[NotSentError] = []
     begun = time.monotonic()
+    if not os.access(folder, os.W_OK):
+        # What is sent could not be taken out, and would be sent every hour.
+        return [NotSentError(f"{folder}: sent mails cannot be removed from there")]
     for path in _queued(folder):
         left = begun + seconds - time.monotonic()
         if left <= 0:

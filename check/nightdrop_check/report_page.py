@@ -37,12 +37,11 @@ class Bar:
     title: str
 
 
-def write_page(report: Report, folder: Path) -> Path:
-    """Write the page as `index.html` in `folder`, at once or not at all; its path."""
-    path = folder / "index.html"
+def write_page(report: Report, path: Path) -> None:
+    """Write the page to a file, at once or not at all, in a folder that is made where there is none."""
     page = to_page(report).encode()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             file.write(page)
     except OSError as error:
@@ -50,7 +49,6 @@ def write_page(report: Report, folder: Path) -> Path:
             f"{path}: cannot write the page: {error.strerror}",
             "`check.page` in mirror.toml or --page says where it goes; --no-page writes none",
         ) from error
-    return path
 
 
 def to_page(report: Report) -> str:

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from nightdrop.databases import to_read, why_not_to_write
 from nightdrop.errors import VaultError
 
 _SCHEMA: Final = """
@@ -44,20 +45,47 @@ CREATE TABLE IF NOT EXISTS settled (
 """
 
 
+_HINT: Final = (
+    "make room on its disk, or see why it may not be written; until then what is new is told again by "
+    "every look, and the page and the numbers beside it stay as they were"
+)
+_MOST_COPIED: Final = 500_000_000
+_BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+class NotKeptError(VaultError):
+    """What is seen cannot be kept, or what was kept cannot be read."""
+
+
 class Store:
-    """The open file; `Store(None)` is one that lasts for this process only."""
+    """The open file; `Store(None)` is one that lasts for this process only. NotKeptError where the file
+    cannot be written.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._name = str(path) if path else "the check's memory"
         with self.explained():
+            if path and (why := why_not_to_write(path.parent)):
+                raise OSError(why)
             self.db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.executescript(_SCHEMA)
 
+    @classmethod
+    def copied(cls, path: Path) -> "Store":
+        """One that lasts for this process only, and begins with what can be read of a file."""
+        store = cls(None)
+        with store.explained():
+            if path.exists() and path.stat().st_size <= _MOST_COPIED:
+                with closing(sqlite3.connect(to_read(path), uri=True)) as there:
+                    there.backup(store.db)
+            store.db.executescript(_SCHEMA)
+        return store
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that the block writes, or nothing of it; VaultError where it cannot be written."""
+        """All that the block writes, or nothing of it; NotKeptError where it cannot be written."""
         with self.explained():
             self.db.execute("BEGIN IMMEDIATE")
             try:
@@ -69,11 +97,12 @@ class Store:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """VaultError, with what to do, in place of SQLite's errors."""
+        """NotKeptError, with what to do, in place of SQLite's errors and the system's."""
         try:
             yield
         except sqlite3.Error as error:
-            raise VaultError(
-                f"{self._name} does not answer: {error}",
-                "it may be removed: then every file is read anew",
-            ) from error
+            broken = (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _BROKEN
+            hint = "it may be removed: then every file is read anew" if broken else _HINT
+            raise NotKeptError(f"{self._name} does not answer: {error}", hint) from error
+        except OSError as error:
+            raise NotKeptError(f"{self._name} cannot be written: {error}", _HINT) from error

@@ -4,45 +4,64 @@ The weekly report is mailed whatever it says, so that its absence means somethin
 mails and notifies only when an error is new, and once more when it is over.
 """
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 from nightdrop.mirror import Mirror
-from nightdrop_check.memory import Memory, memory_path
+from nightdrop_check.memory import Memory, memories, memory_path
 from nightdrop_check.news import news, remember_told
 from nightdrop_check.notifying import notify
-from nightdrop_check.outbox import DEADLINE, enqueue, flush
+from nightdrop_check.outbox import DEADLINE, flush, post
 from nightdrop_check.report import Report
 from nightdrop_check.report_mail import news_mail, news_subject, news_text, report_mail
+from nightdrop_check.store import NotKeptError
 
 _FOLDER: Final = "mails"
 
 
-def tell_report(mirror: Mirror, report: Report) -> None:
-    """Put the weekly report into the queue, and remember that its errors were told."""
+def tell_report(mirror: Mirror, report: Report) -> list[str]:
+    """Mail the weekly report, and remember that its errors were told; what went wrong in doing so."""
     if (settings := mirror.check.mail) is None:
-        return
-    enqueue(report_mail(report, settings), _queue(mirror))
-    with closing(Memory(memory_path(mirror.state))) as memory:
-        remember_told(memory, report.findings)
-        memory.set_mark("reported", str(report.at))
+        return []
+    problem = post(report_mail(report, settings), _queue(mirror), settings)
+    if not problem:
+        with closing(_memory(mirror)) as memory, suppress(NotKeptError):
+            remember_told(memory, report.findings)
+            memory.set_mark("reported", str(report.at))
+    return _problems(problem)
 
 
 def tell_news(mirror: Mirror, report: Report) -> list[str]:
     """Tell what is new since anybody was told; what went wrong in doing so."""
-    problems = []
-    with closing(Memory(memory_path(mirror.state))) as memory:
+    with closing(_memory(mirror)) as memory:
         if not (found := news(memory, report.findings)):
             return []
+        mailed = notified = ""
         if settings := mirror.check.mail:
-            enqueue(news_mail(report, found.new, found.over, settings), _queue(mirror))
+            mail = news_mail(report, found.new, found.over, settings)
+            mailed = post(mail, _queue(mirror), settings)
         if configuration := mirror.check.notify:
             title = news_subject(report, found.new, found.over)
-            problems.append(notify(configuration, title, news_text(report, found.new, found.over)))
+            notified = notify(configuration, title, news_text(report, found.new, found.over))
         # With nobody but a notification to tell, one that failed is tried again by the next look.
-        if settings or not any(problems):
-            remember_told(memory, report.findings)
+        if not (mailed if settings else notified):
+            with suppress(NotKeptError):
+                remember_told(memory, report.findings)
+    return _problems(mailed, notified)
+
+
+def _memory(mirror: Mirror) -> Memory:
+    """What the check remembers. Where nothing can be added to it, the report told of that."""
+    for begin in memories(memory_path(mirror.state)):
+        with suppress(NotKeptError):
+            memory = begin()
+            memory.mark("told")
+            return memory
+    raise AssertionError("what is remembered nowhere but here cannot fail to be")
+
+
+def _problems(*problems: str) -> list[str]:
     return [problem for problem in problems if problem]
 
 

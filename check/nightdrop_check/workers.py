@@ -19,6 +19,7 @@ from nightdrop.vault import FolderVault
 from nightdrop_check.attempts import attempt, could_not_look
 from nightdrop_check.host_judge import HostJudge, Looked, Setting
 from nightdrop_check.memory import Memory, memory_path
+from nightdrop_check.store import NotKeptError
 from nightdrop_check.summary import sum_up
 
 WORTH_IT: Final = 100
@@ -38,7 +39,9 @@ def spare_the_collector() -> None:
 
 
 def judge_many(setting: Setting, hosts: Iterable[EnrolledHost]) -> Iterator[tuple[str, Looked]]:
-    """Judge these hosts, in no order. Memory and ledger are those of the mirror's state."""
+    """Judge these hosts, in no order. Memory and ledger are those of the mirror's state; NotKeptError
+    where that cannot be written.
+    """
     # Not forked, because a connection to SQLite must not be carried into another process.
     context = get_context("spawn")
     queue = iter(hosts)
@@ -57,12 +60,14 @@ def judge_many(setting: Setting, hosts: Iterable[EnrolledHost]) -> Iterator[tupl
                 assert isinstance(one, Connection)
                 host = busy.pop(one)
                 try:
-                    looked: Looked = one.recv()
+                    looked: Looked | NotKeptError = one.recv()
                 # Dead: the one before it read what it was sent, the other after.
                 except (ConnectionError, EOFError):
                     yield host.name, _lost(host)
                     one.close()
                     continue
+                if isinstance(looked, NotKeptError):
+                    raise looked
                 yield host.name, looked
                 _next(one, queue, busy)
         for host in queue:
@@ -95,11 +100,13 @@ def _work(setting: Setting, hosts: Connection) -> None:
     """One process: judge what comes, until nothing more does."""
     spare_the_collector()
     mirror = setting.mirror
-    with closing(Memory(memory_path(mirror.state))) as memory:
-        ledger = attempt(lambda: Ledger.reading(mirror.ledger), [])
-        judge = HostJudge(setting, FolderVault(mirror.vault), memory, ledger)
-        try:
+    try:
+        with closing(Memory(memory_path(mirror.state))) as memory:
+            ledger = attempt(lambda: Ledger.reading(mirror.ledger, briefly=True), [])
+            judge = HostJudge(setting, FolderVault(mirror.vault), memory, ledger)
             while True:
                 hosts.send(judge.judge(hosts.recv()))
-        except EOFError:
-            return
+    except NotKeptError as error:
+        hosts.send(error)
+    except EOFError:
+        return

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from nightdrop.databases import to_read
 from nightdrop.errors import VaultError
 
 _SCHEMA = """
@@ -87,14 +88,16 @@ class Ledger:
             self._db.executescript(_SCHEMA)
 
     @classmethod
-    def reading(cls, path: Path) -> "Ledger":
-        """A ledger to look into: never written, never made, empty where there is none."""
+    def reading(cls, path: Path, *, briefly: bool = False) -> "Ledger":
+        """A ledger to look into: never written, never made, empty where there is none. One that is read
+        `briefly` need not notice what is written meanwhile, and so can be read on a disk that is full.
+        """
         ledger = cls.__new__(cls)
         ledger.path = path
         ledger._lock = threading.Lock()
         with ledger._explained():
             if path.exists():
-                uri = f"{path.resolve().as_uri()}?mode=ro"
+                uri = to_read(path) if briefly else f"{path.resolve().as_uri()}?mode=ro"
                 ledger._db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
             else:
                 ledger._db = sqlite3.connect(":memory:", check_same_thread=False)

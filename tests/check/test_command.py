@@ -95,9 +95,10 @@ def test_nobody_is_enrolled(mirror: Mirror) -> None:
 
 
 def test_page_is_replaced_whole(shelves: Shelves, tmp_path: Path) -> None:
-    first = write_page(shelves.check(), tmp_path)
+    first = tmp_path / "index.html"
+    write_page(shelves.check(), first)
     inode = first.stat().st_ino
-    write_page(shelves.check(), tmp_path)
+    write_page(shelves.check(), first)
     assert first.stat().st_ino != inode
     left = [path.name for path in tmp_path.iterdir() if path.is_file()]
     assert left == ["index.html"]

@@ -415,7 +415,7 @@ def test_scrub_that_is_overdue(shelves: Shelves) -> None:
 def test_memory_that_is_none(shelves: Shelves) -> None:
     (shelves.mirror.state / "check.sqlite").write_bytes(b"this is no database" * 999)
     found = only(shelves)
-    assert (found.code, found.severity) == ("could-not-look", "warning")
+    assert (found.code, found.severity) == ("could-not-look", "error")
     assert "cannot be remembered" in found.sentence
 
 

@@ -88,7 +88,8 @@ def sample(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 def test_metrics(now_good: Shelves) -> None:
     now_good.configure('[check]\nmetrics = "metrics/nightdrop.prom"')
-    check(now_good, expect=ExitStatus.FAILED)
+    done = check(now_good, expect=ExitStatus.FINDINGS)
+    assert "could-not-look" in done.stdout and "there is no folder" in done.stdout
     path = now_good.config.parent / "metrics" / "nightdrop.prom"
     path.parent.mkdir()
     now_good.path("volume").unlink()

@@ -62,6 +62,10 @@ class Mirror:
             '[limits]\nreserve = "0"\n'
         )
 
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._ledger.close()
+
     def enroll(self, host: str, kind: str = "duplicity", enrolled: str = "2026-01-01T00:00:00Z") -> None:
         """Let a host in."""
         (self.vault / host).mkdir()

@@ -67,10 +67,7 @@ def _look_and_tell(arguments: argparse.Namespace, mirror: Mirror) -> ExitStatus:
     url = mirror.check.ping
     problems = [ping(url, "start")] if url else []
     report = _look(arguments, mirror)
-    if arguments.mail:
-        tell_report(mirror, report)
-    else:
-        problems += tell_news(mirror, report)
+    problems += (tell_report if arguments.mail else tell_news)(mirror, report)
     problems += send_queued(mirror)
     if url:
         # What matters is said: that this mirror lives, and whether it found something.
@@ -79,16 +76,17 @@ def _look_and_tell(arguments: argparse.Namespace, mirror: Mirror) -> ExitStatus:
 
 
 def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
-    """Judge, print the report, write page and metrics."""
+    """Judge, write page and metrics, print the report."""
     from nightdrop_check.judging import judge_mirror
+    from nightdrop_check.publishing import publish
     from nightdrop_check.report_json import to_json
-    from nightdrop_check.report_metrics import write_metrics
-    from nightdrop_check.report_page import write_page
     from nightdrop_check.report_text import to_text
     from nightdrop_check.workers import spare_the_collector
 
     spare_the_collector()
     report = judge_mirror(mirror, time.time(), budget=_budget(arguments, mirror.check))
+    page = None if arguments.no_page else (arguments.page or mirror.check.page) / "index.html"
+    report, written = publish(report, mirror, page)
     if arguments.json:
         print(to_json(report), end="")
     elif arguments.daily:
@@ -96,13 +94,8 @@ def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
     else:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(to_text(report, colour), end="")
-    for metrics in (mirror.check_metrics, mirror.check.metrics):
-        if metrics is not None:
-            write_metrics(report, metrics)
-    if not arguments.no_page:
-        path = write_page(report, arguments.page or mirror.check.page)
-        if not arguments.json:
-            print(f"page: {path}")
+    if page in written and not arguments.json:
+        print(f"page: {page}")
     return report
 
 

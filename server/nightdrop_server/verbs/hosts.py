@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_server.facts import Facts
 
     mirror = load_mirror(arguments.config)
-    ledger = Ledger.reading(mirror.ledger)
+    ledger = Ledger.reading(mirror.ledger, briefly=True)
     try:
         hosts = Facts(mirror, FolderVault(mirror.vault), ledger).all() if mirror.state.is_dir() else []
     finally:
