@@ -8,6 +8,7 @@ anew and, where there is no ledger, the digests that files had when they were fi
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,10 +23,14 @@ INSERT OR REPLACE INTO files (
 _SEEN: Final = """
 SELECT name, size, changed, received, text, first, sha256, verified, problem, tried
 FROM files JOIN heads ON id = head WHERE host = ?"""
+# Joined last, because every file is gone through.
 _OLDEST: Final = """
+WITH oldest AS MATERIALIZED (
+    SELECT * FROM files WHERE verified < ? AND tried < ?
+    ORDER BY problem = '', MAX(verified, received) LIMIT 500
+)
 SELECT host, name, size, changed, received, text, first, sha256, verified, problem, tried
-FROM files JOIN heads ON id = head WHERE verified < ? AND tried < ?
-ORDER BY problem = '', MAX(verified, received) LIMIT 500"""
+FROM oldest JOIN heads ON id = head ORDER BY problem = '', MAX(verified, received)"""
 # Not SELECT DISTINCT, which goes through every file.
 _HOSTS: Final = """
 WITH RECURSIVE each(host) AS (
@@ -36,7 +41,9 @@ SELECT host FROM each WHERE host NOTNULL UNION SELECT host FROM hosts"""
 _SUSPECTS: Final = """
 SELECT name FROM files WHERE host = ? AND (problem != '' OR (sha256 != '' AND sha256 != first))"""
 _DAY: Final = 86400
-_HEADS: Final = 1000
+_FEW_HEADS: Final = 32
+"""So many are not worth going through all files, to see which of them are still of any."""
+
 _FEW: Final = 100
 """So many files are asked for one by one."""
 
@@ -99,8 +106,6 @@ class Memory:
         self.store = Store.copied(path) if path and copied else Store(path)
         self.lasting = path is not None and not copied
         self._db = self.store.db
-        self._heads: dict[int, Head | None] = {}
-        self._head_numbers: dict[Head | None, int] = {}
 
     def seen(self, host: str, names: Sequence[str] | None = None) -> dict[str, Seen]:
         """What is known of a host's files, or of those of these names, by name."""
@@ -110,7 +115,7 @@ class Memory:
             else:
                 one = f"{_SEEN} AND name = ?"
                 rows = [row for name in names for row in self._db.execute(one, (host, name))]
-            return {row[0]: self._row(row) for row in rows}
+            return {row[0]: _seen(row) for row in rows}
 
     def others(self, host: str, but: Collection[str]) -> set[str]:
         """The names of a host's files of which something is known, but for these, which all are."""
@@ -128,15 +133,13 @@ class Memory:
 
     def remember(self, host: str, files: Iterable[Seen]) -> None:
         """Remember these files."""
-        rows = [
-            (
-                *(host, file.name, file.size, file.changed, file.received, self._number(file.head)),
-                *(file.first, file.sha256, file.verified, file.problem, file.tried),
-            )
-            for file in files
-        ]
-        if rows:
+        if all_of_them := list(files):
             with self.store.transaction():
+                # In here, so that no other process takes a head for one that no file has.
+                # By identity: the files of a host share theirs, and there are many.
+                heads = {id(each.head): each.head for each in all_of_them}
+                numbers = {identity: self._number(head) for identity, head in heads.items()}
+                rows = ((host, *each[:4], numbers[id(each.head)], *each[5:]) for each in all_of_them)
                 self._db.executemany(_REMEMBER, rows)
 
     def forget(self, host: str, names: Iterable[str]) -> None:
@@ -146,12 +149,15 @@ class Memory:
                 self._db.executemany("DELETE FROM files WHERE host = ? AND name = ?", rows)
 
     def forget_hosts(self, but: Iterable[str]) -> None:
-        """Forget every host but these."""
-        with self.store.explained():
-            known = {row[0] for row in self._db.execute(_HOSTS)}
-            for host in known - set(but):
+        """Forget every host but these, and what no file has any more."""
+        with self.store.transaction():
+            gone = {row[0] for row in self._db.execute(_HOSTS)}.difference(but)
+            for host in gone:
                 for table in ("files", "hosts", "settled"):
                     self._db.execute(f"DELETE FROM {table} WHERE host = ?", (host,))  # noqa: S608
+            [(heads,)] = self._db.execute("SELECT COUNT(*) FROM heads")
+            if gone or heads > _FEW_HEADS:
+                self._db.execute("DELETE FROM heads WHERE id NOT IN (SELECT head FROM files)")
 
     def oldest_first(self, verified_before: float, tried_before: float) -> list[tuple[str, Seen]]:
         """Some of the files that were neither read nor tried since these times (epoch seconds), and their
@@ -161,7 +167,7 @@ class Memory:
         """
         with self.store.explained():
             rows = self._db.execute(_OLDEST, (verified_before, tried_before)).fetchall()
-            return [(row[0], self._row(row[1:])) for row in rows]
+            return [(row[0], _seen(row[1:])) for row in rows]
 
     def coverage(self, since: float) -> Coverage:
         """How much was read since a time (epoch seconds)."""
@@ -176,9 +182,10 @@ class Memory:
         return Coverage(files, int(size), int(files_read), int(size_read), waiting_since)
 
     def record_room(self, at: float, free: int) -> None:
-        """Remember how many octets were free on the vault's disk; one number a day is kept."""
+        """Remember how many octets were free on the vault's disk; one a day is kept, for a year."""
         with self.store.explained():
             self._db.execute("INSERT OR REPLACE INTO room VALUES (?, ?, ?)", (int(at // _DAY), at, free))
+            self._db.execute("DELETE FROM room WHERE at < ?", (at - 365 * _DAY,))
 
     def room(self, since: float) -> list[tuple[float, int]]:
         """Times (epoch seconds) and free octets since a time, oldest first."""
@@ -201,33 +208,17 @@ class Memory:
         """Close the file."""
         self._db.close()
 
-    def _row(self, row: tuple[Any, ...]) -> Seen:
-        if (head := row[4]) not in self._heads:
-            (text,) = self._db.execute("SELECT text FROM heads WHERE id = ?", (head,)).fetchone()
-            self._learn_head(head, _read_head(text))
-        name, size, changed, received, _, first, sha256, verified, problem, tried = row
-        return Seen(
-            name, size, changed, received, self._heads[head], first, sha256, verified, problem, tried
-        )
-
     def _number(self, head: Head | None) -> int:
-        """The number of a head; the files of a host share theirs, so few are kept."""
-        if (number := self._head_numbers.get(head)) is None:
-            text = _write_head(head)
-            with self.store.explained():
-                self._db.execute("INSERT OR IGNORE INTO heads (text) VALUES (?)", (text,))
-                row = self._db.execute("SELECT id FROM heads WHERE text = ?", (text,)).fetchone()
-            number = int(row[0])
-            self._learn_head(number, head)
-        return number
+        """The number of a head, which is made known where it is new."""
+        text = _write_head(head)
+        self._db.execute("INSERT OR IGNORE INTO heads (text) VALUES (?)", (text,))
+        [(number,)] = self._db.execute("SELECT id FROM heads WHERE text = ?", (text,))
+        return int(number)
 
-    def _learn_head(self, number: int, head: Head | None) -> None:
-        if len(self._heads) > _HEADS:
-            # Of a host that made no two alike.
-            self._heads.clear()
-            self._head_numbers.clear()
-        self._heads[number] = head
-        self._head_numbers[head] = number
+
+def _seen(row: tuple[Any, ...]) -> Seen:
+    name, size, changed, received, text, first, sha256, verified, problem, tried = row
+    return Seen(name, size, changed, received, _read_head(text), first, sha256, verified, problem, tried)
 
 
 def _write_head(head: Head | None) -> str:
@@ -237,6 +228,7 @@ def _write_head(head: Head | None) -> str:
     return json.dumps(vars(head) | {"recipients": recipients}, sort_keys=True)
 
 
+@lru_cache(1000)
 def _read_head(text: str) -> Head | None:
     if not text:
         return None

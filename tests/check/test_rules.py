@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, random_octets
+from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, random_octets, seal
+from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.ledger import Ledger
 from nightdrop.names import SetKey, format_time
 from nightdrop_check.findings import Finding
@@ -444,3 +445,27 @@ def test_weak_cipher(shelves: Shelves, tmp_path: Path, cipher: str, told: str) -
     found = only(shelves)
     assert (found.code, found.severity) == ("weak-cipher", "error")
     assert told in found.sentence
+
+
+def test_what_envelopes_said_is_forgotten_with_them(shelves: Shelves, stranger: bytes) -> None:
+    """A host may make no two of them alike. Neither its files nor it itself leave that behind."""
+    heads = "SELECT COUNT(*) FROM heads"
+    assert shelves.codes() == []
+    [(usual,)] = shelves.sql(heads, book="check")
+    them = parse_recipients(stranger, "them")
+    envelope, (_, serial) = seal(b"x", them), them[0].issuer_and_serial
+    odd = [shelves.folder / shelves.name("volume").replace("vol1.", f"vol{n}.") for n in range(2, 52)]
+    for number, path in enumerate(odd):
+        path.write_bytes(envelope.replace(serial, serial[:-1] + bytes([number])))
+    shelves.path("receipt").unlink()
+    shelves.check(HOUR)
+    assert shelves.sql(heads, book="check") == [(usual + len(odd),)]
+    for path in odd:
+        path.unlink()
+    shelves.check(2 * HOUR)
+    shelves.check(3 * HOUR)
+    assert shelves.sql(heads, book="check") == [(usual,)]
+    (shelves.mirror.hosts / f"{HOST}.toml").unlink()
+    shelves.check(4 * HOUR)
+    for table in ("heads", "files", "hosts", "settled"):
+        assert shelves.sql(f"SELECT COUNT(*) FROM {table}", book="check") == [(0,)]
