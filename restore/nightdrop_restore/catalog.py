@@ -1,90 +1,76 @@
-"""What a vault holds of a host, and what of it can be restored: without a key."""
+"""What the names in a vault tell of a host: which sets there are, and which of them can be restored.
+
+No file is read for that. A host may have years of sets, and one in an attacker's hands any number of
+receipts of any length: those are read of the sets that are chosen alone, one after the other.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nightdrop.errors import NightdropError, UsageError
-from nightdrop.names import FileName, SetKey, format_time, parse_name, parse_time
-from nightdrop.receipts import Receipt
-from nightdrop.sets import chain_up_to, chained, lacking
+from nightdrop.names import SetKey, format_time, parse_name, parse_time
+from nightdrop.sets import chain_up_to, chained
 from nightdrop.text import count, format_duration, harmless, parse_duration
-from nightdrop_restore.copies import Place
-from nightdrop_restore.trusting import trusted_receipt
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+from nightdrop_restore.copies import Place, Stored
 
 NEWEST: Final = "99991231T235959Z"
 """A moment, as names write it, that no set is later than."""
 
 
-@dataclass(frozen=True)
-class VaultSet:
-    """One set in a vault: its files with their sizes in octets, its receipt if that can be read, and
-    in words what it lacks, "" if it is whole. Also in words, the receipts of other vaults that do not
-    count; `doubtful`, if nothing tells which of them is the host's; and why none of its signers signed
-    the one that does, "" if one did or none is known.
-    """
+@dataclass(frozen=True, slots=True)
+class StoredSet:
+    """One set in one or several vaults: where each of its files is, by name."""
 
     key: SetKey
-    files: dict[str, int]
-    receipt: Receipt | None
-    problem: str
-    passed_receipts: tuple[str, ...] = ()
-    doubtful: bool = False
-    unsigned: str = ""
+    stored: Stored
 
     @property
     def size(self) -> int:
         """Octets of all its files."""
-        return sum(self.files.values())
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of it can be restored, as far as can be told without reading it."""
-        return not self.problem
-
-    @property
-    def failed_sources(self) -> tuple[str, ...]:
-        """The places of the sources that, by its receipt, are not whole in it."""
-        return self.receipt.source.failed if self.receipt else ()
+        return sum(copies[0][1] for copies in self.stored.values())
 
     @property
     def restorable(self) -> bool:
         """Whether it can be restored at all: without the manifest, nothing tells what is in it."""
-        return self.key.kind == "duplicity" and self.key.manifest_name in self.files
+        return self.key.kind == "duplicity" and self.key.manifest_name in self.stored
 
     @property
     def unfinished(self) -> bool:
         """Whether its run ended, or is, before its last files: such a set was never there to restore."""
-        return self.key.manifest_name not in self.files and self.key.receipt_name not in self.files
+        return self.key.manifest_name not in self.stored and self.key.receipt_name not in self.stored
+
+    @property
+    def hindrance(self) -> str:
+        """Why it is in no chain that can be restored, in words."""
+        return "a set before it is not there" if self.restorable else "it lacks its manifest"
 
 
-def catalogue(
-    places: Sequence[Place], host: str, signers: tuple["Certificate", ...] = ()
-) -> list[VaultSet]:
-    """The sets of a host in these vaults together, oldest first; UsageError if none has such a host.
+def hosts_of(places: Sequence[Place], wanted: Sequence[str] | None = None) -> list[str]:
+    """The hosts in these vaults, sorted, or those that are wanted; UsageError if one is in none."""
+    there = {host for place in places for host in place.vault.hosts()}
+    for host in wanted or ():
+        if host not in there:
+            known = ", ".join(map(harmless, sorted(there))) or "none"
+            raise UsageError(f"the vault has no host {harmless(host)}", f"there are: {known}")
+    return list(wanted) if wanted else sorted(there)
 
-    Where vaults have different receipts, one that a signer signed counts.
-    """
-    hosts = sorted({known for place in places for known in place.vault.hosts()})
-    if host not in hosts:
-        known = ", ".join(map(harmless, hosts)) or "none"
-        raise UsageError(f"the vault has no host {harmless(host)}", f"there are: {known}")
-    by_set: dict[SetKey, dict[str, list[tuple[Place, int]]]] = {}
+
+def catalogue(places: Sequence[Place], host: str) -> list[StoredSet]:
+    """The sets of a host in these vaults together, oldest first."""
+    by_set: dict[SetKey, dict[str, tuple[tuple[Place, int], ...]]] = {}
     for place in places:
         for file in place.vault.list(host) if host in place.vault.hosts() else []:
             parsed = parse_name(file.name)
             if parsed is not None and file.regular:
-                copies = by_set.setdefault(parsed.set, {}).setdefault(file.name, [])
-                copies.append((place, file.size))
-    found = [_look(host, key, files, signers) for key, files in by_set.items()]
+                copies = by_set.setdefault(parsed.set, {})
+                copies[file.name] = (*copies.get(file.name, ()), (place, file.size))
+    found = [StoredSet(key, files) for key, files in by_set.items()]
     return sorted(found, key=lambda one: (one.key.end, one.key))
 
 
-def chain_at(sets: list[VaultSet], moment: str) -> list[VaultSet]:
+def chain_at(sets: list[StoredSet], moment: str) -> list[StoredSet]:
     """The chain that restores the state at `moment` (as names write it): full first.
 
     The newest duplicity set up to then that can be restored with its chain, even if some of its volumes
@@ -106,7 +92,7 @@ def chain_at(sets: list[VaultSet], moment: str) -> list[VaultSet]:
     )
 
 
-def passed_over(sets: list[VaultSet], chain: list[VaultSet], moment: str) -> list[VaultSet]:
+def passed_over(sets: list[StoredSet], chain: list[StoredSet], moment: str) -> list[StoredSet]:
     """The duplicity sets that are newer than what the chain restores, and would have been wanted."""
     last = chain[-1].key.end
     return [one for one in sets if one.key.kind == "duplicity" and last < one.key.end <= moment]
@@ -145,26 +131,3 @@ def age(key: SetKey, now: datetime) -> str:
     if is_from_the_future(key, now):
         return "from the future"
     return f"{format_duration(max(0.0, (now - parse_time(key.end)).total_seconds()))} ago"
-
-
-def volumes(one: VaultSet) -> list[FileName]:
-    """The volumes of a set, in order."""
-    parsed = [name for text in one.files if (name := parse_name(text)) is not None]
-    return sorted((n for n in parsed if n.volume is not None), key=lambda name: name.volume or 0)
-
-
-def _look(
-    host: str, key: SetKey, copies: dict[str, list[tuple[Place, int]]], signers: tuple["Certificate", ...]
-) -> VaultSet:
-    files = {name: stored[0][1] for name, stored in copies.items()}
-    trusted = trusted_receipt(host, key, copies, signers)
-    problem = trusted.problem
-    if trusted.receipt is not None:
-        for told in trusted.receipt.files:
-            if any(told.size == size for _place, size in copies.get(told.name, [])):
-                files[told.name] = told.size
-    elif not problem and (missing := lacking(key, files)):
-        problem = f"it lacks {', '.join(missing)}"
-    return VaultSet(
-        key, files, trusted.receipt, problem, trusted.passed, trusted.doubtful, trusted.unsigned
-    )

@@ -40,6 +40,10 @@ class Place:
     vault: Vault
 
 
+Stored = Mapping[str, Sequence[tuple[Place, int]]]
+"""Where each file of a set is, by its name, and its octets there."""
+
+
 @dataclass(frozen=True)
 class Copies:
     """A host's files in these places, of which the first is asked first.

@@ -8,9 +8,10 @@ from pathlib import Path
 from nightdrop.drills import DrilledHost
 from nightdrop.errors import NightdropError
 from nightdrop.interrupts import temporary_folder
-from nightdrop_restore.catalog import NEWEST, VaultSet, chain_at, passed_over
+from nightdrop_restore.catalog import NEWEST, StoredSet, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Place
+from nightdrop_restore.judging import judged_chain
 from nightdrop_restore.noting import Restored
 from nightdrop_restore.origin import Origin
 from nightdrop_restore.restoring import Writing, restore
@@ -30,7 +31,7 @@ class Drilled:
 
 
 def drill_host(
-    places: Sequence[Place], host: str, sets: Sequence[VaultSet], key: Key, number: int, *, folder: Path
+    places: Sequence[Place], host: str, sets: Sequence[StoredSet], key: Key, number: int, *, folder: Path
 ) -> list[Drilled]:
     """Drill the newest state of a host: so many files of duplicity's chain, and the newest full of every
     other kind, opened to its end. Whatever goes wrong is part of what is told.
@@ -48,7 +49,7 @@ def drill_host(
 
 
 def _drill_files(
-    places: Sequence[Place], host: str, sets: list[VaultSet], key: Key, number: int, *, folder: Path
+    places: Sequence[Place], host: str, sets: list[StoredSet], key: Key, number: int, *, folder: Path
 ) -> Drilled:
     begun = time.monotonic()
     try:
@@ -56,7 +57,7 @@ def _drill_files(
     except NightdropError as error:
         return _failed(host, "", error, begun)
     stem = chain[-1].key.stem
-    origin = Origin(places, host, chain, key, passed_over(sets, chain, NEWEST))
+    origin = Origin(places, host, judged_chain(host, chain), key, passed_over(sets, chain, NEWEST))
     try:
         with temporary_folder(".nightdrop-drill-", folder) as work:
             _there, chosen = sample(work, origin, number)
@@ -98,7 +99,7 @@ def _path(one: Sample) -> str:
     return b"/".join(one.index).decode("utf-8", "surrogateescape")
 
 
-def _drill_stream(places: Sequence[Place], host: str, sets: list[VaultSet], key: Key) -> Drilled:
+def _drill_stream(places: Sequence[Place], host: str, sets: list[StoredSet], key: Key) -> Drilled:
     begun = time.monotonic()
     octets = 0
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nightdrop_restore.catalog import VaultSet
+from nightdrop_restore.catalog import StoredSet
 from nightdrop_restore.copies import Copies, Place
+from nightdrop_restore.judging import JudgedSet
 from nightdrop_restore.unwrapping import Key
 
 OnText = Callable[[str], object]
@@ -18,9 +19,9 @@ class Origin:
 
     places: Sequence[Place]
     host: str
-    chain: Sequence[VaultSet]
+    chain: Sequence[JudgedSet]
     key: Key
-    passed_over: Sequence[VaultSet] = ()
+    passed_over: Sequence[StoredSet] = ()
 
     @property
     def unsigned(self) -> dict[str, str]:
@@ -33,8 +34,7 @@ class Origin:
 
     def digests(self) -> dict[str, str]:
         """The SHA-256 of the chain's files, as far as there are receipts."""
-        receipts = [one.receipt for one in self.chain if one.receipt is not None]
-        return {file.name: file.sha256 for receipt in receipts for file in receipt.files}
+        return {name: sha256 for one in self.chain for name, sha256 in one.digests.items()}
 
     @property
     def size(self) -> int:

@@ -59,7 +59,8 @@ class RemoteVault:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._session = _session(address)
-        self._sizes: dict[tuple[str, str], int] = {}
+        # Of the host that was listed last: of all of them, that could be a great deal.
+        self._sizes: tuple[str, dict[str, int]] = ("", {})
 
     def hosts(self) -> list[str]:
         """Every host that has a folder, sorted; VaultError if the mirror does not tell."""
@@ -74,7 +75,7 @@ class RemoteVault:
         found = {
             name: size for name, size in self._listing(f"/{host}/") if parse_name(name) and size >= 0
         }
-        self._sizes |= {(host, name): size for name, size in found.items()}
+        self._sizes = host, found
         return [StoredFile(name, size, 0.0) for name, size in sorted(found.items())]
 
     def stat(self, host: str, name: str) -> StoredFile | None:
@@ -86,7 +87,8 @@ class RemoteVault:
 
     def open(self, host: str, name: str) -> BinaryIO:
         """The file's bytes; VaultError where there is none."""
-        file = _RemoteFile(self, f"/{host}/{name}", self._sizes.get((host, name)))
+        listed, sizes = self._sizes
+        file = _RemoteFile(self, f"/{host}/{name}", sizes.get(name) if listed == host else None)
         return cast(BinaryIO, io.BufferedReader(file, _BLOCK))
 
     def part(self, path: str, first: int) -> requests.Response:

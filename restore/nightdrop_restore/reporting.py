@@ -44,7 +44,7 @@ def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
         "size": done.octets,
         "read": done.read,
         "seconds": round(done.seconds, 1),
-        "passed_over": {one.key.stem: one.problem for one in origin.passed_over},
+        "passed_over": {one.key.stem: one.hindrance for one in origin.passed_over},
         "unsigned": origin.unsigned,
         "passed_receipts": [text for one in origin.chain for text in one.passed_receipts],
         "elsewhere": done.elsewhere,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nightdrop_restore.addresses import add_vault_arguments, places_of
-from nightdrop_restore.catalog import catalogue, chain_at, parse_moment, passed_over
+from nightdrop_restore.catalog import catalogue, chain_at, hosts_of, parse_moment, passed_over
+from nightdrop_restore.judging import judged_chain
 from nightdrop_restore.keys import add_key_arguments, ask_passphrase, load_key
 from nightdrop_restore.origin import Origin
 
@@ -45,7 +46,10 @@ def origin_of(arguments: argparse.Namespace, signers: tuple["Certificate", ...] 
     """What the arguments choose; the key is asked for last, when all the rest is known to be there."""
     places = places_of(arguments, arguments.vaults)
     moment = parse_moment(arguments.time, datetime.now(UTC))
-    sets = catalogue(places, arguments.host, signers)
+    [host] = hosts_of(places, [arguments.host])
+    sets = catalogue(places, host)
     chain = chain_at(sets, moment)
+    newer = passed_over(sets, chain, moment)
+    of_chain = judged_chain(host, chain, signers)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
-    return Origin(places, arguments.host, chain, key, passed_over(sets, chain, moment))
+    return Origin(places, host, of_chain, key, newer)

@@ -5,19 +5,21 @@ is the stream. With a receipt, every file of the set is read and compared with i
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 from nightdrop.errors import EnvelopeError, NightdropError, ReceiptError, UsageError, VaultError
-from nightdrop.names import FileName, SetKey, parse_name
-from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, parse_receipt
+from nightdrop.names import SetKey, parse_name
+from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
-from nightdrop_restore.catalog import VaultSet, volumes
+from nightdrop_restore.catalog import StoredSet
 from nightdrop_restore.copies import Place, stored_digest
 from nightdrop_restore.decompressing import Decompressor, Write
+from nightdrop_restore.judging import judged
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.unwrapping import Key
 
@@ -26,14 +28,18 @@ OnRead = Callable[[int], object]
 
 @dataclass(frozen=True)
 class Stream:
-    """One such set: where its files may be had, and their names in order; octets of all of them."""
+    """One such set: where its files may be had, their names in order, and the SHA-256 (hex) that its
+    receipt tells of each, if there is one; octets of all of them; and in words, the receipts of other
+    vaults that do not count.
+    """
 
     places: Sequence[Place]
     host: str
     key: SetKey
     names: tuple[str, ...]
-    receipt: Receipt | None
+    digests: Mapping[str, str]
     size: int
+    passed_receipts: tuple[str, ...] = ()
 
     @property
     def extension(self) -> str:
@@ -42,24 +48,25 @@ class Stream:
         return rest.partition(".")[2] if rest.startswith("vol") and "." in rest else rest
 
 
-def streams_at(places: Sequence[Place], host: str, sets: Iterable[VaultSet], moment: str) -> list[Stream]:
+def streams_at(
+    places: Sequence[Place], host: str, sets: Iterable[StoredSet], moment: str
+) -> list[Stream]:
     """The newest full up to `moment` that is whole, and every incremental after it, as far as they are
     whole; `sets` are those of one kind. NightdropError if there is none.
     """
     until = sorted((one for one in sets if one.key.end <= moment), key=lambda one: one.key.end)
-    fulls = [one for one in until if one.key.type == "full" and one.whole]
-    if not fulls:
+    fulls = (judged(host, one) for one in reversed(until) if one.key.type == "full")
+    full = next((one for one in fulls if one.whole), None)
+    if full is None:
         raise NightdropError(
             f"{harmless(host)} has no full of this kind that is whole",
             "`nightdrop restore list` shows what there is, and what each set lacks",
         )
-    chosen = [fulls[-1]]
-    for one in until:
-        if one.key.end > fulls[-1].key.end and one.key.type == "inc":
-            if not one.whole:
-                break
-            chosen.append(one)
-    return [_stream(places, host, one.key, one.files, one.receipt) for one in chosen]
+    after = (judged(host, one) for one in until if one.key.end > full.key.end and one.key.type == "inc")
+    return [
+        _stream(places, host, one.key, one.files, one.digests, one.passed_receipts)
+        for one in chain([full], takewhile(lambda one: one.whole, after))
+    ]
 
 
 def streams_of(paths: Sequence[Path]) -> list[Stream]:
@@ -79,7 +86,8 @@ def streams_of(paths: Sequence[Path]) -> list[Stream]:
         vault = FolderVault(folder.parent)
         files = {file.name: file.size for file in vault.list(folder.name) if _is_of(file.name, key)}
         receipt = _receipt(vault, folder.name, key) if key.receipt_name in files else None
-        streams.append(_stream([Place(str(folder), vault)], folder.name, key, files, receipt))
+        told = {file.name: file.sha256 for file in receipt.files} if receipt else {}
+        streams.append(_stream([Place(str(folder), vault)], folder.name, key, files, told))
     return sorted(streams, key=lambda one: (one.key.kind, one.key.end))
 
 
@@ -87,8 +95,7 @@ def verified(stream: Stream, on_read: OnRead) -> list[Callable[[], BinaryIO]]:
     """How to open each file of the set, in order: from the first place where it is what its receipt
     says, or, without a receipt, where it is at all. VaultError if there is no such place.
     """
-    told = {file.name: file for file in stream.receipt.files} if stream.receipt else {}
-    return [_good_copy(stream, name, told.get(name), on_read) for name in stream.names]
+    return [_good_copy(stream, name, on_read) for name in stream.names]
 
 
 def open_stream(
@@ -108,27 +115,31 @@ def open_stream(
     sink.finish()
 
 
-def _stream(
-    places: Sequence[Place], host: str, key: SetKey, files: dict[str, int], receipt: Receipt | None
+def _stream(  # noqa: PLR0917
+    places: Sequence[Place],
+    host: str,
+    key: SetKey,
+    files: Mapping[str, int],
+    digests: Mapping[str, str],
+    passed_receipts: tuple[str, ...] = (),
 ) -> Stream:
-    found = VaultSet(key, files, receipt, "")
-    parts = [name.name for name in volumes(found)]
-    if receipt is not None:
-        told = [parse_name(file.name) for file in receipt.files]
-        named = [one for one in told if one is not None and one.part in ("volume", "stream")]
-        parts = [one.name for one in sorted(named, key=lambda one: one.volume or 0)]
-    elif not parts:
-        parts = [name for name in sorted(files) if _part(name) == "stream"][:1]
-    elif [name.volume for name in volumes(found)] != list(range(1, len(parts) + 1)):
-        raise VaultError(f"{key.stem}: a volume is missing", "without one, what follows cannot be used")
+    """The stream in these files; `digests` are those of its receipt, if there is one: it names all."""
+    parsed = [name for text in sorted(digests or files) if (name := parse_name(text)) is not None]
+    parts = sorted(
+        (name for name in parsed if name.part in ("volume", "stream")), key=lambda name: name.volume or 0
+    )
+    if not digests:
+        # A stream in one piece is no part of one in volumes.
+        parts = [name for name in parts if name.volume] or parts[:1]
+        if parts and parts[0].volume and parts[-1].volume != len(parts):
+            raise VaultError(
+                f"{key.stem}: a volume is missing", "without one, what follows cannot be used"
+            )
     if not parts:
         raise VaultError(f"{key.stem}: there is no stream and no volume of it")
-    return Stream(places, host, key, tuple(parts), receipt, sum(files.get(name, 0) for name in parts))
-
-
-def _part(name: str) -> str:
-    parsed: FileName | None = parse_name(name)
-    return parsed.part if parsed else ""
+    names = tuple(name.name for name in parts)
+    size = sum(files.get(name, 0) for name in names)
+    return Stream(places, host, key, names, digests, size, passed_receipts)
 
 
 def _is_of(name: str, key: SetKey) -> bool:
@@ -153,15 +164,14 @@ def _receipt(vault: Vault, folder: str, key: SetKey) -> Receipt:
         ) from error
 
 
-def _good_copy(
-    stream: Stream, name: str, told: ReceiptFile | None, on_read: OnRead
-) -> Callable[[], BinaryIO]:
+def _good_copy(stream: Stream, name: str, on_read: OnRead) -> Callable[[], BinaryIO]:
+    told = stream.digests.get(name)
     wrong = []
     for place in stream.places:
         try:
             if place.vault.stat(stream.host, name) is None:
                 wrong.append(f"{place.name}: it is not there")
-            elif told is None or stored_digest(place.vault, stream.host, name, on_read) == told.sha256:
+            elif told is None or stored_digest(place.vault, stream.host, name, on_read) == told:
                 return lambda vault=place.vault: vault.open(stream.host, name)  # type: ignore[misc]
             else:
                 wrong.append(f"{place.name}: it is not what its receipt says")

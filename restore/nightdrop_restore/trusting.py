@@ -7,7 +7,7 @@ of their own making to the same key, and write a receipt to fit.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,10 @@ from nightdrop.errors import ReceiptError, SignatureError, VaultError
 from nightdrop.names import SetKey
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.signatures import LONGEST, verify
-from nightdrop_restore.copies import Place, stored_digest
+from nightdrop_restore.copies import Place, Stored, stored_digest
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-
-Stored = Mapping[str, Sequence[tuple[Place, int]]]
-"""Where each file of a set is, by its name, and its octets there."""
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,28 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.names import parse_name
-from nightdrop_restore.catalog import VaultSet
+from nightdrop_restore.catalog import StoredSet
 from nightdrop_restore.copies import Place
+from nightdrop_restore.judging import problem_of
 from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.trusting import Trusted, trusted_receipt
 from nightdrop_restore.unwrapping import Key
 
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 _CHUNK: Final = 1024 * 1024
+_AHEAD: Final = 64
+"""Envelopes that are queued behind the one whose verdict comes next, which may be a long one."""
 
 OnRead = Callable[[int], object]
 
@@ -33,33 +42,63 @@ class Verdict:
 
 
 def verify(
-    place: Place, host: str, sets: Sequence[VaultSet], keys: Sequence[Key], on_read: OnRead
+    place: Place,
+    host: str,
+    sets: Iterable[StoredSet],
+    keys: Sequence[Key],
+    *,
+    signers: tuple["Certificate", ...],
+    on_read: OnRead,
 ) -> Iterator[Verdict]:
-    """A verdict on every envelope in these sets of a host, and on each set that lacks something.
+    """A verdict on every envelope in these sets of a host, on what they lack, and on each set that none
+    of the signers signed, if there are any.
 
     As many at once as there are processors.
     """
-    told = {file.name: file.sha256 for one in sets if one.receipt for file in one.receipt.files}
-    names = [(name, size) for one in sets for name, size in sorted(one.files.items()) if _is_sealed(name)]
 
-    def look(file: tuple[str, int]) -> Verdict:
-        name, size = file
+    def opened(name: str, size: int, sha256: str) -> Verdict:
         try:
             with place.vault.open(host, name) as stored:
-                problem = _problem(_Hashing(stored, on_read), told.get(name, ""), keys)
+                problem = _problem(_Hashing(stored, on_read), sha256, keys)
         except (VaultError, OSError) as error:
             problem = str(error)
         return Verdict(place.name, host, name, size, problem)
 
-    for one in sets:
-        if one.receipt is None and one.problem and not one.unfinished:
-            yield Verdict(place.name, host, one.key.stem, 0, one.problem)
-        for file in one.receipt.files if one.receipt else ():
-            if file.name not in one.files:
-                yield Verdict(place.name, host, file.name, 0, "it is missing")
+    def looks() -> Iterator[Callable[[], Verdict]]:
+        for one in sets:
+            trusted = trusted_receipt(host, one.key, one.stored, signers)
+            told = {file.name: file.sha256 for file in trusted.receipt.files} if trusted.receipt else {}
+            for name, problem in _lacking(one, trusted):
+                yield partial(Verdict, place.name, host, name, 0, problem)
+            for name, [(_place, size)] in sorted(one.stored.items()):
+                if _is_sealed(name):
+                    yield partial(opened, name, size, told.get(name, ""))
+
+    return _in_turn(looks())
+
+
+def _lacking(one: StoredSet, trusted: Trusted) -> Iterator[tuple[str, str]]:
+    """What can be told of a set before its envelopes are opened: of which file or set, and what."""
+    if trusted.receipt is not None:
+        missing = (file.name for file in trusted.receipt.files if file.name not in one.stored)
+        yield from ((name, "it is missing") for name in missing)
+    elif not one.unfinished and (problem := problem_of(one, trusted)):
+        yield one.key.stem, problem
+    if trusted.unsigned:
+        yield one.key.stem, f"the host did not sign it: {trusted.unsigned}"
+
+
+def _in_turn(looks: Iterator[Callable[[], Verdict]]) -> Iterator[Verdict]:
+    """What each of them finds, in their order."""
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    ahead: deque[Future[Verdict]] = deque()
     try:
-        yield from pool.map(look, names)
+        for look in looks:
+            ahead.append(pool.submit(look))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
     finally:
         # Whoever is interrupted does not wait until a long file is read, or a mirror answers.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -6,25 +6,25 @@ import pytest
 
 from nightdrop.errors import NightdropError, UsageError
 from nightdrop.names import SetKey
-from nightdrop_restore.catalog import NEWEST, VaultSet, chain_at, parse_moment, passed_over
+from nightdrop_restore.catalog import NEWEST, StoredSet, chain_at, parse_moment, passed_over
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
-def made(key: SetKey, problem: str) -> VaultSet:
-    return VaultSet(key, {} if "manifest" in problem else {key.manifest_name: 1}, None, problem)
+def made(key: SetKey, problem: str) -> StoredSet:
+    return StoredSet(key, {} if "manifest" in problem else {key.manifest_name: ()})
 
 
-def full(end: str, problem: str = "") -> VaultSet:
+def full(end: str, problem: str = "") -> StoredSet:
     return made(SetKey("duplicity", f"202603{end}T000000Z", "full"), problem)
 
 
-def inc(start: str, end: str, problem: str = "") -> VaultSet:
+def inc(start: str, end: str, problem: str = "") -> StoredSet:
     key = SetKey("duplicity", f"202603{end}T000000Z", "inc", f"202603{start}T000000Z")
     return made(key, problem)
 
 
-def days(sets: list[VaultSet], moment: str) -> list[str]:
+def days(sets: list[StoredSet], moment: str) -> list[str]:
     return [one.key.end[6:8] for one in chain_at(sets, parse_moment(moment, NOW))]
 
 

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.files import whole_file
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import catalogue
+    from nightdrop_restore.catalog import catalogue, hosts_of
     from nightdrop_restore.drilling import drill_host
     from nightdrop_restore.keys import ask_passphrase, load_key
 
@@ -59,15 +59,14 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}", "make it first")
     places = places_of(arguments, arguments.vaults)
-    vaults = [place.vault for place in places]
-    hosts = arguments.hosts or sorted({host for vault in vaults for host in vault.hosts()})
-    catalogues = {host: catalogue(places, host) for host in hosts}
+    hosts = hosts_of(places, arguments.hosts)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     at = time.time()
     drilled = []
     with ProgressLine() as line:
-        for number, (host, sets) in enumerate(catalogues.items(), 1):
+        for number, host in enumerate(hosts, 1):
             line.show(f"drilling {harmless(host)}, {number} of {len(hosts)}")
+            sets = catalogue(places, host)
             drilled += drill_host(places, host, sets, key, arguments.sample, folder=arguments.work)
     drill = Drill(at, tuple(one.record for one in drilled))
     if not drill.hosts:

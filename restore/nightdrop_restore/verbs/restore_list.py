@@ -9,7 +9,10 @@ from nightdrop.errors import ExitStatus
 from nightdrop.text import count, format_size, harmless
 
 if TYPE_CHECKING:
-    from nightdrop_restore.catalog import VaultSet
+    from collections.abc import Sequence
+
+    from nightdrop_restore.copies import Place
+    from nightdrop_restore.judging import JudgedSet
 
 DESCRIPTION = """
 List the hosts in a vault and the backup sets of each: when, full or incremental, how large, and whether
@@ -29,25 +32,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """List hosts and sets."""
     from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import catalogue
+    from nightdrop_restore.catalog import catalogue, hosts_of
+    from nightdrop_restore.judging import judged
 
     places = places_of(arguments, arguments.vaults)
-    every = {host for place in places for host in place.vault.hosts()}
-    hosts = {arguments.host} if arguments.host else every
-    found = {host: catalogue(places, host) for host in sorted(hosts)}
+    hosts = hosts_of(places, [arguments.host] if arguments.host else None)
     if arguments.json:
-        print(json.dumps({host: [_facts(one) for one in sets] for host, sets in found.items()}))
+        _print_json(places, hosts)
         return ExitStatus.DONE
-    for host, sets in found.items():
+    for host in hosts:
+        sets = catalogue(places, host)
         print(f"{harmless(host)}: {count(len(sets), 'set')}, {format_size(sum(s.size for s in sets))}")
         for one in sets:
-            print(f"  {_line(one)}")
-            for text in one.passed_receipts:
+            found = judged(host, one)
+            print(f"  {_line(found)}")
+            for text in found.passed_receipts:
                 print(f"    warning: {harmless(text, 1000)}")
     return ExitStatus.DONE
 
 
-def _line(one: "VaultSet") -> str:
+def _print_json(places: "Sequence[Place]", hosts: "Sequence[str]") -> None:
+    """Print it a set at a time: of all of them, that would be more than fits into memory."""
+    from nightdrop_restore.catalog import catalogue
+    from nightdrop_restore.judging import judged
+
+    for number, host in enumerate(hosts):
+        print(f"{', ' if number else '{'}{json.dumps(host)}: [", end="")
+        for place, one in enumerate(catalogue(places, host)):
+            print(f"{', ' if place else ''}{json.dumps(_facts(judged(host, one)))}", end="")
+        print("]", end="")
+    print("}" if hosts else "{}")
+
+
+def _line(one: "JudgedSet") -> str:
     from nightdrop_restore.catalog import age
 
     state = "" if one.whole else f"  NOT WHOLE: {harmless(one.problem)}"
@@ -59,7 +76,7 @@ def _line(one: "VaultSet") -> str:
     )
 
 
-def _facts(one: "VaultSet") -> dict[str, object]:
+def _facts(one: "JudgedSet") -> dict[str, object]:
     return {
         "set": one.key.stem,
         "time": one.key.end,

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 def _chosen(arguments: argparse.Namespace) -> "list[Stream]":
     from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import catalogue, parse_moment
+    from nightdrop_restore.catalog import catalogue, hosts_of, parse_moment
     from nightdrop_restore.streams import streams_at, streams_of
 
     if arguments.host is None and arguments.kind is None:
@@ -86,19 +86,21 @@ def _chosen(arguments: argparse.Namespace) -> "list[Stream]":
     if arguments.host is None or arguments.kind is None:
         raise UsageError("--host and --kind go together", "or name the files themselves")
     places = places_of(arguments, arguments.things)
-    sets = catalogue(places, arguments.host)
+    [host] = hosts_of(places, [arguments.host])
+    sets = catalogue(places, host)
     kinds = sorted({one.key.kind for one in sets} - {"duplicity"})
     if arguments.kind not in kinds:
         raise UsageError(
-            f"{arguments.host} has no sets of the kind {harmless(arguments.kind)}",
+            f"{host} has no sets of the kind {harmless(arguments.kind)}",
             f"there are: {', '.join(kinds) or 'none'}; duplicity's are for `nightdrop restore run`",
         )
     of_kind = [one for one in sets if one.key.kind == arguments.kind]
     moment = parse_moment(arguments.time, datetime.now(UTC))
-    for one in of_kind:
-        for text in one.passed_receipts:
+    streams = streams_at(places, host, of_kind, moment)
+    for stream in streams:
+        for text in stream.passed_receipts:
             print(f"warning: {harmless(text, 1000)}", file=sys.stderr)
-    return streams_at(places, arguments.host, of_kind, moment)
+    return streams
 
 
 def _to_stdout(streams: "Sequence[Stream]", key: "Key") -> ExitStatus:

@@ -103,10 +103,9 @@ def _announce(origin: "Origin", to: Path) -> None:
         if one.unfinished:
             print(f"note: the set of {one.key.end} was not finished")
         else:
-            why = one.problem or "a set before it is not there"
-            print(f"warning: the set of {one.key.end} cannot be restored: {harmless(why)}")
-    for one in origin.chain:
-        for text in one.passed_receipts:
+            print(f"warning: the set of {one.key.end} cannot be restored: {one.hindrance}")
+    for each in origin.chain:
+        for text in each.passed_receipts:
             print(f"warning: {harmless(text, 1000)}")
     for stem, why in origin.unsigned.items():
         print(f"warning: {origin.host} did not sign {stem}: {harmless(why)}")

@@ -12,7 +12,11 @@ from nightdrop.errors import ExitStatus
 from nightdrop.text import count, format_duration, format_size, harmless
 
 if TYPE_CHECKING:
-    from nightdrop_restore.catalog import VaultSet
+    from collections.abc import Iterator
+
+    from cryptography.x509 import Certificate
+
+    from nightdrop.progress import ProgressLine
     from nightdrop_restore.copies import Place
     from nightdrop_restore.unwrapping import Key
     from nightdrop_restore.verifying import Verdict
@@ -45,64 +49,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Verify."""
+    from nightdrop.progress import ProgressLine
     from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import catalogue
+    from nightdrop_restore.catalog import hosts_of
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.signers import signers_of
-    from nightdrop_restore.verifying import Verdict
 
     begun = time.monotonic()
-    work, signers = [], signers_of(arguments)
-    for place in places_of(arguments, arguments.vaults):
-        for host in arguments.hosts or place.vault.hosts():
-            work.append((place, host, catalogue([place], host, signers)))
+    signers = signers_of(arguments)
+    places = places_of(arguments, arguments.vaults)
+    work = [(place, host) for place in places for host in hosts_of([place], arguments.hosts)]
     keys = [load_key(path, ask_passphrase(path, arguments)) for path in arguments.keys]
-    verdicts = _verify(work, keys) + [
-        Verdict(place.name, host, one.key.stem, 0, f"the host did not sign it: {one.unsigned}")
-        for place, host, sets in work
-        for one in sets
-        if one.unsigned
-    ]
-    problems = [verdict for verdict in verdicts if verdict.problem]
-    seconds, size = time.monotonic() - begun, sum(verdict.size for verdict in verdicts)
-    files = len([verdict for verdict in verdicts if verdict.size or not verdict.problem])
+    files, size, problems = 0, 0, 0
+    with ProgressLine() as line:
+        if arguments.json:
+            print('{"problems": [', end="")
+        for verdict in _verdicts(work, keys, signers, line):
+            size += verdict.size
+            files += bool(verdict.size or not verdict.problem)
+            if verdict.problem:
+                # At once: those of a vault in which everything was made to be wrong fill any memory.
+                line.clear()
+                if arguments.json:
+                    print(", " if problems else "", json.dumps(asdict(verdict)), sep="", end="")
+                else:
+                    where = f"{verdict.vault}: " if len(places) > 1 else ""
+                    print(harmless(f"{where}{verdict.host}/{verdict.name}: {verdict.problem}", 1000))
+                problems += 1
+    seconds = time.monotonic() - begun
     if arguments.json:
-        facts = {
-            "hosts": sorted({host for _place, host, _sets in work}),
-            "files": files,
-            "size": size,
-            "seconds": round(seconds, 1),
-            "problems": [asdict(verdict) for verdict in problems],
-        }
-        print(json.dumps(facts, indent=1))
+        hosts = sorted({host for _place, host in work})
+        facts = {"hosts": hosts, "files": files, "size": size, "seconds": round(seconds, 1)}
+        print(f"], {json.dumps(facts)[1:]}")
     else:
-        for verdict in problems:
-            where = f"{verdict.vault}: " if len(arguments.vaults) > 1 else ""
-            print(harmless(f"{where}{verdict.host}/{verdict.name}: {verdict.problem}", 1000))
         print(
             f"{count(files, 'file')}, {format_size(size)}, opened to the end in "
             f"{format_duration(seconds)}; "
-            f"{count(len(problems), 'problem') if problems else 'all as they should be'}"
+            f"{count(problems, 'problem') if problems else 'all as they should be'}"
         )
     return ExitStatus.PARTIAL if problems else ExitStatus.DONE
 
 
-def _verify(work: "list[tuple[Place, str, list[VaultSet]]]", keys: "list[Key]") -> "list[Verdict]":
-    from nightdrop.progress import ProgressLine
+def _verdicts(
+    work: "list[tuple[Place, str]]",
+    keys: "list[Key]",
+    signers: "tuple[Certificate, ...]",
+    line: "ProgressLine",
+) -> "Iterator[Verdict]":
+    """All verdicts, one host after the other, while the line tells how far it is."""
+    from nightdrop_restore.catalog import catalogue
     from nightdrop_restore.progressing import Pace
     from nightdrop_restore.verifying import verify
 
-    total = sum(one.size for _place, _host, sets in work for one in sets)
+    total = sum(one.size for place, host in work for one in catalogue([place], host))
     pace, lock, read = Pace(total), threading.Lock(), 0
-    verdicts: list[Verdict] = []
-    with ProgressLine() as line:
 
-        def on_read(octets: int) -> None:
-            nonlocal read
-            with lock:
-                read += octets
-                line.show(f"{format_size(read)} of {format_size(total)}{pace.left(read)}")
+    def on_read(octets: int) -> None:
+        nonlocal read
+        with lock:
+            read += octets
+            line.show(f"{format_size(read)} of {format_size(total)}{pace.left(read)}")
 
-        for place, host, sets in work:
-            verdicts += verify(place, host, sets, keys, on_read)
-    return verdicts
+    for place, host in work:
+        yield from verify(place, host, catalogue([place], host), keys, signers=signers, on_read=on_read)
