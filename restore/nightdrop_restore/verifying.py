@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.names import parse_name
 from nightdrop_restore.catalog import VaultSet
-from nightdrop_restore.copies import Place
+from nightdrop_restore.copies import Place, SilentError
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.unwrapping import Key
 
@@ -42,11 +42,19 @@ def verify(
     told = {file.name: file.sha256 for one in sets if one.receipt for file in one.receipt.files}
     names = [(name, size) for one in sets for name, size in sorted(one.files.items()) if _is_sealed(name)]
 
+    silent: list[str] = []
+
     def look(file: tuple[str, int]) -> Verdict:
         name, size = file
+        if silent:
+            return Verdict(place.name, host, name, 0, silent[0])
         try:
             with place.vault.open(host, name) as stored:
                 problem = _problem(_Hashing(stored, on_read), told.get(name, ""), keys)
+        except SilentError as error:
+            # Nor will it for the next; and to wait for it each time would take all day.
+            silent.append(str(error))
+            return Verdict(place.name, host, name, 0, silent[0])
         except (VaultError, OSError) as error:
             problem = str(error)
         return Verdict(place.name, host, name, size, problem)
