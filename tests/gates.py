@@ -47,11 +47,14 @@ def way_to(port: int, look: Look) -> Iterator[int]:
     def pass_on(source: socket.socket, sink: socket.socket, look: Look) -> None:
         passed = 0
         with suppress(OSError):
-            while piece := source.recv(64 * 1024):
-                look(passed, piece)
-                passed += len(piece)
-                sink.sendall(piece)
-            sink.shutdown(socket.SHUT_WR)
+            try:
+                while piece := source.recv(64 * 1024):
+                    look(passed, piece)
+                    passed += len(piece)
+                    sink.sendall(piece)
+            finally:
+                # Also where whoever sent was killed: nobody waits for more.
+                sink.shutdown(socket.SHUT_WR)
 
     def serve() -> None:
         while True:
@@ -59,7 +62,12 @@ def way_to(port: int, look: Look) -> Iterator[int]:
                 near, _ = listening.accept()
             except OSError:
                 return
-            far = socket.create_connection(("127.0.0.1", port))
+            try:
+                far = socket.create_connection(("127.0.0.1", port))
+            except OSError:
+                # Nobody is there any more.
+                near.close()
+                continue
             for words in ((near, far, look), (far, near, lambda _before, _piece: None)):
                 threading.Thread(target=pass_on, args=words, daemon=True).start()
 

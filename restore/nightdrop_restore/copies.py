@@ -1,6 +1,7 @@
 """The copies of a host's files in one or several vaults: the first one that is what it has to be counts.
 
-What a vault lacks, cannot read or has damaged is taken from the next, file by file, and said.
+What a vault lacks, cannot read or has damaged is taken from the next, file by file, and said. One that
+does not answer any more is asked last from then on: each time, it would be waited for.
 """
 
 import hashlib
@@ -32,6 +33,10 @@ def stored_digest(
     return digest.hexdigest()
 
 
+class SilentError(VaultError):
+    """A vault does not answer, though it was asked again: it will not for the next file, either."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A vault, and how messages name it."""
@@ -56,32 +61,41 @@ class Copies:
     host: str
     digests: Mapping[str, str] = field(default_factory=dict)
     on_other: Callable[[str], object] = lambda _text: None
+    _silent: dict[str, str] = field(default_factory=dict, init=False)
 
     def fetch(self, name: str, into: Path, accept: Accept | None = None) -> int:
-        """Write the first good copy of a file to `into`; its octets. VaultError if there is none, OSError
-        if there is no room for it.
+        """Write the first good copy of a file to `into`; its octets. VaultError if there is none,
+        SilentError if nobody answers any more, OSError if there is no room for it.
 
         Good is what `accept` says, or without it, what has the digest of its receipt, if it has one.
         """
         accept = accept or partial(self.unlike_receipt, name)
-        wrong = []
-        for place in self.places:
+        wrong: dict[str, str] = {}
+        for place in sorted(self.places, key=lambda place: place.name in self._silent):
             try:
                 with place.vault.open(self.host, name) as source, into.open("wb") as out:
                     shutil.copyfileobj(source, out, _CHUNK)
                     octets = out.tell()
+                self._silent.pop(place.name, None)
+            except SilentError as error:
+                self._silent[place.name] = str(error)
+                continue
             except (VaultError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in NO_ROOM:
                     raise
-                wrong.append(f"{place.name}: {error}")
+                wrong[place.name] = f"{place.name}: {error}"
                 continue
             reason = accept(into)
             if not reason:
-                if wrong:
-                    self.on_other(f"{name} taken from {place.name}; {'; '.join(wrong)}")
+                reasons = self._silent | wrong
+                before = self.places[: self.places.index(place)]
+                if passed := [reasons[one.name] for one in before if one.name in reasons]:
+                    self.on_other(f"{name} taken from {place.name}; {'; '.join(passed)}")
                 return octets
-            wrong.append(f"{place.name}: {reason}")
-        raise VaultError(f"{self.host}/{name}: {'; '.join(wrong)}")
+            wrong[place.name] = f"{place.name}: {reason}"
+        if not wrong:
+            raise SilentError("; ".join(self._silent.values()))
+        raise VaultError(f"{self.host}/{name}: {'; '.join((self._silent | wrong).values())}")
 
     def unlike_receipt(self, name: str, path: Path) -> str:
         """What is wrong with a copy, as far as the receipt tells; "" if nothing."""

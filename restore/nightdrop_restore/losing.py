@@ -18,6 +18,7 @@ from typing import Any
 
 from duplicity import diffdir, dup_main, dup_temp, file_naming, patchdir
 from duplicity.dup_temp import TempDupPath
+from duplicity.errors import FatalError
 from duplicity.gpg import GPGError
 from duplicity.path import ROPath
 
@@ -25,7 +26,7 @@ from nightdrop.errors import VaultError
 from nightdrop.names import SetKey, parse_name
 from nightdrop_restore.ahead import Ahead
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.copies import Copies
+from nightdrop_restore.copies import Copies, SilentError
 from nightdrop_restore.items import Index, shown
 from nightdrop_restore.room import NO_ROOM
 
@@ -93,6 +94,9 @@ class Losses:
         name = os.fsdecode(filename)
         try:
             path, octets = self._ahead.get(name, volume)
+        except SilentError as error:
+            # Else everything that is still to come would be told of as lost, a volume after the other.
+            raise FatalError(str(error)) from error
         except VaultError as error:
             parsed = parse_name(name)
             assert parsed is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from nightdrop.errors import EnvelopeError, VaultError
-from nightdrop_restore.copies import Accept, Copies
+from nightdrop_restore.copies import Accept, Copies, SilentError
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.origin import OnText, Origin
 from nightdrop_restore.unwrapping import Key
@@ -39,6 +39,8 @@ def fetch_manifests(work: Path, origin: Origin, on_other: OnText) -> dict[str, M
         try:
             copies.fetch(name, sealed, accept)
             found[name] = Manifest(sealed, opened(origin.key, sealed))
+        except SilentError:
+            raise
         except VaultError as error:
             hint = "another vault may have it whole; or restore an older state with --time"
             raise VaultError(error.message, hint) from error

@@ -26,6 +26,7 @@ from nightdrop.errors import VaultError
 from nightdrop.names import is_host_name, parse_name
 from nightdrop.text import harmless
 from nightdrop.vault import StoredFile
+from nightdrop_restore.copies import SilentError
 from nightdrop_restore.multistatus import Listing
 
 _BLOCK: Final = 1024 * 1024
@@ -131,7 +132,10 @@ class RemoteVault:
                 ) from error
             except _FAILURES as error:
                 if number == _TRIES - 1:
-                    raise VaultError(f"{self.address.url} does not answer: {_reason(error)}") from error
+                    raise SilentError(
+                        f"{self.address.url} does not answer: {_reason(error)}",
+                        "try again when it does; or name another vault, a disk or a folder, in its place",
+                    ) from error
                 time.sleep(_FIRST_DELAY * 2**number)
                 continue
             if answer.status_code in good:

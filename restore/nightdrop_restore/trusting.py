@@ -15,7 +15,7 @@ from nightdrop.errors import ReceiptError, SignatureError, VaultError
 from nightdrop.names import SetKey
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.signatures import LONGEST, verify
-from nightdrop_restore.copies import Place, Stored, stored_digest
+from nightdrop_restore.copies import Place, SilentError, Stored, stored_digest
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -55,6 +55,8 @@ def trusted_receipt(
                 found.append(_Candidate(place, octets, parse_receipt(octets, key, host)))
         except ReceiptError as error:
             wrong.append((place, f"its receipt is none: {error.message}"))
+        except SilentError:
+            raise
         except (VaultError, OSError) as error:
             wrong.append((place, f"its receipt cannot be read: {error}"))
     if not found:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.names import parse_name
 from nightdrop_restore.catalog import StoredSet
-from nightdrop_restore.copies import Place
+from nightdrop_restore.copies import Place, SilentError
 from nightdrop_restore.judging import problem_of
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.trusting import Trusted, trusted_receipt
@@ -56,10 +56,18 @@ def verify(
     As many at once as there are processors.
     """
 
+    silent: list[str] = []
+
     def opened(name: str, size: int, sha256: str) -> Verdict:
+        if silent:
+            return Verdict(place.name, host, name, 0, silent[0])
         try:
             with place.vault.open(host, name) as stored:
                 problem = _problem(_Hashing(stored, on_read), sha256, keys)
+        except SilentError as error:
+            # Nor will it for the next; and to wait for it each time would take all day.
+            silent.append(str(error))
+            return Verdict(place.name, host, name, 0, silent[0])
         except (VaultError, OSError) as error:
             problem = str(error)
         return Verdict(place.name, host, name, size, problem)

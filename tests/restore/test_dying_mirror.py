@@ -1,0 +1,95 @@
+"""A mirror whose machine dies for good while something is restored, or verified, from its listener."""
+
+import subprocess
+from pathlib import Path
+
+from gates import gate_to
+from house import HOST, House, complaint, run
+from mirrors import NIGHTDROP, PATIENCE, Mirror
+from ports import free_port
+from trees import describe, differences
+
+VOLUME = ".vol3."
+"""In the name of the file at whose request the mirror dies: there are some before it and some after."""
+
+
+LISTENER = object()
+"""Stands for the listener's address."""
+
+
+def die_in_the_middle(chain: House, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a verb that reads the first mirror's listener, LISTENER among the words, and have the mirror
+    killed when it is asked for a volume in the middle of it all.
+    """
+    port, password = free_port(), chain.root / "password"
+    vault = chain.mirrors[0].vault
+    mirror = Mirror(chain.root, "listener", [chain.key.certificate], vault=vault)
+    with mirror.config.open("a") as file:
+        file.write(f'[administration]\nlisten = "127.0.0.1:{port}"\n')
+    password.write_text(run("admin-password", "--config", mirror.config).stdout)
+    with gate_to(port, VOLUME.encode()) as (near, gate):
+        address = f"http://127.0.0.1:{near}"
+        given = [address if word is LISTENER else str(word) for word in words]
+        mirror.start()
+        with subprocess.Popen(
+            [*NIGHTDROP, *given, "--password-file", str(password), *chain.key.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            gate.wait_until_reached()
+            mirror.kill()
+            gate.open()
+            said, errors = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in errors
+    return subprocess.CompletedProcess(
+        given, process.returncode, said.replace(address, "LISTENER"), errors.replace(address, "LISTENER")
+    )
+
+
+def test_the_other_vault_takes_over(chain: House, tmp_path: Path) -> None:
+    """File by file, and that is said; nobody waits for the dead one again."""
+    words = ["restore", "run", LISTENER, chain.mirrors[1].vault, "--host", HOST, "--to", tmp_path / "to"]
+    done = die_in_the_middle(chain, *words, "--setuid", "--devices")
+    assert done.returncode == 0, done.stderr
+    back = tmp_path / "to" / chain.source.relative_to("/")
+    assert differences(describe(chain.source), describe(back)) == {}
+    notes = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    after = f" taken from {chain.mirrors[1].vault}; LISTENER does not answer: "
+    assert all(after in note for note in notes), notes
+    volumes = [name for name in chain.names() if ".difftar." in name]
+    told = [name for name in volumes if f"note: {name}{after}" in done.stdout]
+    assert any(VOLUME in name for name in told)
+    assert 2 < len(told) < len(volumes)
+
+
+def test_there_is_no_other_vault(chain: House, tmp_path: Path) -> None:
+    """One line, and nothing is told of as lost that is there still."""
+    room = tmp_path / "room"
+    room.mkdir()
+    done = die_in_the_middle(chain, "restore", "run", LISTENER, "--host", HOST, "--to", room / "to")
+    assert done.returncode == 1
+    error, hint = complaint(done)
+    assert error.startswith(f"nightdrop: error: restoring {HOST} failed: LISTENER does not answer: ")
+    assert hint == f"hint: what was restored up to then is in {room / 'to'}"
+    assert "not restored" not in done.stdout
+    assert list(room.iterdir()) == [room / "to"]
+    assert not list(room.rglob(".nightdrop-*"))
+    there, back = describe(chain.source), describe(room / "to" / chain.source.relative_to("/"))
+    files = [name for name, one in back.items() if one.type == "-"]
+    assert files
+    assert [name for name in files if back[name].content != there[name].content] == []
+
+
+def test_while_it_is_verified(chain: House) -> None:
+    """What was not looked at is not fine; what was, is told apart."""
+    words = ["restore", "verify", LISTENER, chain.mirrors[1].vault]
+    done = die_in_the_middle(chain, *words)
+    assert done.returncode == 3
+    sealed = [name for name in chain.names() if name.endswith(".p7m")]
+    problems = [line for line in done.stdout.splitlines() if line.startswith("LISTENER: ")]
+    assert all(": LISTENER does not answer: " in line for line in problems)
+    looked_at = 2 * len(sealed) - len(problems)
+    assert len(sealed) < looked_at < 2 * len(sealed)
+    assert f"{looked_at} files, " in done.stdout.splitlines()[-1]
