@@ -26,7 +26,12 @@ MAX_HEAD: Final = 16 * 1024
 """Longest head of a request, in octets."""
 
 HEAD_DEADLINE: Final = 15.0
-"""Seconds in which a request's head, and before it a TLS handshake, has to be complete."""
+"""Seconds in which a request's head has to be complete, from its first octet or the handshake's end."""
+
+HANDSHAKE_DEADLINE: Final = 120.0
+"""Seconds for a TLS handshake, from its first octet. In it a client calculates: a busy router took more
+than 15. Meanwhile it holds no thread, and gives way when connections get scarce.
+"""
 
 MIN_RATE: Final = 500
 """Octets a second that have to move, over every `RATE_WINDOW` seconds that we wait for the client."""
@@ -65,7 +70,7 @@ class Conversation:
         self._end = end
         self._wire = wire
         self._address = address
-        self._head_since: float | None = None
+        self._due: float | None = None
         self._started = 0.0
         self._lines: list[bytes] = []
         self._head_left = MAX_HEAD
@@ -73,15 +78,24 @@ class Conversation:
         self._waited = 0
         self._moved_before = 0
 
-    def begin(self) -> None:
-        """From now on a head is due, if it was not already."""
-        if self._head_since is None:
-            self._head_since = self._started = time.monotonic()
+    def begin(self, deadline: float = HEAD_DEADLINE) -> None:
+        """A head or handshake has begun, if it had not already; it has so many seconds."""
+        if self._due is None:
+            self._started = time.monotonic()
+            self._due = self._started + deadline
             self._received_before = self._wire.received
 
-    def head_since(self) -> float | None:
-        """Since when (time.monotonic) a head is due; None while none is."""
-        return self._head_since
+    def shaken(self) -> None:
+        """The handshake is done, and now the head is due."""
+        self._due = time.monotonic() + HEAD_DEADLINE
+
+    def due(self) -> float | None:
+        """When (time.monotonic) what has begun has to be complete; None if nothing has."""
+        return self._due
+
+    def begun(self) -> float | None:
+        """When (time.monotonic) what is not yet complete began; None if nothing has."""
+        return None if self._due is None else self._started
 
     def crawls(self) -> bool:
         """Whether body or answer move too slowly; asked once a second."""
@@ -100,7 +114,7 @@ class Conversation:
         try:
             head = self._gather_head()
         except Refused as refused:
-            self._head_since = None
+            self._due = None
             self._wire.may_wait(True)
             answer = refused.answer()
             self._log(None, None, answer)
@@ -109,7 +123,7 @@ class Conversation:
             return False
         if head is None:
             return True
-        self._head_since = None
+        self._due = None
         self._wire.may_wait(True)
         self._waited, self._moved_before = 0, self._wire.moved
         body = Body(head, self._wire)
@@ -125,14 +139,13 @@ class Conversation:
         self._wire.may_wait(False)
         return keep
 
-    def head_is_late(self) -> bool:
-        """Whether a head has been under way for longer than it may."""
-        since = self._head_since
-        return since is not None and time.monotonic() - since >= HEAD_DEADLINE
+    def is_late(self) -> bool:
+        """Whether a head or handshake has been under way for longer than it may."""
+        return self._due is not None and time.monotonic() >= self._due
 
     def give_up(self) -> None:
         """Say that the head took too long, if it did; the connection is about to be closed."""
-        if self._wire.received and self.head_is_late():
+        if self._wire.received and self.is_late():
             answer = Refused(HTTPStatus.REQUEST_TIMEOUT, "the head took too long").answer()
             self._log(None, None, answer)
             self._wire.try_to_send(_head(answer, keep=False) + answer.body)

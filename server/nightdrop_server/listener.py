@@ -24,7 +24,13 @@ from cheroot.server import HTTPConnection, HTTPServer
 
 from nightdrop_server import log
 from nightdrop_server.answers import Answer
-from nightdrop_server.conversation import HEAD_DEADLINE, MOST_LINGERING, Conversation, linger
+from nightdrop_server.conversation import (
+    HANDSHAKE_DEADLINE,
+    HEAD_DEADLINE,
+    MOST_LINGERING,
+    Conversation,
+    linger,
+)
 from nightdrop_server.queueing import MOST_WAITING, network_of
 from nightdrop_server.request import Request
 from nightdrop_server.turns import PLACES
@@ -70,15 +76,17 @@ class Connection(HTTPConnection):
         """Take what has come, and answer the request it makes whole; whether to keep the connection."""
         if self.conversation is None:
             self.conversation = Conversation(self.rfile, self.address, self.server.account, self.end)
-        self.conversation.begin()
-        if self.conversation.head_is_late():
+        self.conversation.begin(HEAD_DEADLINE if self._shaken else HANDSHAKE_DEADLINE)
+        if self.conversation.is_late():
             # cheroot looks for idle connections just after it handed over those that have said something,
             # so it never finds one that dribbles faster than it looks. Closing says why.
             return False
         self.server.busy.add(self)
         try:
-            if not self._shaken and not self._handshake():
-                return self._shaking
+            if not self._shaken:
+                if not self._handshake():
+                    return self._shaking
+                self.conversation.shaken()
             return self.conversation.go_on(
                 self.server.respond, lambda: bool(self.server.can_add_keepalive_connection)
             )
@@ -108,14 +116,20 @@ class Connection(HTTPConnection):
     @property
     def last_used(self) -> float:
         """What cheroot adds `Listener.timeout` to, to know when an idle connection is to be closed."""
-        since = None if self.conversation is None else self.conversation.head_since()
-        if since is not None:
-            return time.time() - time.monotonic() + since + HEAD_DEADLINE - SILENT
+        due = None if self.conversation is None else self.conversation.due()
+        if due is not None:
+            return _by_the_clock(due) - SILENT
         return self._last_used + (PATIENT if self.trusted else 0)
 
     @last_used.setter
     def last_used(self, now: float) -> None:
         self._last_used = now
+
+    @property
+    def silent_since(self) -> float:
+        """Since when (time.time) it has said nothing that is whole."""
+        begun = None if self.conversation is None else self.conversation.begun()
+        return self._last_used if begun is None else _by_the_clock(begun)
 
     def close(self) -> None:
         """Close it; if that is because a head took too long, say so."""
@@ -218,7 +232,7 @@ class Listener(HTTPServer):
         if owners:
             most = max(owners, key=lambda owner: len(parked[owner]))
             # A worker closes it: the selector's loop may have it on its list of the moment.
-            min(parked[most], key=lambda conn: conn.last_used).end()
+            min(parked[most], key=lambda conn: conn.silent_since).end()
 
     def stop(self) -> None:
         """Stop accepting, end what is under way (nothing of it is kept), and wait for the workers."""
@@ -263,6 +277,11 @@ class _Tls:
         return wrapped, {}
 
     makefile = None
+
+
+def _by_the_clock(moment: float) -> float:
+    """A moment of time.monotonic, as time.time."""
+    return time.time() - time.monotonic() + moment
 
 
 def _make_wire(sock: socket.socket, mode: str, _buffer_size: int) -> Wire | None:

@@ -1,8 +1,11 @@
-"""What is begun and does not get on is ended: heads that dribble, bodies that stall."""
+"""What does not get on is ended: heads that dribble, bodies that stall. Handshakes are waited for."""
 
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -20,6 +23,7 @@ def test_what_does_not_get_on_is_ended(https: Served, http: Served) -> None:
         lambda: dribble_a_head(http, 0.5),
         lambda: stall_in_a_body(http),
         lambda: stall_in_a_body(https),
+        lambda: calculate_for_long(https),
     ]
     with ThreadPoolExecutor(len(cases)) as pool:
         for ended in [pool.submit(case) for case in cases]:
@@ -49,3 +53,29 @@ def stall_in_a_body(served: Served) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.endswith(b"\r\n\r\nthe body stalled after 5000 of 9999 bytes; nothing kept\n")
     assert name not in served.mirror.stored("web1")
+
+
+def calculate_for_long(served: Served) -> None:
+    """In a handshake a busy router takes longer than a head may, and is answered."""
+    come, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = served.mirror.tls_context().wrap_bio(come, to_send, server_hostname=served.mirror.address)
+    with socket.create_connection((served.mirror.address, served.mirror.port), PATIENCE) as sock:
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        sock.sendall(to_send.read())
+        while tls.version() is None or to_send.pending == 0:
+            come.write(sock.recv(65536))
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+        time.sleep(HEAD_DEADLINE + 1)
+        fields = "".join(f"{field}: {value}\r\n" for field, value in served.fields().items())
+        tls.write(f"OPTIONS /web1/ HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        sock.sendall(to_send.read())
+        answer = b""
+        while not answer:
+            octets = sock.recv(65536)
+            assert octets, "the door hung up"
+            come.write(octets)
+            with suppress(ssl.SSLWantReadError):
+                answer = tls.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -135,6 +135,27 @@ def test_more_silent_connections_than_are_kept(http: Served) -> None:
     wait_until(lambda: http.mirror.sockets() < 100, "they are gone")
 
 
+def test_handshakes_that_are_only_begun_do_not_push_others_out(https: Served) -> None:
+    """They have more time than a connection that says nothing yet, but who was there first goes first."""
+    address = (https.mirror.address, https.mirror.port)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    with ExitStack() as stack:
+
+        def begin_handshakes(number: int) -> list[socket.socket]:
+            begun = [stack.enter_context(socket.create_connection(address)) for _ in range(number)]
+            for sock in begun:
+                sock.sendall(b"\x16\x03\x01\x02\x00")
+            return begun
+
+        first = begin_handshakes(1000)
+        silent = stack.enter_context(socket.create_connection(address))
+        begin_handshakes(200)
+        wait_until(lambda: not is_there(first[100]), "the first have made room")
+        assert is_there(silent)
+    # Until they are counted out, it keeps no other connection.
+    wait_until(lambda: https.mirror.sockets() < 100, "they are gone")
+
+
 def test_plain_http_to_a_tls_door_is_told_so(https: Served) -> None:
     with socket.create_connection((https.mirror.address, https.mirror.port)) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -125,11 +125,14 @@ def end_hard(run: subprocess.Popen[str]) -> int:
 
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGINT], ids=lambda how: how.name)
 def test_signals(new_client: NewClient, how: signal.Signals) -> None:
-    # Who runs tests in the background makes them deaf to SIGINT, and no shell among them can undo that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     client = new_client()
     client.set(volume="stream")
-    run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
+    # Who runs tests in the background, or by nohup, makes them deaf to these, and no shell can undo that.
+    before = signal.signal(how, lambda *_: None)
+    try:
+        run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
+    finally:
+        signal.signal(how, before)
     client.stage("curl.2")
     status, said = end(run, how)
     assert status == 128 + how, said
