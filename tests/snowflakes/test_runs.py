@@ -342,7 +342,10 @@ def test_wrong_words(new_client: NewClient, words: list[str], why: str) -> None:
         ({"patience": "08"}, 'patience has to be seconds, and is "08"'),
         ({"rate": "300"}, "rate has to be octets a second, such as 2M, and at least 4000"),
         ({"mirror": "mirror-a -K/etc/passwd"}, "mirror has to be a name of its own, a blank and a URL"),
-        ({"mirror": "mirror-a https://[::1]/ x"}, "mirror has to be a name of its own, a blank and a URL"),
+        (
+            {"mirror": "mirror-a https://[::1]/ x"},
+            "mirror has to be a name of its own, a blank and a URL",
+        ),
         ({"host": "Router"}, "host has to be the name of a host"),
     ],
 )
