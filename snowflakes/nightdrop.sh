@@ -75,7 +75,7 @@ read_configuration() {
     configuration=$folder/nightdrop.conf
     [ -r "$configuration" ] || misused "$configuration: there is no such configuration" \
         "nightdrop.sh install BUNDLE makes it; nightdrop enroll on a mirror makes the bundle"
-    host='' mirrors='' volume=256M cipher=auto compress=auto rate='' patience=600 delay=3600 signing_key=''
+    host='' mirrors='' addresses='' volume=256M cipher=auto compress=auto rate='' patience=600 delay=3600 signing_key=''
     state=$folder/state temporary=/tmp
     line_number=0
     while IFS= read -r line || [ -n "$line" ]; do
@@ -83,17 +83,10 @@ read_configuration() {
         value=${line#*=}
         case $line in
         '' | '#'*) ;;
-        host=*) host=$value ;;
         mirror=?*' '?*) add_mirror "${value%% *}" "${value#* }" ;;
-        volume=*) volume=$value ;;
-        cipher=*) cipher=$value ;;
-        compress=*) compress=$value ;;
-        rate=*) rate=$value ;;
-        patience=*) patience=$value ;;
-        delay=*) delay=$value ;;
-        signing_key=*) signing_key=$value ;;
-        state=*) state=$value ;;
-        temporary=*) temporary=$value ;;
+        host=* | volume=* | cipher=* | compress=* | rate=* | patience=* | delay=* | signing_key=* | state=* | temporary=*)
+            eval "${line%%=*}=\$value"
+            ;;
         *) misused "$configuration: line $line_number is no setting: $line" \
             "KEY=value, with one of: host mirror volume cipher compress rate patience delay signing_key state temporary" ;;
         esac
@@ -101,16 +94,33 @@ read_configuration() {
     check_configuration
 }
 
-# Mirrors are numbered from 1; name_1 and url_1 say which one it is.
+# A mirror is known by its name, which its files have, too; `addresses` says NAME=URL of each.
 add_mirror() { # NAME URL
-    mirror=$((${mirrors##* } + 1))
-    mirrors="$mirrors $mirror"
-    eval "name_$mirror=\$1 url_$mirror=\${2%/}"
+    { is_mirror_name "$1" && is_url "$2"; } || wrong_setting mirror "a name of its own, a blank and a URL" "$1 $2"
+    mirrors="$mirrors $1" addresses="$addresses $1=${2%/}"
 }
 
-name_of() { eval "printf %s \"\$name_$1\""; }
+is_mirror_name() {
+    case $1 in
+    *[!A-Za-z0-9._-]*) return 1 ;;
+    esac
+    case "$mirrors " in
+    *" $1 "*) return 1 ;;
+    esac
+}
 
-url_of() { eval "printf %s \"\$url_$1\""; }
+is_url() {
+    case $1 in
+    *[!!-~]*) return 1 ;;
+    http://* | https://*) ;;
+    *) return 1 ;;
+    esac
+}
+
+folder_of() { # MIRROR: our own one there
+    url=${addresses##* "$1"=}
+    printf %s "${url%% *}/$host"
+}
 
 check_configuration() {
     is_host_name "$host" || wrong_setting host "the name of a host, as the bundle says it" "$host"
@@ -145,21 +155,14 @@ check_configuration() {
         esac
     done
     for mirror in $mirrors; do
-        case $(url_of "$mirror") in
-        *[!!-~]*) false ;;
-        http://* | https://*) ;;
-        *) false ;;
-        esac || wrong_setting mirror "a name, a blank and a URL" "$(name_of "$mirror") $(url_of "$mirror")"
-        [ -r "$(curl_configuration "$mirror")" ] ||
-            misused "$(curl_configuration "$mirror"): cannot be read" "nightdrop.sh install BUNDLE makes it anew"
+        [ -r "$folder/mirrors/$mirror.curl" ] ||
+            misused "$folder/mirrors/$mirror.curl: cannot be read" "nightdrop.sh install BUNDLE makes it anew"
     done
     for recipient in "$folder"/recipients/*.pem; do
         [ -r "$recipient" ] || misused "$folder/recipients: there is no recipient to seal to" \
             "nightdrop.sh install BUNDLE puts the bundle's there"
     done
 }
-
-curl_configuration() { printf '%s/mirrors/%s.curl' "$folder" "$(name_of "$1")"; }
 
 wrong_setting() { # KEY EXPECTED FOUND
     misused "$configuration: $1 has to be $2, and is \"$3\""
@@ -377,10 +380,6 @@ because() { # REASON: why the run fails. The first reason is the cause, what fol
     [ -s "$run/failure" ] || record failure "$1"
 }
 
-snooze() { # NAME SECONDS
-    stage "$1" exec sleep "$2" 3</dev/null
-}
-
 # 64 MiB at a time, because OpenWrt's wc counts in 32 bits, and so do some shells. That dd read to the end of its
 # piece is told by a mark, which is there before wc sees that end. Nothing is printed unless all was counted.
 count_octets() { # NAME
@@ -429,7 +428,7 @@ choose_compression() { # EXT
 # A volume is sealed from a slice of the stream, whose first four octets were read already: only so it can be
 # known whether there is another slice, and whether the slice begins as zstd does.
 begin_slice() {
-    dd bs=1 count=4 <&3 2>/dev/null >"$run/begin"
+    dd bs=1 count=4 <&3 2>/dev/null >"$run/begin" || { because "$temporary is full"; return 1; }
 }
 
 slice() {
@@ -454,19 +453,15 @@ protect() {
     fi
 }
 
+# zstd has sixteen marks for what is to be skipped, which differ in their first octet, from P on.
 is_skippable() {
-    case $(dd bs=1 count=1 <"$run/begin" 2>/dev/null | tr '\120-\137' x) in
-    x) dd bs=1 skip=1 <"$run/begin" 2>/dev/null | { printf '\052\115\030' >"$run/mark"; cmp -s - "$run/mark"; } ;;
-    *) false ;;
-    esac
+    printf 'P\052\115\030' >"$run/mark"
+    tr '\120-\137' P <"$run/begin" | cmp -s - "$run/mark"
 }
 
 sealed_slice() { # the next slice, sealed, on standard output
-    if [ "$compress" = zstd ]; then
-        vital cut slice | vital zstd exec zstd -q -c 3<&0 | vital openssl seal "-$cipher" 3<&0
-    else
-        vital cut slice | vital openssl seal "-$cipher" 3<&0
-    fi
+    if [ "$compress" = zstd ]; then vital cut slice | vital zstd exec zstd -q -c 3<&0; else vital cut slice; fi |
+        vital openssl seal "-$cipher" 3<&0
 }
 
 was_sealed() {
@@ -476,18 +471,39 @@ was_sealed() {
 
 # --- a mirror ---
 
-# What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long, but no
-# sooner than a mirror that is busy, or its disk, would go on.
-ask() { # MIRROR ARGUMENT ...: the answer is in answer.MIRROR, its status, octets sent and seconds in result.MIRROR
-    asked=$1 stall=60
+# One request. What its answer means: 0 taken, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
+# says what is wrong. What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so
+# long, but no sooner than a mirror that is busy, or its disk, would go on.
+ask() { # MIRROR ARGUMENT ...
+    asked=$1 stall=60 code=000 octets_sent=0 seconds=0 why='' stage_status=none
     handshake=$(cat "$run/handshake.$asked" 2>/dev/null) || handshake=20
     [ "$patience" -ge 40 ] || stall=$((patience + 20))
     shift
-    stage "curl.$asked" fetch -q -K "$(curl_configuration "$asked")" -sS --http1.1 --noproxy '*' --globoff \
+    record "answer.$asked" '' || :
+    stage "curl.$asked" fetch -q -K "$folder/mirrors/$asked.curl" -sS --http1.1 --noproxy '*' --globoff \
         --connect-timeout "$handshake" --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \
         -A "nightdrop.sh/$version" --max-filesize 100000 -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
         "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
+    read -r code octets_sent seconds <"$run/result.$asked" || :
+    outcome=1
+    case $stage_status,$code in
+    0,20[014] | 0,207) outcome=0 ;;
+    *,401) why="it does not accept the password of $host" ;;
+    *,409) why="it has other bytes under that name already" ;;
+    *,[345]??)
+        why="it answered $code $(head -n 1 "$run/answer.$asked" 2>/dev/null | legible)"
+        case $code in
+        408 | 429 | 50[0234]) outcome=2 ;;
+        esac
+        ;;
+    51,* | 60,* | 90,*) why="its certificate is not the one that enrolment pinned" ;;
+    none,* | 1[2-5]?,* | 3??,*) why="curl was killed" outcome=2 ;;
+    *) why=$(tail -n 1 "$run/curl-said.$asked" 2>/dev/null | legible) outcome=2 ;;
+    esac
+    return $outcome
 }
+
+legible() { tr -cd ' -~' | cut -c 1-160; }
 
 # No answer is long. One without an end would fill $temporary, which may be a router's memory, and take the other
 # mirror's backup with it. Not every curl counts what comes in chunks.
@@ -496,72 +512,39 @@ fetch() {
     exec curl "$@"
 }
 
-# What the answer means: 0 taken, 1 it will not change, 2 worth another try. Why is in why.MIRROR.
-judge() { # MIRROR
-    code=000
-    read -r code _ <"$run/result.$1" || :
-    curl_status=$(cat "$run/status.curl.$1" 2>/dev/null) || curl_status=killed
-    said=$(head -n 1 "$run/answer.$1" 2>/dev/null | tr -cd ' -~' | cut -c 1-120) || said=
-    case $curl_status,$code in
-    0,20[014] | 0,207) return 0 ;;
-    *,401) why "$1" "it does not accept the password of $host" 1 ;;
-    *,409) why "$1" "it has other bytes under that name already" 1 ;;
-    *,408 | *,429 | *,50[0234]) why "$1" "it answered $code $said" 2 ;;
-    *,[345]??) why "$1" "it answered $code $said" 1 ;;
-    51,* | 60,* | 90,*) why "$1" "its certificate is not the one that enrolment pinned" 1 ;;
-    killed,* | 1[2-5]?,* | 3??,*) why "$1" "curl was killed" 2 ;;
-    *) why "$1" "$(tail -n 1 "$run/curl-said.$1" 2>/dev/null | tr -cd ' -~' | cut -c 1-160)" 2 ;;
-    esac
-}
-
-why() { # MIRROR REASON STATUS
-    record "why.$1" "$2"
-    return "$3"
-}
-
 put() { # MIRROR FILE NAME
-    ask "$1" -T "$2" -H "Repr-Digest: sha-256=:$digest_base64:" "$(url_of "$1")/$host/$3" 3</dev/null
-    judge "$1"
+    ask "$1" -T "$2" -H "Repr-Digest: sha-256=:$(base64_of_hex "$digest"):" "$(folder_of "$1")/$3" 3</dev/null
 }
 
 hail() { # MIRROR
-    ask "$1" -X OPTIONS "$(url_of "$1")/$host/" 3</dev/null
-    judge "$1"
+    ask "$1" -X OPTIONS "$(folder_of "$1")/" 3</dev/null
 }
 
 # Again and again, within bounds, until the mirror takes it; in the end it has, or is dead for this run. What
 # broke off in the middle is sent again a few times; a mirror that is not there is waited for.
-persist() { # PATIENCE COMMAND MIRROR ...
-    allowed=$1 waited=0 broken=0 pause=1
-    shift
-    while :; do
-        outcome=0
-        "$@" || outcome=$?
-        case $outcome in
-        0) record "took.$2" yes; return ;;
-        1) break ;;
-        esac
+persist() { # COMMAND MIRROR ...
+    waited=0 broken=0 pause=1
+    while ! "$@"; do
         [ -d "$run" ] || return # the run has ended meanwhile
-        octets_sent=0 seconds=0
-        read -r _ octets_sent seconds <"$run/result.$2" || :
         if [ "${octets_sent%%.*}" != 0 ]; then broken=$((broken + 1)); else waited=$((waited + ${seconds%%.*})); fi
         waited=$((waited + pause))
-        [ $broken -lt $tries ] || break
-        [ $waited -le "$allowed" ] || break
-        [ $waited -le $grace ] || ! somebody_took || break
+        if [ "$outcome" = 1 ] || [ $broken -ge $tries ] || [ $waited -gt "$patience" ] ||
+            { [ $waited -gt $grace ] && somebody_took; }; then
+            bury "$2"
+            return
+        fi
         # TLS may take a slow or busy machine longer. So while no mirror answers, each try gets more time than the one before.
-        [ "$curl_status" != 28 ] || somebody_took || [ "$handshake" -ge 160 ] ||
+        [ "$stage_status" != 28 ] || somebody_took || [ "$handshake" -ge 160 ] ||
             record "handshake.$2" $((handshake * 2)) || :
-        snooze "pause.$2" $pause
+        stage "pause.$2" exec sleep $pause 3</dev/null
         [ $pause -ge 30 ] || pause=$((pause * 2))
     done
-    bury "$2"
+    record "took.$2" yes
 }
 
 bury() { # MIRROR
-    why=$(cat "$run/why.$1" 2>/dev/null) || why="it could not be asked"
     record "dead.$1" "$why"
-    complain "the mirror $(name_of "$1") is lost for this run: $why"
+    complain "the mirror $1 is lost for this run: $why"
 }
 
 somebody_took() {
@@ -578,14 +561,14 @@ living() {
 }
 
 # Each living mirror at once; false if none took it.
-everywhere() { # PATIENCE COMMAND [ARGUMENT ...]
-    everywhere_patience=$1 everywhere_command=$2
-    shift 2
+everywhere() { # COMMAND [ARGUMENT ...]
+    everywhere_command=$1
+    shift
     rm -f "$run"/took.*
     uploads=
     for one in $(living); do
         # posh takes "$@" for unset where there are none.
-        persist "$everywhere_patience" "$everywhere_command" "$one" ${1+"$@"} 3<&- &
+        persist "$everywhere_command" "$one" ${1+"$@"} 3<&- &
         uploads="$uploads $!"
     done
     # shellcheck disable=SC2086 # a list of numbers; without any, wait would wait for others
@@ -599,7 +582,7 @@ everywhere() { # PATIENCE COMMAND [ARGUMENT ...]
 # A file of the set: sent, and remembered for the receipt.
 send() { # FILE NAME
     take_digest "$1"
-    everywhere "$patience" put "$1" "$2" || return 1
+    everywhere put "$1" "$2" || return 1
     remember "$2" "$(wc -c <"$1")" "$digest"
 }
 
@@ -607,50 +590,47 @@ remember() { # NAME SIZE SHA256
     echo "$1 $2 $3" >>"$run/files" || { because "$temporary is full"; return 1; }
 }
 
-take_digest() { # FILE: its SHA-256 as `digest` and `digest_base64`
-    digest=$(openssl dgst -sha256 <"$1") || digest=
-    digest=${digest##* }
-    is_digest "$digest" || { because "openssl could not make a digest"; return 1; }
-    digest_base64=$(echo "$digest" | base64_of_hex)
+take_digest() { # FILE: its SHA-256 as `digest`
+    read_digest "$(openssl dgst -sha256 <"$1")"
 }
 
-is_digest() {
-    case $1 in
-    *[!0-9a-f]*) return 1 ;;
+read_digest() { # WHAT OPENSSL SAID
+    digest=${1##* }
+    case $digest in
+    *[!0-9a-f]*) digest='' ;;
     esac
-    [ ${#1} = 64 ]
+    [ ${#digest} = 64 ] || { because "openssl could not make a digest"; return 1; }
 }
 
 # Neither od nor base64 are on every router.
-base64_of_hex() {
-    awk '{
-        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        for (at = 1; at <= length($1); at += 6) {
-            value = 0
-            for (i = 0; i < 6; i++) {
-                nibble = index("0123456789abcdef", substr($1, at + i, 1))
-                value = value * 16 + (at + i <= length($1) ? nibble - 1 : 0)
-            }
-            octets = int((length($1) - at + 1) / 2)
-            for (i = 3; i >= 0; i--) { digit[i] = value % 64; value = int(value / 64) }
-            for (i = 0; i < 4; i++) printf "%s", i <= octets ? substr(letters, digit[i] + 1, 1) : "="
-        }
-    }'
+base64_of_hex() { # HEX
+    format=$(echo "$1" | awk '{
+        digits = "0123456789abcdef"
+        for (at = 1; at < length($1); at += 2)
+            printf "\\%03o", 16 * index(digits, substr($1, at, 1)) + index(digits, substr($1, at + 1, 1)) - 17
+    }')
+    # shellcheck disable=SC2059 # it is a format
+    printf "$format" | openssl base64
+}
+
+deliver() {
+    exec 3<&0 </dev/null
+    begin_slice || return 1
+    [ -s "$run/begin" ] || { succeeded tee source && because "source wrote nothing"; return 1; }
+    if [ "$volume" = stream ]; then deliver_stream; else deliver_volumes; fi
 }
 
 # Volume by volume: sealed into a file, and sent as often as it takes. The end of the stream is only seen after the
 # source's status was written, so the last volume of a source that failed is not sent; if the first is the
 # last, nothing at all is.
 deliver_volumes() {
-    exec 3<&0 </dev/null
     number=0
-    begin_slice
     while [ -s "$run/begin" ]; do
         number=$((number + 1))
         rm -f "$run"/status.cut "$run"/status.zstd "$run"/status.openssl
         sealed_slice >"$run/volume" 2>>"$run/said"
         was_sealed || return 1
-        begin_slice || { because "$temporary is full"; return 1; }
+        begin_slice || return 1
         name=$stem.vol$number.$ext.p7m
         if [ ! -s "$run/begin" ]; then
             succeeded tee source || return 1
@@ -658,21 +638,17 @@ deliver_volumes() {
         fi
         send "$run/volume" "$name" || return 1
     done
-    [ $number -gt 0 ] || { succeeded tee source && because "source wrote nothing"; return 1; }
 }
 
 # Without any file: one pass from the source through the seal and tee into a curl for each mirror. Nobody sees the
 # end of the stream before all that made it is known to have succeeded: otherwise the curls are killed
 # first, and a mirror keeps nothing that was cut off.
 deliver_stream() {
-    exec 3<&0 </dev/null
-    begin_slice
-    [ -s "$run/begin" ] || { succeeded tee source && because "source wrote nothing"; return 1; }
     rm -f "$run"/took.*
-    mkfifo "$run/fifo.digest"
-    set -- "$run/fifo.digest"
-    { vital digest exec openssl dgst -sha256 3<"$run/fifo.digest" >"$run/digest" 2>/dev/null; } 3<&- &
-    keep to.digest $!
+    mkfifo "$run/sealed"
+    set -- "$run/sealed"
+    { vital digest exec openssl dgst -sha256 3<"$run/sealed" >"$run/digest" 2>/dev/null; } 3<&- &
+    keep reader.digest $!
     consumers=$!
     for one in $(living); do
         mkfifo "$run/fifo.$one"
@@ -687,15 +663,14 @@ deliver_stream() {
     } | {
         vital spread exec tee "$@" 3<&0
         # Without it, who has not met it yet would wait for it.
-        succeeded spread || kill_stages curl to
+        succeeded spread || kill_stages curl to reader
     } | count_octets sealed >"$run/sealed-size"
     # shellcheck disable=SC2086 # a list of numbers
     wait $consumers || :
-    rm -f "$run"/pid.to.*
+    rm -f "$run"/pid.to.* "$run/pid.reader.digest"
     { was_sealed && succeeded spread tee source digest; } || return 1
     somebody_took || { because "no mirror took the stream"; return 1; }
-    digest=$(cat "$run/digest") digest=${digest##* }
-    is_digest "$digest" || { because "openssl could not make a digest"; return 1; }
+    read_digest "$(cat "$run/digest")" || return 1
     [ -s "$run/sealed-size" ] || { because "the stream could not be counted"; return 1; }
     remember "$stem.$ext.p7m" "$(cat "$run/sealed-size")" "$digest"
 }
@@ -703,9 +678,8 @@ deliver_stream() {
 # What a mirror does not take any more is read all the same, or tee would die and the other mirror with it.
 consume() { # MIRROR NAME
     exec 3<"$run/fifo.$1"
-    ask "$1" -T - "$(url_of "$1")/$host/$2"
     # If the run has failed, it was the run that killed this curl.
-    if judge "$1"; then record "took.$1" yes; elif [ ! -s "$run/failure" ]; then bury "$1"; fi
+    if ask "$1" -T - "$(folder_of "$1")/$2"; then record "took.$1" yes; elif [ ! -s "$run/failure" ]; then bury "$1"; fi
     cat <&3 >/dev/null
 }
 
@@ -718,11 +692,8 @@ make_receipt() { # FILE
         openssl x509 -in "$recipient" -outform DER -out "$run/recipient" && take_digest "$run/recipient" || return 1
         sealed_to="$sealed_to${sealed_to:+, }\"$digest\""
     done
-    previous=
-    if [ -e "$state/receipt.json" ]; then
-        take_digest "$state/receipt.json" || return 1
-        previous=$digest
-    fi
+    digest=
+    [ ! -e "$state/receipt.json" ] || take_digest "$state/receipt.json" || return 1
     tool="nightdrop.sh $version, $(openssl version | cut -d ' ' -f 1,2), $(curl -q --version | sed -n '1s/ (.*//p')"
     (
         printf '{\n "format": "nightdrop-receipt/1",\n "host": "%s",\n "set": "%s",\n "type": "%s",\n' \
@@ -733,7 +704,7 @@ make_receipt() { # FILE
         printf ' "recipients": [%s],\n "tool": "%s",\n' "$sealed_to" "$(plain "$tool")"
         printf ' "source": {"what": ["%s"], "size": %s, "files": 1, "unread": 0},\n' \
             "$(plain "$what")" "$(cat "$run/size")"
-        printf ' "previous": "%s"\n}\n' "$previous"
+        printf ' "previous": "%s"\n}\n' "$digest"
     ) >"$1" || return 1
     # A full disk may have cut it.
     [ "$(tail -n 1 "$1")" = "}" ]
@@ -758,9 +729,8 @@ issue_receipt() {
     make_receipt "$run/receipt.json" || return 1
     [ -z "$signing_key" ] || sign "$run/receipt.json" || { because "openssl cannot sign with $signing_key"; return 1; }
     for one in $(living); do
-        owed=$state/outbox/$(name_of "$one")
-        mkdir -p "$owed" && cp "$run/receipt.json" "$owed/.$stem.receipt.json" || return 1
-        [ -z "$signing_key" ] || cp "$run/receipt.json.p7s" "$owed/.$stem.receipt.json.p7s" || return 1
+        mkdir -p "$state/outbox/$one" || return 1
+        for file in "$run"/receipt.json*; do cp "$file" "$state/outbox/$one/.$stem.${file##*/}" || return 1; done
     done
     cp "$run/receipt.json" "$state/.receipt.json" && mv "$state/.receipt.json" "$state/receipt.json" || return 1
     settle_outbox
@@ -787,7 +757,7 @@ send_receipts() {
 }
 
 owed_receipts() {
-    for one in $(living); do ls "$state/outbox/$(name_of "$one")" 2>/dev/null; done | sed -n '/\.json$/p' | sort -u
+    for one in $(living); do ls "$state/outbox/$one" 2>/dev/null; done | sed -n '/\.json$/p' | sort -u
 }
 
 # A mirror that does not take it is lost for this run, so none gets a receipt whose signature it lacks.
@@ -796,20 +766,17 @@ send_owed() { # FILE
         [ -e "$copy" ] || return 0
         take_digest "$copy" && break
     done
-    everywhere "$patience" put_owed "$1" || return 1
+    everywhere put_owed "$1" || return 1
     for one in $(living); do
-        [ ! -e "$run/took.$one" ] || rm -f "$state/outbox/$(name_of "$one")/$1"
+        [ ! -e "$run/took.$one" ] || rm -f "$state/outbox/$one/$1"
     done
 }
 
 put_owed() { # MIRROR FILE
-    copy=$state/outbox/$(name_of "$1")/$2
+    copy=$state/outbox/$1/$2
     [ -e "$copy" ] || return 0
-    put_status=0
-    put "$1" "$copy" "$2" || put_status=$?
-    # nginx says so of the very same octets, too, if its first answer was lost. Nothing would change it.
-    [ "$code" != 409 ] || return 0
-    return $put_status
+    # nginx says 409 of the very same octets, too, if its first answer was lost. Nothing would change it.
+    put "$1" "$copy" "$2" || [ "$code" = 409 ]
 }
 
 
@@ -832,7 +799,7 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
     take_lock
     started=$(rfc3339)
     settle_outbox
-    everywhere "$patience" hail || give_up
+    everywhere hail || give_up
     send_receipts || give_up
     choose_volume
     choose_cipher
@@ -872,8 +839,6 @@ memory() { # octets
 
 run_stages() { # COMMAND ...
     mkfifo "$run/count" && printf '' >"$run/said" || return 1
-    deliver=deliver_volumes
-    [ "$volume" != stream ] || deliver=deliver_stream
     exec 4<&0
     counted_and_delivered "$@" &
     exec 4<&-
@@ -884,13 +849,13 @@ run_stages() { # COMMAND ...
 counted_and_delivered() { # COMMAND ...
     { vital count count_octets source 3<"$run/count" >"$run/size"; } 4<&- &
     counting=$!
-    keep to.count $counting
+    keep reader.count $counting
     if stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | {
-        $deliver 4<&- || { kill_stages source tee; false; }
+        deliver 4<&- || { kill_stages source tee; false; }
     }; then
         wait $counting
     else
-        kill_stages to
+        kill_stages to reader
         false
     fi
 }
@@ -899,7 +864,7 @@ give_up() {
     cat "$run/said" >&2 2>/dev/null || :
     reasons=
     for one in $mirrors; do
-        [ ! -e "$run/dead.$one" ] || reasons="$reasons; $(name_of "$one"): $(cat "$run/dead.$one")"
+        [ ! -e "$run/dead.$one" ] || reasons="$reasons; $one: $(cat "$run/dead.$one")"
     done
     reason=$(cat "$run/failure" 2>/dev/null) || reason="something was killed, or $temporary is full"
     fail "no backup was made${stem:+ ($stem)}: $reason$reasons" "there is no receipt, so nothing counts as dropped"
@@ -910,11 +875,10 @@ everywhere_it_can_be() {
     send_receipts || :
     have='' lack=''
     for one in $mirrors; do
-        name=$(name_of "$one")
-        if [ -e "$run/dead.$one" ] || [ -e "$state/outbox/$name/$stem.receipt.json" ]; then
-            lack="$lack${lack:+, }$name"
+        if [ -e "$run/dead.$one" ] || [ -e "$state/outbox/$one/$stem.receipt.json" ]; then
+            lack="$lack${lack:+, }$one"
         else
-            have="$have${have:+, }$name"
+            have="$have${have:+, }$one"
         fi
     done
     facts=$(awk '{ size += $2 } END { printf "%.0f octets in %d file%s", size, NR, NR == 1 ? "" : "s" }' "$run/files")
@@ -951,7 +915,7 @@ install() { # BUNDLE
     mv "$fresh/mirrors" "$fresh/recipients" "$folder"
     mv "$fresh/nightdrop.conf" "$folder/nightdrop.conf"
     read_configuration
-    say "$host drops on:$(for one in $mirrors; do printf ' %s' "$(name_of "$one")"; done)"
+    say "$host drops on:$mirrors"
     say "the configuration is $configuration; nightdrop.sh doctor tries everything"
 }
 
@@ -1190,29 +1154,25 @@ check_signing_key() {
 # A mirror has to be there, know us, and give nothing out. A body whose digest is not the one declared shows that it
 # takes files: it is read to its end, refused, and not kept. Only our own door is asked that: nginx would keep it.
 check_mirror() { # MIRROR
-    name=$(name_of "$1")
-    if ! hail "$1"; then
-        trouble "$name: $(cat "$run/why.$1")" "see whether the mirror runs, and whether the bundle is the newest"
+    if ! ask "$1" -X OPTIONS -D "$run/fields" "$(folder_of "$1")/" 3</dev/null; then
+        trouble "$1: $why" "see whether the mirror runs, and whether the bundle is the newest"
         return
     fi
-    say "ok: $name is there and knows $host"
+    say "ok: $1 is there and knows $host"
     probe=nightdrop_probe-full.20000101T000000Z.probe.p7m
-    ask "$1" "$(url_of "$1")/$host/$probe" 3</dev/null
-    read -r code _ <"$run/result.$1" || code=000
+    ask "$1" "$(folder_of "$1")/$probe" 3</dev/null || :
     case $code in
-    405 | 403) say "ok: $name gives nothing out" ;;
-    *) trouble "$name: GET was answered with $code, and has to be refused" "look how that mirror is configured" ;;
+    405 | 403) say "ok: $1 gives nothing out" ;;
+    *) trouble "$1: GET was answered with $code, and has to be refused" "look how that mirror is configured" ;;
     esac
-    ask "$1" -X OPTIONS -D "$run/fields" "$(url_of "$1")/$host/" 3</dev/null
-    grep -qi '^server: nightdrop' "$run/fields" 2>/dev/null || return 0
+    grep -qi '^server: nightdrop' "$run/fields" || return 0
     echo nightdrop >"$run/probe"
-    digest_base64=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+    digest=$(printf %064d 0)
     put "$1" "$run/probe" "$probe" || :
-    read -r code _ <"$run/result.$1" || code=000
     if [ "$code" = 400 ]; then
-        say "ok: $name takes files, and tells a damaged one"
+        say "ok: $1 takes files, and tells a damaged one"
     else
-        trouble "$name: a file for a try was answered with $code: $(cat "$run/why.$1" 2>/dev/null)"
+        trouble "$1: a file for a try was answered with $code: $why"
     fi
 }
 
@@ -1221,8 +1181,8 @@ status() {
     if is_alive "$(target_of "$state/lock")"; then say "a run is under way"; fi
     if [ -s "$state/sets" ]; then tail -n 20 "$state/sets"; else say "nothing was dropped yet"; fi
     for one in $mirrors; do
-        for receipt in "$state/outbox/$(name_of "$one")"/*.json; do
-            [ ! -e "$receipt" ] || say "$(name_of "$one") still lacks ${receipt##*/}; the next run sends it"
+        for receipt in "$state/outbox/$one"/*.json; do
+            [ ! -e "$receipt" ] || say "$one still lacks ${receipt##*/}; the next run sends it"
         done
     done
 }

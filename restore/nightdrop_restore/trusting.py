@@ -48,6 +48,7 @@ def trusted_receipt(
     """The receipt of a set of `host` to go by. `signers` are the certificates the host signs with."""
     found: list[_Candidate] = []
     wrong: list[tuple[Place, str]] = []
+    silent: SilentError | None = None
     for place, _size in stored.get(key.receipt_name, ()):
         try:
             octets = _read(place, host, key.receipt_name, MAX_SIZE)
@@ -55,10 +56,12 @@ def trusted_receipt(
                 found.append(_Candidate(place, octets, parse_receipt(octets, key, host)))
         except ReceiptError as error:
             wrong.append((place, f"its receipt is none: {error.message}"))
-        except SilentError:
-            raise
+        except SilentError as error:
+            silent = error
         except (VaultError, OSError) as error:
             wrong.append((place, f"its receipt cannot be read: {error}"))
+    if not found and silent is not None:
+        raise silent
     if not found:
         problem = wrong[0][1] if wrong else ""
         return Trusted(None, problem, unsigned="there is no receipt" if signers else "")

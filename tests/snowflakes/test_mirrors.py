@@ -78,7 +78,7 @@ def test_killed_curl(new_client: NewClient, noise: Path, volume: str) -> None:
     with broken(client, 1, [None, 500_000, None], stall=True) as network:
         run = client.begin("mtd", "cat", noise)
         assert network.still.wait(PATIENCE)
-        os.kill(client.stage("curl.2"), signal.SIGKILL)
+        os.kill(client.stage("curl.mirror-b"), signal.SIGKILL)
         status, said = end(run)
     # A volume is sent again; a stream cannot be.
     assert status == (0 if volume == "1M" else 3), said

@@ -127,7 +127,7 @@ class Firewall:
         self.set(rate="100K")
         with subprocess.Popen(self.command("zfs"), env=self.variables()) as process:
             source = wait_for(lambda: self.stage("source"), "zfs sends")
-            wait_for(lambda: self.stage("curl.1"), "a volume is on its way")
+            wait_for(lambda: self.stage("curl.mirror-f"), "a volume is on its way")
             os.kill(int(source), signal.SIGKILL)
             self.mirror.stop()
             assert process.wait(RUN) == 1

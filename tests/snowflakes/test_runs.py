@@ -133,7 +133,7 @@ def test_signals(new_client: NewClient, how: signal.Signals) -> None:
         run = client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
     finally:
         signal.signal(how, before)
-    client.stage("curl.2")
+    client.stage("curl.mirror-b")
     status, said = end(run, how)
     assert status == 128 + how, said
     client.left_nothing()
@@ -344,8 +344,11 @@ def test_wrong_words(new_client: NewClient, words: list[str], why: str) -> None:
         ({"volumes": "1M"}, "is no setting: volumes=1M"),
         ({"patience": "08"}, 'patience has to be seconds, and is "08"'),
         ({"rate": "300"}, "rate has to be octets a second, such as 2M, and at least 4000"),
-        ({"mirror": "mirror-a -K/etc/passwd"}, "mirror has to be a name, a blank and a URL"),
-        ({"mirror": "mirror-a https://[::1]/ x"}, "mirror has to be a name, a blank and a URL"),
+        ({"mirror": "mirror-a -K/etc/passwd"}, "mirror has to be a name of its own, a blank and a URL"),
+        (
+            {"mirror": "mirror-a https://[::1]/ x"},
+            "mirror has to be a name of its own, a blank and a URL",
+        ),
         ({"host": "Router"}, "host has to be the name of a host"),
     ],
 )
