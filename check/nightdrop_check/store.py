@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from nightdrop.databases import lay_out
 from nightdrop.errors import VaultError
 
 _SCHEMA: Final = """
@@ -53,7 +54,7 @@ class Store:
             self.db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.executescript(_SCHEMA)
+            lay_out(self.db, _SCHEMA, self._name)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

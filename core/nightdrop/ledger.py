@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from nightdrop.databases import lay_out, refuse_newer
 from nightdrop.errors import VaultError
 
 _SCHEMA = """
@@ -84,7 +85,7 @@ class Ledger:
             # A commit that a power cut loses is found again from the vault; an fsync a drop is dear.
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            lay_out(self._db, _SCHEMA, f"the ledger {path}")
 
     @classmethod
     def reading(cls, path: Path) -> "Ledger":
@@ -96,6 +97,7 @@ class Ledger:
             if path.exists():
                 uri = f"{path.resolve().as_uri()}?mode=ro"
                 ledger._db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+                refuse_newer(ledger._db, f"the ledger {path}")
             else:
                 ledger._db = sqlite3.connect(":memory:", check_same_thread=False)
                 ledger._db.executescript(_SCHEMA)
