@@ -72,6 +72,14 @@ absolute() { # FILE
     esac
 }
 
+# As strict as what reads mirror.toml, in which it will stand: here a typing error costs nothing yet.
+is_url() { # URL
+    case $1 in *[[:space:]]*) return 1 ;; esac
+    printf '%s\n' "$1" | grep -qxE 'https://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*' || return
+    port=$(printf '%s\n' "$1" | sed -nE 's,^https://[^/]*[]A-Za-z0-9]:([0-9]+)(/.*)?$,\1,p')
+    [ "${port:-443}" -ge 1 ] && [ "${port:-443}" -le 65535 ]
+}
+
 read_options() { # ROLE ARGUMENT ...
     role=$1
     shift
@@ -80,6 +88,7 @@ read_options() { # ROLE ARGUMENT ...
         option=$1
         shift
         case $role:$option in
+        *:-h | *:--help) usage; exit 0 ;;
         *:--dry-run) dry_run=yes ;;
         client:--plain) plain=yes ;;
         mirror:--url | mirror:--recipients | client:--bundle | client:--job | mirror:--wheels | client:--wheels | admin:--wheels)
@@ -98,20 +107,10 @@ read_options() { # ROLE ARGUMENT ...
     done
     # A typing error must not become a part of a path, or of a configuration.
     case $job in
-    '' | mirror | *[!a-z0-9-]*) wrong_usage "--job: a name has small letters, digits and hyphens, and is not mirror" ;;
+    '' | mirror | -* | *[!a-z0-9-]*) wrong_usage "--job: a name begins with a letter or digit, has small letters, digits and hyphens, and is not mirror" ;;
     esac
-    case $url in
-    '' | https://*) ;;
-    *) wrong_usage "--url: expected something like https://backup1.example.org:8443" ;;
-    esac
-    case $url in
-    *[!A-Za-z0-9.:/_-]*)
-        case $url in
-        https://\[*\]*) ;;
-        *) wrong_usage "--url: expected something like https://backup1.example.org:8443" ;;
-        esac
-        ;;
-    esac
+    url=${url%/}
+    [ -z "$url" ] || is_url "$url" || wrong_usage "--url: expected something like https://backup1.example.org:8443"
     for file in "$recipients" "$bundle"; do
         [ -z "$file" ] || [ -f "$file" ] || die "$file: there is no such file"
     done
@@ -130,11 +129,11 @@ venv)
     case ${2:-} in
     tests) make_venv client server check restore tests ;;
     '') make_venv client server check restore ;;
-    *) usage >&2; exit 2 ;;
+    *) wrong_usage "venv: there is nothing called $2" ;;
     esac
     ;;
 wheels)
-    [ $# = 2 ] || { usage >&2; exit 2; }
+    [ $# = 2 ] || wrong_usage "wheels: one folder is needed"
     download_wheels "$(absolute "$2")"
     ;;
 mirror | client | admin | uninstall)
@@ -146,5 +145,6 @@ mirror | client | admin | uninstall)
     say_end
     ;;
 -h | --help) usage ;;
-*) usage >&2; exit 2 ;;
+'') usage >&2; exit 2 ;;
+*) wrong_usage "there is nothing called $1" ;;
 esac

@@ -8,6 +8,7 @@ install_client() {
     credential=nightdrop-$job.bundle
     sealed_bundle=/etc/credstore.encrypted/$credential
     install_app client
+    [ -z "$bundle" ] || vet bundle "$bundle"
     make_folder 755 root "$configuration"
     make_folder 755 root /var/lib/nightdrop
     [ -e "$configuration/$job.toml" ] || configure_client

@@ -8,6 +8,7 @@ serve_dropin=/etc/systemd/system/nightdrop-serve.service.d/mirror-toml.conf
 install_mirror() {
     need_systemd
     install_app server check
+    [ -z "$recipients" ] || vet recipients "$recipients"
     getent passwd nightdrop >/dev/null ||
         step "make the user nightdrop" make_user
     make_folder 755 root "$configuration"

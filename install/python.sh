@@ -16,7 +16,8 @@ python_can() { python3 -c "$1" >/dev/null 2>&1; }
 
 need_python() {
     command -v python3 >/dev/null || need_debian_packages python3
-    python_can 'import sys; sys.exit(sys.version_info < (3, 11))' || [ -n "$dry_run" ] ||
+    # In a dry run there may be none yet.
+    ! command -v python3 >/dev/null || python_can 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "python3 is older than 3.11" "Debian 12 and newer have one that is new enough"
     python_can 'import ensurepip, venv' || need_debian_packages python3-venv
     # Not what the kernel is: a Raspberry Pi OS of 32 bits may have one of 64.
@@ -34,7 +35,7 @@ sum_of() { cat "$@" | sha256sum; }
 
 install_locked() { # VENV LOCK
     pip "$1" --require-hashes -r "$2" ||
-        die "the packages in $2 could not be installed" "see whether this machine reaches PyPI; ./install.sh --help says how to do without"
+        die "the packages in $2 could not be installed" "pip says above why; ./install.sh --help says how to do without PyPI"
 }
 
 pip() { # VENV ARGUMENT ...
@@ -109,6 +110,11 @@ install_app() { # ROLE ...
     link_manuals
 }
 
+# A file that is no such thing must not take a good one's place. In a dry run there may be nothing yet to look with.
+vet() { # recipients or bundle, FILE
+    [ ! -e "$app/complete" ] || "$app/bin/python" -m nightdrop.vetting "$1" "$2" || exit
+}
+
 remove_old_apps() {
     for old in "$opt"/venv-*; do
         if [ "$old" = "$app" ] || [ ! -d "$old" ]; then continue; fi
@@ -122,8 +128,11 @@ remove_old_apps() {
 }
 
 build_app() {
-    # Left by a run that was interrupted.
+    # Left by a run that was killed.
     rm -rf "$app"
+    # Half of one would be in the way, on a disk that it filled, say.
+    trap 'rm -rf "$app"' EXIT
+    trap 'exit 1' HUP INT TERM
     # root's home is not among the places that --help names.
     export PIP_NO_CACHE_DIR=1
     mkdir -p "$opt" && python3 -m venv "$app" || return
@@ -135,7 +144,8 @@ build_app() {
     pip "$app" "$app/source" || return
     rm -rf "$app/source"
     # shellcheck disable=SC2086 # a list of words
-    "$app/bin/python" -m nightdrop.manuals "$app/share" $roles && echo "$roles" >"$opt/roles" && touch "$app/complete"
+    "$app/bin/python" -m nightdrop.manuals "$app/share" $roles && echo "$roles" >"$opt/roles" && touch "$app/complete" || return
+    trap - EXIT HUP INT TERM
 }
 
 # Manual pages and the shell's completion are made from what --help says, by the version that is installed.

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nightdrop.databases import why_not_to_write
 from nightdrop.errors import NightdropError
+from nightdrop.full_disks import why_not_to_write
 from nightdrop.mirror import Mirror
 from nightdrop_check.attempts import could_not_look
 from nightdrop_check.findings import sort

@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from nightdrop.databases import to_read, why_not_to_write
+from nightdrop.databases import lay_out
 from nightdrop.errors import VaultError
+from nightdrop.full_disks import to_read, why_not_to_write
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS files (
@@ -70,7 +71,7 @@ class Store:
             self.db = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.executescript(_SCHEMA)
+            lay_out(self.db, _SCHEMA, self._name)
 
     @classmethod
     def copied(cls, path: Path) -> "Store":
@@ -80,7 +81,7 @@ class Store:
             if path.exists() and path.stat().st_size <= _MOST_COPIED:
                 with closing(sqlite3.connect(to_read(path), uri=True)) as there:
                     there.backup(store.db)
-            store.db.executescript(_SCHEMA)
+            lay_out(store.db, _SCHEMA, store._name)
         return store
 
     @contextmanager

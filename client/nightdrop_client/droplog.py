@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nightdrop.databases import lay_out
 from nightdrop.errors import NightdropError
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import ReceiptFile
@@ -94,7 +95,7 @@ class DropLog:
         try:
             self._db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
+            lay_out(self._db, _SCHEMA, f"the drop log {path}")
         except sqlite3.Error as error:
             raise NightdropError(
                 f"the drop log {path} does not answer: {error}",

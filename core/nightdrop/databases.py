@@ -1,38 +1,39 @@
-"""SQLite files on a disk that is full, or that may not be written.
+"""SQLite files that stay when the version changes.
 
-SQLite shares an index of what was written last by mapping a file. Where the disk has no room for that
-file, whoever touches it is killed (SIGBUS): then nobody may try, and what is there is read as it stands.
+Tables are only ever added: a newer version makes what a file lacks, and an older one, put back, goes by
+the rest. Should that not do one day, the number of the format rises, and who does not know it leaves the
+file alone: to guess would lose what it holds.
 """
 
-import errno
-import os
-from pathlib import Path
+import sqlite3
 from typing import Final
 
-_ROOM: Final = 1024 * 1024
-"""Octets without which nothing is begun."""
+from nightdrop.errors import NightdropError
+
+FORMAT: Final = 1
 
 
-def why_not_to_write(folder: Path) -> str:
-    """Why nothing can be written into a folder, as the system would say it; "" if it can. OSError."""
-    if not os.access(folder, os.W_OK):
-        return os.strerror(errno.EROFS if _is_read_only(folder) else errno.EACCES)
-    return "" if _has_room(folder) else os.strerror(errno.ENOSPC)
+class NewerFormatError(NightdropError):
+    """A file that a newer version of Nightdrop has changed in a way that this one does not know."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is a newer Nightdrop's: this version does not know its format",
+            "install that version again",
+        )
 
 
-def to_read(path: Path) -> str:
-    """The URI by which SQLite reads a file and never writes it. OSError."""
-    beside = [path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm")]
-    cannot_share = _is_read_only(path.parent) and not all(each.exists() for each in beside)
-    alone = cannot_share or not _has_room(path.parent)
-    return f"{path.resolve().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
+def refuse_newer(db: sqlite3.Connection, what: str) -> int:
+    """The number of its format, 0 of one that was never laid out; NewerFormatError names it as `what`."""
+    [(found,)] = db.execute("PRAGMA user_version")
+    if found > FORMAT:
+        raise NewerFormatError(what)
+    return int(found)
 
 
-def _has_room(folder: Path) -> bool:
-    disk = os.statvfs(folder)
-    # Of some file systems nobody knows how large they are.
-    return not disk.f_blocks or disk.f_bavail * disk.f_frsize >= _ROOM
-
-
-def _is_read_only(folder: Path) -> bool:
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+def lay_out(db: sqlite3.Connection, schema: str, what: str) -> None:
+    """Make what it lacks of these tables."""
+    found = refuse_newer(db, what)
+    db.executescript(schema)
+    if found < FORMAT:
+        db.execute(f"PRAGMA user_version={FORMAT}")

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from nightdrop.databases import to_read
+from nightdrop.databases import lay_out, refuse_newer
 from nightdrop.errors import VaultError
+from nightdrop.full_disks import to_read
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS drops (
@@ -85,7 +86,7 @@ class Ledger:
             # A commit that a power cut loses is found again from the vault; an fsync a drop is dear.
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            lay_out(self._db, _SCHEMA, f"the ledger {path}")
 
     @classmethod
     def reading(cls, path: Path, *, briefly: bool = False) -> "Ledger":
@@ -99,6 +100,7 @@ class Ledger:
             if path.exists():
                 uri = to_read(path) if briefly else f"{path.resolve().as_uri()}?mode=ro"
                 ledger._db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+                refuse_newer(ledger._db, f"the ledger {path}")
             else:
                 ledger._db = sqlite3.connect(":memory:", check_same_thread=False)
                 ledger._db.executescript(_SCHEMA)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,16 +82,64 @@ def test_nothing_can_be_written_where_that_is_tried(tmp_path: Path) -> None:
         ["client", "--bundle"],
         ["client", "--job", "../x"],
         ["client", "--job", "mirror"],
+        ["client", "--job", "-x"],
         ["mirror", "--url", "http://a.example"],
         ["mirror", "--url", 'https://a" x = "b'],
+        ["mirror", "--url", "https://"],
+        ["mirror", "--url", "https://a.example:"],
+        ["mirror", "--url", "https://a.example:65536"],
+        ["mirror", "--url", "https://fd99::1:8443"],
+        ["mirror", "--url", "https://a.example\nhttps://b.example"],
         ["admin", "--plain"],
         ["wheels"],
+        ["venv", "test"],
     ],
 )
 def test_wrong_usage(words: list[str]) -> None:
     dry = ["--dry-run"] if words and words[0] in ("mirror", "client", "admin") else []
     done = install(*words[:1], *dry, *words[1:], expect=2)
     assert done.stdout == ""
+    if words:
+        error, hint = done.stderr.splitlines()
+        assert error.startswith("nightdrop: error: ")
+        assert hint == "hint: see ./install.sh --help"
+    else:
+        assert done.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example", "https://a.example:65535/", "https://[2001:db8::1]:8443/b"]
+)
+def test_addresses_of_mirrors(url: str) -> None:
+    install("mirror", "--url", url, "--dry-run")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["mirror", "--help"], ["client", "--plain", "-h"]])
+def test_help(words: list[str]) -> None:
+    done = install(*words)
+    assert done.stdout.startswith("usage: ./install.sh try")
+    assert done.stderr == ""
+
+
+def test_python_that_is_too_old_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    done = install(
+        "admin", "--dry-run", expect=1, within=("env", f"PATH={tmp_path}:{os.environ['PATH']}")
+    )
+    assert done.stderr.startswith("nightdrop: error: python3 is older than 3.11\nhint: ")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("kind", ["recipients", "bundle"])
+def test_a_file_that_is_none_of_its_kind_is_not_taken(kind: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nightdrop.vetting", kind, "README.md"],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["nightdrop", "hint"]
 
 
 def test_files_are_taken_from_where_one_stands(tmp_path: Path) -> None:

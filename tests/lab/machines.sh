@@ -115,10 +115,10 @@ boot_machine() { # NAME SUITE NUMBER [KIND]
 }
 
 start_machine() { # NAME
-    # Its terminal is nobody's: a pipe from nothing.
+    # Its terminal is nobody's: a pipe from nothing. Keyrings, which containers on it make, a real machine has, too.
     LD_LIBRARY_PATH=$nspawn_libraries "$nspawn" -q -D "$lab/$1/root" -M "nightdrop-$1-$$" --register=no --keep-unit \
         --network-namespace-path="/run/netns/nightdrop-$1-$$" --link-journal=no --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN \
-        --console=pipe -b </dev/null >"$lab/$1/console" 2>&1 &
+        --system-call-filter=@keyring --console=pipe -b </dev/null >"$lab/$1/console" 2>&1 &
     echo $! >"$lab/$1/pid"
     tries=0
     until [ "$(on "$1" systemctl is-system-running 2>/dev/null)" != "" ] && on "$1" systemctl is-active --quiet multi-user.target; do

@@ -38,7 +38,8 @@ SHELLS = {
     "dash": [_found("dash")],
     "mksh": [_found("mksh")],
     "posh": [_found("posh")],
-    "yash": [_found("yash"), "--posixly-correct"],
+    # Debian 13 has none.
+    **({"yash": [yash, "--posixly-correct"]} if (yash := shutil.which("yash")) else {}),
     "bash": [_found("bash"), "--posix"],
 }
 """By their names, how each shell is run."""
