@@ -14,7 +14,8 @@ from nightdrop.files import whole_file
 @dataclass(frozen=True)
 class LastRun:
     """A run: when it began and ended (epoch seconds, 0 for not yet), how it ended, and what is to be said
-    of that, in lines. One that has not ended, though none is under way, was killed.
+    of that, in lines. One that has not ended, though none is under way, was killed, or had no room to
+    say more.
     """
 
     begun: float
@@ -24,28 +25,36 @@ class LastRun:
 
 
 class Record:
-    """What a run that is under way has to say of itself; see `recorded`."""
+    """What a run that is under way has to say of itself; see `recorded`. `unwritten` is why its end could
+    not be written down, "" if it could.
+    """
 
     def __init__(self) -> None:
         self.lines: tuple[str, ...] = ()
         self.everywhere = True
+        self.unwritten = ""
 
 
 @contextmanager
 def recorded(path: Path) -> Iterator[Record]:
-    """Write down at `path` that the block is entered, and how it is left."""
+    """Write down at `path` that the block is entered, and how it is left. Where that cannot be written,
+    what the block did counts all the same, and the record says why.
+    """
     record, begun = Record(), LastRun(time.time())
     _write(path, begun)
     try:
         yield record
     except BaseException as error:
         why = str(error) or type(error).__name__
-        # Where it failed because the disk is full, this fails, too, and the run counts as killed.
+        # Where it failed because the disk is full, this fails, too.
         with suppress(OSError):
             _write(path, replace(begun, ended=time.time(), outcome="failed", lines=(why,)))
         raise
     outcome: Literal["done", "partial"] = "done" if record.everywhere else "partial"
-    _write(path, replace(begun, ended=time.time(), outcome=outcome, lines=record.lines))
+    try:
+        _write(path, replace(begun, ended=time.time(), outcome=outcome, lines=record.lines))
+    except OSError as error:
+        record.unwritten = error.strerror or str(error)
 
 
 def read_last_run(path: Path) -> LastRun | None:

@@ -69,8 +69,8 @@ def make_set(client: Client, state: State, engine: Engine, full_wanted: bool, sa
             expected = _expected(log, chosen.type)
             stem, volumes, warnings = _run_duplicity(engine, job, mirrors, expected, say)
         done = next(done for done in log.sets() if done.key.stem == stem)
-        lacking = settle(client, state, log, mirrors)[done.key.stem]
-        retire_old_chains(state, log, mirrors.living)
+        settled = settle(client, state, log, mirrors)
+        problems += settled.problems + _retire(state, log, mirrors)
         return Outcome(
             chosen,
             done,
@@ -78,13 +78,22 @@ def make_set(client: Client, state: State, engine: Engine, full_wanted: bool, sa
             volumes,
             time.monotonic() - begun,
             mirrors.failures,
-            lacking,
+            settled.lacking[done.key.stem],
             warnings,
             problems,
         )
     finally:
         mirrors.close()
         log.close()
+
+
+def _retire(state: State, log: DropLog, mirrors: Mirrors) -> list[str]:
+    """Let go of what is old; what kept it from that, which costs the set that was made nothing."""
+    try:
+        retire_old_chains(state, log, mirrors.living)
+    except (NightdropError, OSError) as error:
+        return [f"what is old could not be cleared from the state: {error}"]
+    return []
 
 
 def _recipients(

@@ -43,6 +43,9 @@ def run_backup(client: Client, full_wanted: bool, say: Say, *, any_time: bool = 
                 outcome = make_set(client, state, engine, full_wanted, say)
             outcome.notes += problems
             record.everywhere, record.lines = outcome.everywhere, tuple(outcome.complaints())
-            return outcome
+        if record.unwritten:
+            # The set is on the mirrors, which is what a run is for.
+            outcome.problems.append(f"how this run went could not be written down: {record.unwritten}")
+        return outcome
     finally:
         os.close(lock)

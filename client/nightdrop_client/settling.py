@@ -5,6 +5,7 @@ because a name on a mirror takes one content only, and sealing twice gives two.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from duplicity import __version__ as duplicity_version
 
 from nightdrop import __version__
 from nightdrop.envelope.recipients import Recipient
+from nightdrop.errors import NightdropError
 from nightdrop.files import whole_file
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
@@ -22,9 +24,19 @@ from nightdrop_client.rotation import recipients_of
 from nightdrop_client.state import State
 
 
-def settle(client: Client, state: State, log: DropLog, mirrors: Mirrors) -> dict[str, list[str]]:
-    """Send what finished sets still lack. For each set touched: the mirrors without its receipt."""
-    lacking = {}
+@dataclass
+class Settled:
+    """For each set touched, the mirrors without its receipt; and what went wrong without costing a mirror
+    anything.
+    """
+
+    lacking: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def settle(client: Client, state: State, log: DropLog, mirrors: Mirrors) -> Settled:
+    """Send what finished sets still lack."""
+    settled = Settled()
     for done in log.sets():
         if log.receipt_of(done.key) is None:
             recipients = recipients_of(client, state, done.key, [each.key for each in log.sets()])
@@ -33,12 +45,18 @@ def settle(client: Client, state: State, log: DropLog, mirrors: Mirrors) -> dict
             _write_receipt(client, state, log, done, recipients)
         elif not (state.outbox / done.key.receipt_name).exists():
             continue
-        lacking[done.key.stem] = _send_all(client, state, log, mirrors, done.key)
-    return lacking
+        lacking, problem = _send_all(client, state, log, mirrors, done.key)
+        settled.lacking[done.key.stem] = lacking
+        settled.problems += [problem] if problem else []
+    return settled
 
 
-def _send_all(client: Client, state: State, log: DropLog, mirrors: Mirrors, key: SetKey) -> list[str]:
-    """Send supplement, signature, receipt where they are lacked; clear what nobody can use any more."""
+def _send_all(
+    client: Client, state: State, log: DropLog, mirrors: Mirrors, key: SetKey
+) -> tuple[list[str], str]:
+    """Send supplement, signature, receipt where they are lacked; clear what nobody can use any more. The
+    mirrors without the receipt, and what went wrong without costing one anything.
+    """
     receipt = state.outbox / key.receipt_name
     before = [state.outbox / name for name in (key.supplement_name, key.signature_name)]
     whole = _having(log, key)
@@ -46,14 +64,20 @@ def _send_all(client: Client, state: State, log: DropLog, mirrors: Mirrors, key:
         _send(path, log, mirrors, whole)
         if path.exists():
             whole = [name for name in whole if path.name in log.files(key, name)]
-    _send(receipt, log, mirrors, whole)
+    file, took = _offer(receipt, log, mirrors, whole)
     names = [mirror.name for mirror in client.bundle.mirrors]
-    lacking = [name for name in names if receipt.name not in log.files(key, name)]
+    lacking = [name for name in names if name not in took and receipt.name not in log.files(key, name)]
+    try:
+        if file is not None:
+            log.record(took, key, file)
+    except NightdropError as error:
+        # The set is whole there, though it is not known here: the next run offers the receipt again.
+        return lacking, error.message
     # A mirror that missed a volume will never have this set, so there is nothing to keep for it.
     if not set(lacking) & set(_having(log, key)):
         for path in (*before, receipt):
             path.unlink(missing_ok=True)
-    return lacking
+    return lacking, ""
 
 
 def _having(log: DropLog, key: SetKey) -> list[str]:
@@ -68,14 +92,26 @@ def _made_by_duplicity(name: str) -> bool:
 
 
 def _send(path: Path, log: DropLog, mirrors: Mirrors, takers: Sequence[str]) -> None:
-    """Put a file of the outbox, if it is there, on those of the takers that live and lack it."""
+    """Put a file of the outbox, if it is there, on those of the takers that live and lack it; and write
+    that down.
+    """
+    file, took = _offer(path, log, mirrors, takers)
+    if file is not None:
+        log.record(took, _set_of(path), file)
+
+
+def _offer(
+    path: Path, log: DropLog, mirrors: Mirrors, takers: Sequence[str]
+) -> tuple[ReceiptFile | None, list[str]]:
+    """The same without writing it down: the file's facts, and who took it; None where nobody wants it."""
+    wanting = [name for name in takers if path.name not in log.files(_set_of(path), name)]
+    return mirrors.drop(path, path.name, only=wanting) if wanting and path.exists() else (None, [])
+
+
+def _set_of(path: Path) -> SetKey:
     parsed = parse_name(path.name)
     assert parsed is not None
-    wanting = [name for name in takers if path.name not in log.files(parsed.set, name)]
-    if not wanting or not path.exists():
-        return
-    facts, took = mirrors.drop(path, path.name, only=wanting)
-    log.record(took, parsed.set, facts)
+    return parsed.set
 
 
 def _write_supplement(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nightdrop.errors import NightdropError
+from nightdrop.interrupts import held_back
 
 # What mkstemp makes. Asked for again, a FAT file system would refuse.
 _MADE_WITH = 0o600
@@ -22,11 +23,10 @@ def whole_file(path: Path, mode: int = 0o666, *, replace: bool = True) -> Iterat
     """
     umask = os.umask(0)
     os.umask(umask)
+    name = ""
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
-    except FileNotFoundError as error:
-        raise NightdropError(f"{path}: there is no folder {path.parent}") from error
-    try:
+        with held_back():
+            descriptor, name = _make_beside(path)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
@@ -39,7 +39,16 @@ def whole_file(path: Path, mode: int = 0o666, *, replace: bool = True) -> Iterat
         sync(path.parent)
     finally:
         # Renaming one link of a file to another is not doing anything (rename(2)).
-        Path(name).unlink(missing_ok=True)
+        if name:
+            Path(name).unlink(missing_ok=True)
+
+
+def _make_beside(path: Path) -> tuple[int, str]:
+    """A temporary file in the folder of `path`: its descriptor and its name."""
+    try:
+        return tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
+    except FileNotFoundError as error:
+        raise NightdropError(f"{path}: there is no folder {path.parent}") from error
 
 
 def _reserve(path: Path, file: Path) -> None:

@@ -3,13 +3,16 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from nightdrop_client.configuration import load_client
 
-from house import HOST, House, complaint, run
+from gates import gate_to
+from house import HOST, House, Key, complaint, run
 from mirrors import NIGHTDROP
 
 
@@ -98,18 +101,68 @@ def test_full_disk_under_the_state(house: House, tmp_path: Path) -> None:
     """No room for a volume: one line, and afterwards everything goes on."""
     (house.source / "file").write_bytes(os.urandom(5_000_000))
     house.backup()
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "none", str(small)], check=True)
-    try:
-        house.state = small / "state"
+    with on_a_small_disk(house, tmp_path / "small", "1M"):
         house.configure()
         complaint(run("backup", "--config", house.config, "--json", expect=1))
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
     house.state = house.root / "client-state"
     house.configure()
     assert house.backup()["type"] == "inc"
+
+
+@contextmanager
+def on_a_small_disk(house: House, folder: Path, size: str) -> Iterator[Path]:
+    """The house's state on a disk of its own; yields that."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], check=True)
+    try:
+        house.state = folder / "state"
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_full_in_the_end_costs_a_backup_nothing(tmp_path: Path, admin_key: Key) -> None:
+    """When the receipt is on its way to the mirrors, nothing more can be written down here. The set is
+    whole all the same: a success, with warnings, and the next run knows all of it.
+    """
+    house = House(tmp_path, admin_key, tls=False)
+    house.start()
+    (house.source / "file").write_text("one")
+    url = house.mirrors[0].url
+    with (
+        on_a_small_disk(house, tmp_path / "small", "16M") as disk,
+        gate_to(house.mirrors[0].port, b".receipt.json ") as (near, gate),
+    ):
+        house.bundle.write_text(house.bundle.read_text().replace(url, f"http://127.0.0.1:{near}"))
+        house.configure()
+        command = [*NIGHTDROP, "backup", "--config", str(house.config), "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            gate.wait_until_reached()
+            fill(disk / "filler")
+            gate.open()
+            said, complaints = process.communicate()
+        assert (process.returncode, complaints) == (3, b"")
+        facts = json.loads(said)
+        assert facts["mirrors_lacking"] == []
+        assert [warning.rpartition(": ")[2] for warning in facts["warnings"]] == [
+            "database or disk is full",
+            "No space left on device",
+        ]
+        told = run("status", "--config", house.config, expect=3).stdout
+        assert "did not write down how it ended" in told
+        (disk / "filler").unlink()
+        (house.source / "file").write_text("another")
+        assert house.backup()["type"] == "inc"
+        assert "not on" not in run("status", "--config", house.config).stdout
+        house.assert_mirrors_are_honest()
+    house.close()
+
+
+def fill(path: Path) -> None:
+    """Take all the room that there is."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 def test_example_configuration_is_the_default(tmp_path: Path, still_house: House) -> None:

@@ -1,5 +1,6 @@
 """The `nightdrop` command as a user meets it: a process, its two outputs and its exit status."""
 
+import json
 import os
 import re
 import shlex
@@ -222,6 +223,28 @@ def test_inspect_says_what_is_whole(tmp_path: Path) -> None:
     assert len(lines) == 3
     assert "ENDS IN THE MIDDLE" in lines[1]
     assert lines[2].startswith(f"{tmp_path}/other\\n: no envelope: ")
+
+
+def test_inspect_goes_on_after_what_cannot_be_read(tmp_path: Path) -> None:
+    """One that is gone, a folder, one that fails: the others are described, and the status tells."""
+    _, certificate = holders()[0].write(tmp_path)
+    whole = tmp_path / "whole.p7m"
+    assert run("seal", "--recipient", certificate, "-o", whole).returncode == 0
+    missing, failing = tmp_path / "missing", Path("/proc/self/mem")
+    done = run("inspect", missing, tmp_path, failing, whole)
+    assert (done.returncode, done.stderr) == (1, b"")
+    lines = done.stdout.decode().splitlines()
+    assert lines[:3] == [
+        f"{missing}: cannot be read: No such file or directory",
+        f"{tmp_path}: cannot be read: Is a directory",
+        f"{failing}: cannot be read: Invalid argument",
+    ]
+    assert "ends properly" in lines[3]
+    done = run("inspect", "--json", missing, whole)
+    assert done.returncode == 1
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told[0] == {"file": str(missing), "error": "cannot be read: No such file or directory"}
+    assert told[1]["complete"] is True
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

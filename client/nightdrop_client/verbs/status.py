@@ -157,7 +157,7 @@ def _last_text(last: "LastRun | None", running: bool) -> list[str]:
         "done": "went well",
         "partial": "did not get everything everywhere",
         "failed": "FAILED",
-        "under way": "was killed, or the machine went down",
+        "under way": "did not write down how it ended: it was killed, or found no room for that",
     }
     lines = [f"  the last run, {_moment(last.ended or last.begun)}, {how[last.outcome]}"]
     return lines + [f"    {harmless(line)}" for line in last.lines]

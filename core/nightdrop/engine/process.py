@@ -11,6 +11,7 @@ from typing import IO
 
 from nightdrop.engine.events import Event, parse_event
 from nightdrop.errors import NightdropError
+from nightdrop.interrupts import held_back
 from nightdrop.text import harmless
 
 
@@ -50,23 +51,26 @@ class Engine:
         """
         reading, writing = os.pipe()
         command = [sys.executable, "-I", "-m", launcher, *words, str(writing)]
+        process = None
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-                pass_fds=(writing, *keep_open),
-            )
-            os.close(writing)
             try:
+                with held_back():
+                    process = self._process = subprocess.Popen(
+                        command,
+                        stdin=subprocess.PIPE,
+                        stdout=log,
+                        stderr=log,
+                        env=_environment(),
+                        pass_fds=(writing, *keep_open),
+                    )
+                os.close(writing)
                 with os.fdopen(reading, encoding="utf-8") as self._lines:
                     yield
             finally:
-                with suppress(ProcessLookupError):
-                    self._process.terminate()
-                self._process.communicate()
+                if process is not None:
+                    with suppress(ProcessLookupError):
+                        process.terminate()
+                    process.communicate()
 
     def proceed(self, told: bytes, on_event: Callable[[Event], object]) -> None:
         """Let it read `told` from its standard input, and listen. Returns when it has ended."""

@@ -17,7 +17,8 @@ cipher, and whether they end where they should. Whether the content is compresse
 a key.
 
 Reads the first kilobytes and the tail of each file only, so a whole envelope here can still have been
-altered in the middle; the receipt's digest tells that. Exits 1 if any file is no whole envelope.
+altered in the middle; the receipt's digest tells that. Exits 1 if any file is no whole envelope, or
+cannot be read; the others are described all the same.
 """
 
 ENDS = {
@@ -45,6 +46,9 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
                 found = inspect_envelope(file)
         except EnvelopeError as error:
             facts["error"] = line = f"no envelope: {error.message}"
+            status = ExitStatus.FAILED
+        except OSError as error:
+            facts["error"] = line = f"cannot be read: {error.strerror or error}"
             status = ExitStatus.FAILED
         else:
             to = [f"{entry.recipient} ({entry.key_type})" for entry in found.entries]
