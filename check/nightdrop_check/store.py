@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from nightdrop.databases import lay_out
+from nightdrop.databases import NewerFormatError, lay_out
 from nightdrop.errors import VaultError
 from nightdrop.full_disks import to_read, why_not_to_write
 
@@ -107,3 +107,5 @@ class Store:
             raise NotKeptError(f"{self._name} does not answer: {error}", hint) from error
         except OSError as error:
             raise NotKeptError(f"{self._name} cannot be written: {error}", _HINT) from error
+        except NewerFormatError as error:
+            raise NotKeptError(error.message, error.hint) from error

@@ -41,8 +41,8 @@ password = "p"
     [
         ("status", _CLIENT, "drops.sqlite", 1),
         ("serve", _MIRROR, "ledger.sqlite", 1),
-        ("check", _MIRROR, "check.sqlite", 1),
-        # A finding among others: it could not look into it.
+        # Findings among others: it could not look into it, or remembers nothing.
+        ("check", _MIRROR, "check.sqlite", 4),
         ("check", _MIRROR, "ledger.sqlite", 4),
     ],
 )
