@@ -33,7 +33,7 @@ class Standing(NamedTuple):
 def standings(shelf: Shelf, now: float) -> list[Standing]:
     """How far each set of the host got."""
     done = {each.key for each in shelf.done}
-    newest = {each.key.kind: each.key for each in shelf.sets}
+    newest = {each.key.kind: each.key for each in sorted(shelf.sets, key=lambda e: e.newest_file)}
     claimed, bases = chains.claimed(shelf), chains.bases(shelf)
     out = []
     for each in shelf.sets:

@@ -18,7 +18,7 @@ def sum_up(host: str, shelf: Shelf | None, findings: Sequence[Finding]) -> HostS
         worst = "waiting"
     if shelf is None:
         worst, codes = "error", {"could-not-look": None}
-    done = shelf.done if shelf else []
+    done = sorted(shelf.done, key=lambda each: each.received) if shelf else []
     fulls = [each.received for each in done if each.key.type == "full"]
     return HostSummary(
         name=harmless(host, 80),

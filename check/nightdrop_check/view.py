@@ -15,7 +15,7 @@ from nightdrop_check.memory import Coverage
 from nightdrop_check.oddities import oddities
 from nightdrop_check.peers import Asked
 from nightdrop_check.room import Room
-from nightdrop_check.shelf import Shelf
+from nightdrop_check.shelf import DELAY, Shelf, ShelfSet, is_ahead
 from nightdrop_check.usual import Odd
 
 
@@ -41,6 +41,13 @@ class View:
     def oddities(self) -> list[Odd]:
         """Which of its latest sets are unusual."""
         return oddities(self.shelf, self.mirror.check, self.now)
+
+    @cached_property
+    def in_time(self) -> list[ShelfSet]:
+        """Its finished sets, but for those whose names were of a time to come when they came: one of them
+        makes up for nothing.
+        """
+        return [each for each in self.shelf.done if not is_ahead(each.key, each.received + DELAY)]
 
     @property
     def host(self) -> str:

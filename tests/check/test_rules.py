@@ -13,6 +13,7 @@ from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate, random_
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.ledger import Ledger
 from nightdrop.names import SetKey, format_time
+from nightdrop.receipts import ReceiptFile, Source, digest
 from nightdrop_check.findings import Finding
 from nightdrop_check.memory import Memory
 from nightdrop_check.scrub import Budget
@@ -469,3 +470,88 @@ def test_what_envelopes_said_is_forgotten_with_them(shelves: Shelves, stranger: 
     shelves.check(4 * HOUR)
     for table in ("heads", "files", "hosts", "settled"):
         assert shelves.sql(f"SELECT COUNT(*) FROM {table}", book="check") == [(0,)]
+
+
+AHEAD = SetKey("duplicity", "20990101T000000Z", "full")
+"""A set that a host, or whoever rules it, dated ahead."""
+
+
+def dated_ahead(mirror: Mirror, when: datetime, key: SetKey = AHEAD) -> None:
+    mirror.enroll("web")
+    mirror.full("web", when)
+    mirror.put("web", key, when + timedelta(hours=1))
+
+
+def test_a_set_from_the_future_is_told_of_as_long_as_it_is_there(mirror: Mirror) -> None:
+    """While a restore takes it for the newest it is an error, for a month a warning, then a note."""
+    key = SetKey("duplicity", format_time(NIGHT + timedelta(days=100)), "full")
+    dated_ahead(mirror, NIGHT, key)
+    told = {}
+    for day in (1, 60, 99, 101, 130, 140, 299):
+        mirror.full("web", NIGHT + timedelta(days=day, hours=-1))
+        shelves = Shelves(mirror.config, "web", (NIGHT + timedelta(days=day)).timestamp())
+        [found] = [each for each in shelves.check().findings if each.code == "clock-skew"]
+        told[day] = found.severity
+        assert ("takes it for the newest until 2026-06-09 02:30 UTC" in found.sentence) == (day < 100)
+    assert list(told.values()) == ["error"] * 3 + ["warning"] * 2 + ["info"] * 2
+
+
+def test_a_set_from_the_future_hides_no_backup_that_is_late(mirror: Mirror) -> None:
+    dated_ahead(mirror, NIGHT)
+    shelves = Shelves(mirror.config, "web", NIGHT.timestamp() + 5 * DAY)
+    assert sorted(shelves.codes()) == ["clock-skew", "late"]
+    assert shelves.check().hosts[0].newest_set == NIGHT.timestamp() + HOUR
+
+
+def test_a_set_from_the_future_hides_no_run_that_died(mirror: Mirror) -> None:
+    dated_ahead(mirror, NIGHT)
+    full = mirror.full("web", NIGHT + timedelta(days=1))
+    mirror.inc("web", full, NIGHT + timedelta(days=2), receipt=False)
+    shelves = Shelves(mirror.config, "web", NIGHT.timestamp() + 2 * DAY + HOUR)
+    assert shelves.codes() == ["clock-skew"]
+    found = {f.code: f.severity for f in shelves.check(1.5 * DAY).findings}
+    assert found == {"clock-skew": "error", "incomplete": "warning"}
+
+
+def test_a_set_from_the_future_hides_no_source_that_failed(mirror: Mirror) -> None:
+    dated_ahead(mirror, NIGHT)
+    mirror.full("web", NIGHT + timedelta(days=1), source=Source(("/etc",), 10_000, 10, 3))
+    shelves = Shelves(mirror.config, "web", NIGHT.timestamp() + DAY + HOUR)
+    assert sorted(shelves.codes()) == ["clock-skew", "source-errors"]
+
+
+def test_a_set_from_the_future_mends_no_chain(mirror: Mirror) -> None:
+    dated_ahead(mirror, NIGHT)
+    gone = SetKey("duplicity", format_time(NIGHT + timedelta(hours=2)), "full")
+    mirror.inc("web", gone, NIGHT + timedelta(days=1))
+    shelves = Shelves(mirror.config, "web", NIGHT.timestamp() + DAY + HOUR)
+    found = {f.code: f.severity for f in shelves.check().findings}
+    assert found == {"clock-skew": "error", "broken-chain": "error"}
+
+
+def test_a_clock_that_is_a_little_ahead_hides_no_set_from_the_future(mirror: Mirror) -> None:
+    dated_ahead(mirror, NIGHT)
+    when = NIGHT + timedelta(days=1)
+    mirror.put("web", SetKey("duplicity", format_time(when), "full"), when, receipt=False)
+    # What its receipt says is an hour ahead of when it comes.
+    names = [path.name for path in (mirror.vault / "web").iterdir() if format_time(when) in path.name]
+    files = [
+        ReceiptFile(name, len(octets), digest(octets))
+        for name in sorted(names)
+        for octets in [(mirror.vault / "web" / name).read_bytes()]
+    ]
+    key = SetKey("duplicity", format_time(when), "full")
+    mirror.receipt("web", key, files, when + timedelta(hours=1))
+    shelves = Shelves(mirror.config, "web", when.timestamp() + 2 * HOUR)
+    shelves.sql("UPDATE drops SET received = received - 3600 WHERE name = ?", key.receipt_name)
+    told = [(f.code, f.severity) for f in shelves.check().findings]
+    assert told == [("clock-skew", "error"), ("clock-skew", "warning")]
+
+
+def test_a_clock_that_was_a_quarter_of_an_hour_ahead(mirror: Mirror) -> None:
+    """Soon everything is in order again, and nobody need hear of it for a month."""
+    mirror.enroll("web")
+    ahead = SetKey("duplicity", format_time(NIGHT + timedelta(minutes=15)), "full")
+    mirror.put("web", ahead, NIGHT)
+    mirror.full("web", NIGHT + timedelta(hours=1))
+    assert Shelves(mirror.config, "web", NIGHT.timestamp() + 2 * HOUR).codes() == []

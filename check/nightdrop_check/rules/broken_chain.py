@@ -29,7 +29,7 @@ def _base(view: View, after: ShelfSet, number: int) -> tuple[Severity, str, str]
     base = f"a set of {after.key.start}" if after.key.start else "a full"
     newer = any(
         each.key.kind == after.key.kind and each.key.type == "full" and each.key.end > after.key.end
-        for each in view.shelf.done
+        for each in view.in_time
     )
     sentence = f"{after.stem} builds on {base} that is not here: {lost}"
     if newer:

@@ -3,7 +3,8 @@
 A host's clock is compared with the mirror's by its newest set: it cannot have been finished after it
 came, and its first file comes soon after its start. Names are compared with when their sets came, because
 a restore goes by names: one from the future would be taken for the newest, and one that was made up
-later for what there was before.
+later for what there was before. What any other rule says goes by when sets came, so that a set from the
+future hides nothing.
 
 A run waits for a lost network, and a single file may be on its way for days, but the first file of a set
 that is a day late, and as long again as a slow line would have taken for it, was not made when its name
@@ -18,20 +19,25 @@ from typing import Final
 
 from nightdrop.names import parse_time
 from nightdrop_check.findings import Finding, Severity
-from nightdrop_check.shelf import AHEAD, DELAY, ShelfSet, is_ahead, latest_name
+from nightdrop_check.shelf import AHEAD, DELAY, ShelfSet, is_ahead
 from nightdrop_check.view import House, View
 from nightdrop_check.words import listed, some, span
 
-_CAME_LATE: Final = "came a day or more after the time in the name"
+_EARLY: Final = "came before the time in the name, by which restoring goes"
+_LATE: Final = "came a day or more after the time in the name, by which restoring goes"
 
 
 def judge(view: View) -> Iterator[Finding]:
-    """Compare the host's clock with the mirror's."""
+    """Compare the host's clock with the mirror's, and names with when their sets came."""
     newest = max(view.shelf.done, key=lambda each: each.received, default=None)
     if newest is None:
         return
     off = _off(newest)
-    if not -newest.delay < off < AHEAD:
+    if -newest.delay < off < AHEAD:
+        off = 0.0
+    future = _future(view, off)
+    # Its name says more.
+    if off and newest not in future:
         which = "ahead of" if off > 0 else "behind"
         yield Finding(
             "clock-skew",
@@ -43,40 +49,59 @@ def judge(view: View) -> Iterator[Finding]:
             "ages here go by this mirror's clock",
             {"seconds": round(off)},
         )
-        return
-    yield from _misnamed(view)
+    if future:
+        until = parse_time(future[-1].key.end).strftime("%Y-%m-%d %H:%M")
+        taken = (
+            f"; a restore takes {'it' if len(future) == 1 else 'them'} for the newest until {until} UTC"
+        )
+        yield _misnamed(view, future, "error", _EARLY + taken)
+    yield from _of_the_past(view, off)
 
 
-def _misnamed(view: View) -> Iterator[Finding]:
-    """Sets whose names tell of another time than the one they came at."""
-    sets = [each for each in view.shelf.sets if each.oldest_file]
+def _future(view: View, off: float) -> list[ShelfSet]:
+    """Sets whose names are of a time to come. What a clock does that is a little ahead, and is told of,
+    is made up for within a day.
+    """
     # If this mirror's clock went back, that is another finding.
-    latest = latest_name(max([view.now, *(each.received for each in sets)]))
-    future = [each for each in sets if each.key.end > latest]
-    in_time = [each for each in sets if each.key.end <= latest]
-    early = [each for each in in_time if _lately(view, each) and is_ahead(each.key, each.oldest_file)]
+    latest = max([view.now, *(each.received for each in view.shelf.sets)])
+    return [e for e in view.shelf.sets if e.oldest_file and is_ahead(e.key, latest + _grace(off))]
+
+
+def _of_the_past(view: View, off: float) -> Iterator[Finding]:
+    """Sets whose names tell of another time than the one they came at, which is over.
+
+    Nothing mends that, and a restore may take them for what there was, so it is said as long as they are
+    there. Of a day nobody need hear.
+    """
+    sets = [each for each in view.shelf.sets if each.oldest_file and not is_ahead(each.key, view.now)]
+    early = [each for each in sets if is_ahead(each.key, each.oldest_file + DELAY)]
     # After one of those, everything is late.
     names = {each.key for each in early}
-    late = _late(view, [each for each in in_time if each.key not in names])
-    found: list[tuple[list[ShelfSet], Severity, str]] = [
-        (future, "error", "came before the time in the name"),
-        (early, "warning", "came before the time in the name"),
-        ([each for each in late if _lately(view, each)], "warning", _CAME_LATE),
-        # Nothing mends it, and a restore may take it for what there was.
-        ([each for each in late if not _lately(view, each)], "info", _CAME_LATE),
-    ]
-    for which, severity, what in found:
-        if which:
-            yield Finding(
-                "clock-skew",
-                severity,
-                view.host,
-                which[-1].stem,
-                f"{some(each.stem for each in which)} {what}, by which restoring goes",
-                f"if the clock of {view.host} was off then, set it; if not, look who was on it. Restore "
-                "with --time, from a set that can be trusted; one that cannot may be removed",
-                {"sets": listed(each.stem for each in which)},
-            )
+    late = [] if off < 0 else _late(view, [each for each in sets if each.key not in names])
+    for which, what in ((early, _EARLY), (late, _LATE)):
+        new = [each for each in which if _lately(view, each)]
+        old = [each for each in which if not _lately(view, each)]
+        if new:
+            yield _misnamed(view, new, "warning", what)
+        if old:
+            yield _misnamed(view, old, "info", what)
+
+
+def _misnamed(view: View, which: list[ShelfSet], severity: Severity, what: str) -> Finding:
+    return Finding(
+        "clock-skew",
+        severity,
+        view.host,
+        which[-1].stem,
+        f"{some(each.stem for each in which)} {what}",
+        f"if the clock of {view.host} was off then, set it; if not, look who was on it. Restore "
+        "with --time, from a set that can be trusted; one that cannot may be removed",
+        {"sets": listed(each.stem for each in which)},
+    )
+
+
+def _grace(off: float) -> float:
+    return DELAY if off > 0 else 0.0
 
 
 def _late(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
@@ -105,7 +130,9 @@ def _late(view: View, sets: list[ShelfSet]) -> list[ShelfSet]:
 
 
 def _lately(view: View, each: ShelfSet) -> bool:
-    return view.now - each.received <= view.settings(each.key.kind).full_late_after
+    """Whether it came, or the time in its name was, less than a full's age ago."""
+    last = max(each.received, parse_time(each.key.end).timestamp())
+    return view.now - last <= view.settings(each.key.kind).full_late_after
 
 
 def judge_house(house: House) -> Iterator[Finding]:

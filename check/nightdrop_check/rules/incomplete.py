@@ -6,7 +6,7 @@ from nightdrop.text import count, format_size
 from nightdrop_check.chains import building_on
 from nightdrop_check.completeness import Standing
 from nightdrop_check.findings import Finding, Severity
-from nightdrop_check.shelf import ShelfSet
+from nightdrop_check.shelf import ShelfSet, is_ahead
 from nightdrop_check.view import View
 from nightdrop_check.words import ago, listed, some
 
@@ -41,7 +41,7 @@ def _elsewhere(view: View, standing: Standing) -> Finding:
     each = standing.set
     # An error while the newest backup hangs by it. A later full mends that, and nothing mends the set
     # itself, so it is not repeated for years.
-    later = [o for o in view.shelf.done if o.key.kind == each.key.kind and o.key.end > each.key.end]
+    later = [o for o in view.in_time if o.key.kind == each.key.kind and o.key.end > each.key.end]
     severity: Severity = (
         "info" if view.now - each.newest_file > view.mirror.check.usual.full_late_after else "warning"
     )
@@ -70,15 +70,23 @@ def _lost(view: View, each: ShelfSet) -> str:
 
 def _leftovers(view: View) -> Iterator[Finding]:
     """What dead runs left: of each kind, one finding for what a later set made up for, one for others."""
-    newest = {each.key.kind: each.key.end for each in view.shelf.done}
     groups: dict[tuple[str, bool], list[ShelfSet]] = {}
     for standing in view.standings:
         if standing.state == "leftover":
-            key = standing.set.key
-            made_up = newest.get(key.kind, "") > key.end
-            groups.setdefault((key.kind, made_up), []).append(standing.set)
+            each = standing.set
+            groups.setdefault((each.key.kind, _is_made_up_for(view, each)), []).append(each)
     for (_, made_up), sets in groups.items():
         yield _leftover(view, sets, made_up)
+
+
+def _is_made_up_for(view: View, left: ShelfSet) -> bool:
+    """Whether a later set of its kind was finished."""
+    ahead = is_ahead(left.key, left.newest_file)
+    return any(
+        each.received > left.newest_file if ahead else each.key.end > left.key.end
+        for each in view.in_time
+        if each.key.kind == left.key.kind
+    )
 
 
 def _leftover(view: View, sets: list[ShelfSet], made_up: bool) -> Finding:

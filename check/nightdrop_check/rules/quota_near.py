@@ -15,8 +15,9 @@ def judge(view: View) -> Iterator[Finding]:
     quota, used = view.enrolled.quota, view.shelf.size
     if not quota:
         return
-    fulls = [each.size for each in view.shelf.done if each.key.type == "full"][-1:]
-    incrementals = [each.size for each in view.shelf.done if each.key.type == "inc"][-7:]
+    done = sorted(view.shelf.done, key=lambda each: each.received)
+    fulls = [each.size for each in done if each.key.type == "full"][-1:]
+    incrementals = [each.size for each in done if each.key.type == "inc"][-7:]
     room = quota - used
     if used >= quota:
         severity, why = "error", "nothing more fits"

@@ -13,8 +13,8 @@ _NAMED: Final = 20
 
 def judge(view: View) -> Iterator[Finding]:
     """Say it of the newest set of each kind."""
-    newest = {each.key.kind: each for each in view.shelf.done}
-    for _, each in sorted(newest.items()):
+    for _, sets in sorted(view.shelf.done_by_kind.items()):
+        each = max(sets, key=lambda each: each.received)
         if each.receipt is None:
             continue
         for place in each.receipt.source.failed[:_NAMED]:
