@@ -16,9 +16,16 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.globals["commands"] = _commands
+    found.filters["capitalised"] = _capitalised
     return found
 
 
 def _commands(hint: str) -> Markup:
     """A hint, with what it puts between backticks set as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(hint))))  # noqa: S704
+
+
+def _capitalised(sentence: str) -> str:
+    """A sentence that stands by itself, with a capital, unless it begins with a name."""
+    word = sentence.split(" ", 1)[0]
+    return sentence[:1].upper() + sentence[1:] if word.isascii() and word.isalpha() else sentence

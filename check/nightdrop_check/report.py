@@ -12,6 +12,8 @@ from nightdrop_check.room import Room
 
 State = Literal["well", "waiting", "warning", "error"]
 
+_WORST_FIRST: Final[tuple[State, ...]] = ("error", "warning", "waiting", "well")
+
 RECENT: Final = 32
 """How many of a host's sets a chart shows."""
 
@@ -69,6 +71,11 @@ class Report:
     def number_of(self, severity: Severity) -> int:
         """How many findings there are of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
+
+    @property
+    def worst_first(self) -> tuple[HostSummary, ...]:
+        """The hosts as somebody wants to see them who has little time."""
+        return tuple(sorted(self.hosts, key=lambda host: _WORST_FIRST.index(host.state)))
 
     @property
     def well(self) -> str:

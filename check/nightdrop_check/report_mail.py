@@ -12,13 +12,14 @@ from nightdrop import __version__
 from nightdrop.mailing import MailSettings
 from nightdrop.text import count, format_size
 from nightdrop_check import report_text
+from nightdrop_check.charts import heights
 from nightdrop_check.findings import Finding
 from nightdrop_check.rendering import environment
 from nightdrop_check.report import HostSummary, Report
 from nightdrop_check.words import span
 
 _LONGEST_SUBJECT: Final = 150
-_BARS: Final = 12
+_BARS: Final = 14
 
 
 def report_mail(report: Report, settings: MailSettings) -> EmailMessage:
@@ -40,8 +41,8 @@ def news_text(report: Report, new: Sequence[Finding], over: Sequence[str]) -> st
     if new:
         lines += ["New:", *(line for each in new for line in report_text.finding_lines(each)), ""]
     if over:
-        lines += ["No more:", *(f"  {text}" for text in over), ""]
-    return "\n".join([*lines, report.headline, *report_text.footing(report)]) + "\n"
+        lines += ["No more:", *(line for text in over for line in report_text.over_lines(text)), ""]
+    return "\n".join([*lines, report.headline, "", *report_text.footing_lines(report)]) + "\n"
 
 
 def subject(report: Report) -> str:
@@ -118,7 +119,9 @@ def _html(
 
 
 def _bars(host: HostSummary) -> list[tuple[int, str]]:
-    """Heights (1 to 24) and types of the last sets. By the root, so that a small one is seen, too."""
+    """Heights (2 to 24) and types of the last sets."""
     recent = host.recent[-_BARS:]
-    largest = max((each.size for each in recent), default=0) or 1
-    return [(max(2, round(24 * (each.size / largest) ** 0.5)), each.type) for each in recent]
+    return [
+        (max(2, round(24 * share)), each.type)
+        for each, share in zip(recent, heights(recent), strict=True)
+    ]

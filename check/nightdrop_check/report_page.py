@@ -1,6 +1,5 @@
 """The report as a page: one static file of HTML, without script, that looks nothing up elsewhere."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from nightdrop.errors import NightdropError
 from nightdrop.files import whole_file
 from nightdrop.text import count, format_size
 from nightdrop_check import report_text
+from nightdrop_check.charts import heights
 from nightdrop_check.rendering import environment
 from nightdrop_check.report import HostSummary, Report
 from nightdrop_check.words import span
@@ -72,15 +72,15 @@ def to_page(report: Report) -> str:
             strip_width=_DAYS * _DAY_WIDTH,
             strip_height=_STRIP,
             strip_text=lambda host: _strip_text(report, host),
+            count=count,
         )
     )
 
 
 def _bars(host: HostSummary) -> Iterator[Bar]:
-    largest = max((each.size for each in host.recent), default=0) or 1
-    for number, each in enumerate(host.recent):
-        # By the root, and two units at least, so that a small incremental is seen beside a full.
-        height = max(2.0, round(_HEIGHT * math.sqrt(each.size / largest), 1))
+    for number, (each, share) in enumerate(zip(host.recent, heights(host.recent), strict=True)):
+        # Two units at least, so that a small one is seen.
+        height = max(2.0, round(_HEIGHT * share, 1))
         title = f"{_date(each.received)}: {format_size(each.size)} ({_type(each.type)})"
         yield Bar(number * (_BAR + _GAP), round(_HEIGHT - height, 1), _BAR, height, each.type, title)
 

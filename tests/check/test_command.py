@@ -83,9 +83,9 @@ def test_wrong_configuration(tmp_path: Path) -> None:
 def test_page_that_cannot_be_written(now_good: Shelves, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = nightdrop("check", "--config", now_good.config, "--page", tmp_path / "file")
-    assert done.returncode == ExitStatus.FAILED
-    assert "well" in done.stdout
-    assert done.stderr.startswith("nightdrop: error: ") and "hint: " in done.stderr
+    assert (done.returncode, done.stderr) == (ExitStatus.FINDINGS, "")
+    assert "cannot write the page" in " ".join(done.stdout.split())
+    assert "\npage: " not in done.stdout
 
 
 def test_nobody_is_enrolled(mirror: Mirror) -> None:
@@ -133,4 +133,32 @@ def test_ages_are_by_the_mirrors_clock(mirror: Mirror) -> None:
     with sqlite3.connect(book) as db:
         db.execute("UPDATE drops SET received = ?", (NIGHT.timestamp(),))
     found = Shelves(mirror.config, "web", (NIGHT + timedelta(days=5)).timestamp()).check().findings
-    assert [f.code for f in found] == ["late", "clock-skew"]
+    assert [f.code for f in found] == ["clock-skew", "late"]
+
+
+def test_text_fits_a_plain_mail_and_a_terminal(mirror: Mirror) -> None:
+    """Names alone are never broken. What a narrow table goes without, a wide one has."""
+    mirror.enroll("web")
+    mirror.enroll("a-host-with-a-name-as-long-as-a-name-may-be.example.org")
+    mirror.full("web", NIGHT)
+    (mirror.vault / "web" / "notes.txt").touch()
+    report = Shelves(mirror.config, "web", NIGHT.timestamp() + 5 * 86400).check()
+    for width in (70, 78, 80, 100):
+        lines = to_text(report, width=width).splitlines()
+        assert max(len(line) for line in lines if str(mirror.vault) not in line) <= width
+        table = lines[2]
+        assert all(head in table for head in ("host", "state", "newest set", "newest full"))
+        assert lines[3].split() == ["a-host-with-a-name-as-long-as-a-name-may-be.example.org"]
+        assert lines[4].split()[0] == "missing"
+    assert "usual" in lines[2] and "sets" in lines[2]
+
+
+def test_the_worst_host_stands_first(mirror: Mirror) -> None:
+    for host in ("a", "b", "c"):
+        mirror.enroll(host)
+        mirror.full(host, NIGHT)
+    (mirror.vault / "b" / "notes.txt").touch()
+    Shelves(mirror.config, "c", 0).path("volume").unlink()
+    report = Shelves(mirror.config, "c", NIGHT.timestamp() + 3600).check()
+    assert [each.name for each in report.worst_first] == ["c", "b", "a"]
+    assert [line.split()[0] for line in to_text(report).splitlines()[3:6]] == ["c", "b", "a"]

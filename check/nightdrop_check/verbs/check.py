@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -92,8 +93,10 @@ def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
     elif arguments.daily:
         print(report.headline)
     else:
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        print(to_text(report, colour), end="")
+        terminal = sys.stdout.isatty()
+        colour = terminal and "NO_COLOR" not in os.environ
+        width = min(100, shutil.get_terminal_size().columns) if terminal else 100
+        print(to_text(report, colour, width), end="")
     if page in written and not arguments.json:
         print(f"page: {page}")
     return report
