@@ -905,7 +905,6 @@ everywhere_it_can_be() {
 # --- install ---
 
 install() { # BUNDLE
-    [ $# = 1 ] || misused "install needs the bundle" "nightdrop enroll on a mirror makes it"
     [ -r "$1" ] || misused "$1: cannot be read"
     mkdir -p "$folder" || fail "$folder: the folder cannot be made"
     fresh=$folder/.fresh
@@ -1220,14 +1219,14 @@ case $folder in
 /*) ;;
 *) folder=$PWD/$folder ;;
 esac
-case ${1:-} in
-drop | install | doctor | status | delay)
+case "${1:-} $# ${2:-}" in
+'drop '* | 'install 2 '* | 'doctor 1 ' | 'status 1 ' | 'delay 1 ' | 'delay 2 --show')
     verb=$1
     shift
     "$verb" ${1+"$@"}
     exit # whatever the file has become meanwhile
     ;;
--h | --help) usage ;;
+'-h '* | '--help '*) usage ;;
 *)
     usage >&2
     exit 2

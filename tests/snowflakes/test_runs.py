@@ -468,8 +468,10 @@ def test_more_than_one_piece_is_counted(new_client: NewClient) -> None:
 
 def test_help(new_client: NewClient) -> None:
     assert "usage: nightdrop.sh" in new_client().run("--help").stdout
-    done = subprocess.run(["sh", SCRIPT], capture_output=True, text=True, check=False)
-    assert (done.returncode, "usage: " in done.stderr) == (2, True)
+    # A word that is wrong is never passed over: this delay would be an hour.
+    for words in ("", "install", "install a b", "doctor now", "status all", "delay --shwo"):
+        done = subprocess.run(["sh", SCRIPT, *words.split()], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.startswith("usage: ")) == (2, True), words
     done = subprocess.run(
         ["sh", SCRIPT, "-C", "/nowhere", "status"], capture_output=True, text=True, check=False
     )
