@@ -242,7 +242,7 @@ target_of() { # LINK
 
 is_alive() { # PID: and it is a run of ours, not a later process that got its number, after a reboot maybe
     { [ "$1" != $$ ] && kill -0 "$1" 2>/dev/null; } || return 1
-    { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -q 'nightdrop\.sh'
+    { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qF -e "${0##*/}"
 }
 
 # A link is made and says whose it is in one step.
@@ -259,10 +259,12 @@ take_lock() {
             fail "another run has just begun" "this one was skipped"
         fi
     fi
-    workplace='' run='' ending=''
+    workplace='' run='' ending='' outlook="there is no receipt, so nothing counts; the next run makes a new set"
     trap clean_up EXIT
     trap 'interrupted 129' HUP
     trap 'interrupted 130' INT
+    trap 'interrupted 131' QUIT
+    trap 'interrupted 141' PIPE
     trap 'interrupted 143' TERM
     make_workplace
 }
@@ -291,16 +293,16 @@ is_ours() { # PATH: a folder, and not somebody else's; posh has no -O
 }
 
 interrupted() { # STATUS
-    trap '' HUP INT TERM
+    trap '' HUP INT QUIT PIPE TERM
     ending=$1 # mksh forgets it
-    complain "interrupted" "there is no receipt, so nothing counts; the next run makes a new set"
+    complain "interrupted${stem:+ ($stem)}" "$outlook"
     exit "$1"
 }
 
 clean_up() {
     status=$?
     [ -z "$ending" ] || status=$ending
-    trap '' HUP INT TERM
+    trap '' HUP INT QUIT PIPE TERM
     trap - EXIT
     # set -e ends a run without a word, and some shells do so, with 2, where a full disk refuses a redirection.
     if [ "$status" != 0 ] && [ -z "$told" ]; then
@@ -491,7 +493,11 @@ ask() { # MIRROR ARGUMENT ...
     *,401) why="it does not accept the password of $host" ;;
     *,409) why="it has other bytes under that name already" ;;
     *,[345]??)
-        why="it answered $code $(head -n 1 "$run/answer.$asked" 2>/dev/null | legible)"
+        why=$(head -n 1 "$run/answer.$asked" 2>/dev/null | legible)
+        case $why in
+        '<'*) why='' ;; # a page
+        esac
+        why="it answered $code${why:+ $why}"
         case $code in
         408 | 429 | 50[0234]) outcome=2 ;;
         esac
@@ -693,7 +699,8 @@ make_receipt() { # FILE
         sealed_to="$sealed_to${sealed_to:+, }\"$digest\""
     done
     digest=
-    [ ! -e "$state/receipt.json" ] || take_digest "$state/receipt.json" || return 1
+    # After a power cut it may be empty: then this is a first one.
+    [ ! -s "$state/receipt.json" ] || take_digest "$state/receipt.json" || return 1
     tool="nightdrop.sh $version, $(openssl version | cut -d ' ' -f 1,2), $(curl -q --version | sed -n '1s/ (.*//p')"
     (
         printf '{\n "format": "nightdrop-receipt/1",\n "host": "%s",\n "set": "%s",\n "type": "%s",\n' \
@@ -733,6 +740,7 @@ issue_receipt() {
         for file in "$run"/receipt.json*; do cp "$file" "$state/outbox/$one/.$stem.${file##*/}" || return 1; done
     done
     cp "$run/receipt.json" "$state/.receipt.json" && mv "$state/.receipt.json" "$state/receipt.json" || return 1
+    outlook="the set has its receipt; the next run sends that to mirrors that lack it"
     settle_outbox
 }
 
@@ -897,7 +905,6 @@ everywhere_it_can_be() {
 # --- install ---
 
 install() { # BUNDLE
-    [ $# = 1 ] || misused "install needs the bundle" "nightdrop enroll on a mirror makes it"
     [ -r "$1" ] || misused "$1: cannot be read"
     mkdir -p "$folder" || fail "$folder: the folder cannot be made"
     fresh=$folder/.fresh
@@ -1212,13 +1219,14 @@ case $folder in
 /*) ;;
 *) folder=$PWD/$folder ;;
 esac
-case ${1:-} in
-drop | install | doctor | status | delay)
+case "${1:-} $# ${2:-}" in
+'drop '* | 'install 2 '* | 'doctor 1 ' | 'status 1 ' | 'delay 1 ' | 'delay 2 --show')
     verb=$1
     shift
     "$verb" ${1+"$@"}
+    exit # whatever the file has become meanwhile
     ;;
--h | --help) usage ;;
+'-h '* | '--help '*) usage ;;
 *)
     usage >&2
     exit 2

@@ -7,12 +7,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 
 from mirrors import PATIENCE
 
-Look = Callable[[int, bytes], object]
-"""Is given each piece that somebody sends, and how many octets went before it on that connection. The
-piece is passed on when it returns.
+Look = Callable[[int, int, bytes], object]
+"""Is given each piece that somebody sends: the number of its connection, how many octets went before it
+there, and the piece. It is passed on when this returns; `ConnectionAbortedError` ends that connection.
 """
 
 
@@ -24,7 +25,7 @@ class Gate:
         self._reached = threading.Event()
         self._opened = threading.Event()
 
-    def look(self, _before: int, piece: bytes) -> None:
+    def look(self, _connection: int, _before: int, piece: bytes) -> None:
         """See `Look`. A head is one piece: it is sent at once, and nothing is on the way before it."""
         if self._octets in piece:
             self._reached.set()
@@ -39,25 +40,32 @@ class Gate:
         self._opened.set()
 
 
+def _pass(_connection: int, _before: int, _piece: bytes) -> None:
+    """Nothing to see."""
+
+
 @contextmanager
-def way_to(port: int, look: Look) -> Iterator[int]:
-    """A port on loopback that leads to another one there."""
+def way_to(port: int, look: Look, look_back: Look = _pass) -> Iterator[int]:
+    """A port on loopback that leads to another one there. Requests are looked at, and maybe answers."""
     listening = socket.create_server(("127.0.0.1", 0))
 
-    def pass_on(source: socket.socket, sink: socket.socket, look: Look) -> None:
+    def pass_on(number: int, source: socket.socket, sink: socket.socket, look: Look) -> None:
         passed = 0
         with suppress(OSError):
             try:
                 while piece := source.recv(64 * 1024):
-                    look(passed, piece)
+                    look(number, passed, piece)
                     passed += len(piece)
                     sink.sendall(piece)
+            except ConnectionAbortedError:
+                source.shutdown(socket.SHUT_RDWR)
+                sink.shutdown(socket.SHUT_RDWR)
             finally:
                 # Also where whoever sent was killed: nobody waits for more.
                 sink.shutdown(socket.SHUT_WR)
 
     def serve() -> None:
-        while True:
+        for number in count():
             try:
                 near, _ = listening.accept()
             except OSError:
@@ -68,7 +76,7 @@ def way_to(port: int, look: Look) -> Iterator[int]:
                 # Nobody is there any more.
                 near.close()
                 continue
-            for words in ((near, far, look), (far, near, lambda _before, _piece: None)):
+            for words in ((number, near, far, look), (number, far, near, look_back)):
                 threading.Thread(target=pass_on, args=words, daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)

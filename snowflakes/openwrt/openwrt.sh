@@ -40,8 +40,10 @@ install() { # BUNDLE
         # As a package they lie side by side, in the source one folder apart.
         from=$here/$script
         [ -e "$from" ] || from=$here/../$script
-        cmp -s "$from" "$folder/$script" || cp "$from" "$folder/$script"
-        chmod 700 "$folder/$script"
+        # A shell reads a script while it runs it. So what runs meanwhile goes on with the file that it has.
+        cp "$from" "$folder/$script.new"
+        chmod 700 "$folder/$script.new"
+        mv "$folder/$script.new" "$folder/$script"
     done
     "$folder/nightdrop.sh" -C "$folder" install "$1"
     printf '%s\n' /etc/nightdrop /etc/crontabs/root /lib/upgrade/keep.d/nightdrop >"$root/lib/upgrade/keep.d/nightdrop"

@@ -47,14 +47,22 @@ fail() { complain "$@"; exit 1; }
 install() { # BUNDLE
     actions=$root/usr/local/opnsense/service/conf/actions.d
     mkdir -p "$folder" "$actions"
-    for script in ../nightdrop.sh opnsense.sh; do
-        cp "$here/$script" "$folder/${script#../}"
-        chmod 700 "$folder/${script#../}"
-    done
+    # What is installed already may be what is run here: then there is only a bundle to be installed.
+    if [ -e "$here/../nightdrop.sh" ]; then
+        put_script "$here/../nightdrop.sh"
+        put_script "$here/opnsense.sh"
+        cp "$here/actions_nightdrop.conf" "$actions/actions_nightdrop.conf"
+    fi
     "$folder/nightdrop.sh" install "$1"
     [ -e "$folder/opnsense.conf" ] || settings >"$folder/opnsense.conf"
-    cp "$here/actions_nightdrop.conf" "$actions/actions_nightdrop.conf"
     [ -n "$root" ] || service configd restart
+}
+
+# A shell reads a script while it runs it. So what runs meanwhile goes on with the file that it has.
+put_script() { # SCRIPT
+    cp "$1" "$folder/${1##*/}.new"
+    chmod 700 "$folder/${1##*/}.new"
+    mv "$folder/${1##*/}.new" "$folder/${1##*/}"
 }
 
 settings() {
@@ -96,9 +104,7 @@ read_settings() {
 
 backup_pool() { # WISH
     read_settings
-    base='' full_at=0
-    [ ! -r "$memory" ] || read -r base full_at <"$memory"
-    remove_strays
+    recall_base
     choose_type "$1"
     until
         snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
@@ -122,12 +128,16 @@ backup_pool() { # WISH
     return $status
 }
 
-# What a run left that was killed: nothing builds on it. While a send that was killed still lets go of it, it is busy, and
-# the run after the next one removes it.
-remove_strays() {
-    for stray in $(zfs list -H -t snapshot -o name -r "$pool" 2>/dev/null | grep "^$pool@nightdrop-" || :); do
-        [ "$stray" = "$pool@$base" ] || destroy "$stray"
-    done
+recall_base() {
+    base='' full_at=0
+    [ -e "$memory" ] || return 0
+    read -r base full_at <"$memory" || :
+    case $base,$full_at in
+    *,*[!0-9]* | *,) ;;
+    nightdrop-*,*) return ;;
+    esac
+    base='' full_at=0
+    complain "$memory does not say what the last base was: making a full of $pool" "is the disk full, or was it?"
 }
 
 # Whether that works is no reason to end a run: what stays is tried again by the next.
@@ -153,11 +163,24 @@ is_encrypted() {
     zfs get -H -r -o value encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'
 }
 
-# Written down first: a base too many is a stray that the next run removes.
+# Written down first: if that fails, all stays as it was, and the next run starts from the old base again.
 become_base() {
-    echo "$snapshot $full_at" >"$memory.new"
-    mv "$memory.new" "$memory"
-    [ -z "$base" ] || ! is_there "$pool@$base" || destroy "$pool@$base"
+    if ! { echo "$snapshot $full_at" >"$memory.new" && mv "$memory.new" "$memory"; }; then
+        complain "$memory: cannot be written, so $pool@$snapshot does not become the base" "is the disk full?"
+        destroy "$pool@$snapshot"
+        return
+    fi
+    remove_older
+}
+
+# The base before, and what runs left that were killed. While a send that was killed still lets go of its snapshot, that is busy,
+# and goes with the next base. What is newer belongs to a run that began meanwhile. A pool may have blanks in its name.
+remove_older() {
+    zfs list -H -t snapshot -o name -r "$pool" | while IFS= read -r older; do
+        case $older in
+        "$pool@nightdrop-"*) ! expr "$older" \< "$pool@$snapshot" >/dev/null || destroy "$older" </dev/null ;;
+        esac
+    done
 }
 
 

@@ -24,7 +24,7 @@ def test_a_slow_mirror_does_not_hold_the_other_one_up(house: House) -> None:
     house.configure('volume_size = "10M"', 'patience = "60s"', 'compress = "none"')
     seen: list[list[bool]] = []
 
-    def hold_back(before: int, piece: bytes) -> None:
+    def hold_back(_connection: int, before: int, piece: bytes) -> None:
         """Once on each connection that is sent a volume."""
         if before <= 1_000_000 < before + len(piece):
             wait_until(lambda: has_a_volume(house, 0), "mirror A has the first volume")

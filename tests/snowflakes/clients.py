@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import Receipt, parse_receipt
 
+from gates import way_to
 from house import Key
 from mirrors import NIGHTDROP, PATIENCE, Mirror, environment_without_proxies, wait_for, wait_until
 
@@ -172,6 +172,19 @@ class Client:
         lines += [f"{key}={value}" for key, value in values.items()]
         self.settings.write_text("\n".join(lines) + "\n")
 
+    @contextmanager
+    def sent_to(self, mirror: Mirror, port: int) -> Iterator[None]:
+        """For it, a mirror is at another port."""
+
+        def move(old: int, new: int) -> None:
+            self.settings.write_text(self.settings.read_text().replace(f":{old}", f":{new}"))
+
+        move(mirror.port, port)
+        try:
+            yield
+        finally:
+            move(port, mirror.port)
+
     def names(self, mirror: int = 0) -> list[str]:
         """What it has dropped on a mirror."""
         return sorted(set(os.listdir(self.vault(self.home.mirrors[mirror]))) - self.before[mirror])
@@ -223,59 +236,37 @@ class Broken:
     Each begins so many seconds `late`.
     """
 
-    def __init__(
-        self, mirror: Mirror, limits: list[int | None], *, stall: bool = False, late: float = 0
-    ) -> None:
-        self.target = (mirror.address, mirror.port)
+    def __init__(self, limits: list[int | None], *, stall: bool, late: float) -> None:
         self.limits = limits
         self.stall = stall
         self.late = late
         self.connections = 0
         self.still = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._stalled = set[int]()
+        self._over = threading.Event()
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self.listener.accept()
-                limit = self.limits[min(self.connections, len(self.limits) - 1)]
-                self.connections += 1
-                threading.Thread(target=self._carry, args=(near, limit), daemon=True).start()
-
-    def _carry(self, near: socket.socket, limit: int | None) -> None:
-        time.sleep(self.late)
-        if limit == 0:
-            near.close()
+    def look(self, connection: int, before: int, piece: bytes) -> None:
+        """See `gates.Look`."""
+        if before == 0:
+            self.connections += 1
+            time.sleep(self.late)
+        limit = self.limits[min(connection, len(self.limits) - 1)]
+        if limit is None or before + len(piece) <= limit:
             return
-        far, still = socket.create_connection(self.target), threading.Event()
-        threading.Thread(target=self._copy, args=(far, near, None, still), daemon=True).start()
-        self._copy(near, far, limit, still)
-
-    def _copy(
-        self, source: socket.socket, to: socket.socket, limit: int | None, still: threading.Event
-    ) -> None:
-        with suppress(OSError):
-            while (octets := source.recv(65536)) and not still.is_set():
-                if limit is not None:
-                    limit -= len(octets)
-                    if limit < 0:
-                        break
-                to.sendall(octets)
-        if limit is not None and limit < 0 and self.stall:
-            still.set()
+        if self.stall:
+            self._stalled.add(connection)
             self.still.set()
-        if still.is_set():
-            return
-        for each in (source, to):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+            self._over.wait()
+        raise ConnectionAbortedError
+
+    def look_back(self, connection: int, _before: int, _piece: bytes) -> None:
+        """See `gates.Look`."""
+        if connection in self._stalled:
+            self._over.wait()
+
+    def end(self) -> None:
+        """What stands still breaks off."""
+        self._over.set()
 
 
 @contextmanager
@@ -288,17 +279,13 @@ def broken(
     late: float = 0,
 ) -> Iterator[Broken]:
     """The client reaches one mirror through a bad network."""
+    network = Broken(limits, stall=stall, late=late)
     mirror = client.home.mirrors[number]
-    network = Broken(mirror, limits, stall=stall, late=late)
-    before = client.settings.read_text()
-    client.settings.write_text(before.replace(f":{mirror.port}", f":{network.port}"))
-    try:
-        yield network
-    finally:
-        network.close()
-        client.settings.write_text(
-            client.settings.read_text().replace(f":{network.port}", f":{mirror.port}")
-        )
+    with way_to(mirror.port, network.look, network.look_back) as port, client.sent_to(mirror, port):
+        try:
+            yield network
+        finally:
+            network.end()
 
 
 def findings(mirror: Mirror) -> list[str]:

@@ -123,6 +123,20 @@ def test_a_receipt_that_a_mirror_missed_is_sent_by_the_next_run(some_client: Cli
     assert "still lacks" not in some_client.run("status").stdout
 
 
+def test_interrupted_while_the_receipt_is_sent(new_client: NewClient) -> None:
+    client = new_client()
+    # Greeted, the stream; then the receipt stands still at both.
+    limits = [None, None, 0]
+    with broken(client, 0, limits, stall=True) as first, broken(client, 1, limits, stall=True) as second:
+        run = client.begin("conf", "echo", "one")
+        assert first.still.wait(PATIENCE) and second.still.wait(PATIENCE)
+        status, said = end(run, signal.SIGTERM)
+    assert (status, "the set has its receipt; the next run sends that" in said) == (143, True), said
+    client.left_nothing()
+    client.drop("conf", "echo", "two")
+    assert len(client.receipts(0)) == len(client.receipts(1)) == 2
+
+
 def test_a_receipt_that_nobody_took_is_not_forgotten(new_client: NewClient) -> None:
     client = new_client()
     client.set(patience=1)
@@ -185,16 +199,14 @@ def impostor(client: Client, number: int, talk: Callable[[ssl.SSLSocket], None])
             while True:
                 threading.Thread(target=meet, args=(listener.accept()[0],), daemon=True).start()
 
-    before = client.settings.read_text()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
         port = listener.getsockname()[1]
-        client.settings.write_text(before.replace(f":{mirror.port}", f":{port}"))
-        try:
-            yield
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-    client.settings.write_text(client.settings.read_text().replace(f":{port}", f":{mirror.port}"))
+        with client.sent_to(mirror, port):
+            try:
+                yield
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("volume", ["1M", "stream"])
@@ -203,6 +215,7 @@ def impostor(client: Client, number: int, talk: Callable[[ssl.SSLSocket], None])
     [
         (b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "it answered 301"),
         (b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig", "it answered 413 big"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 13\r\n\r\n<html>\n</html>", "it answered 502\n"),
         (b"HTTP/1.1 507 Full\r\nContent-Length: 4\r\n\r\nfull", "it answered 507 full"),
         (b"HTTP/1.1 102 Processing\r\n\r\n", ""),
         (b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\nnot so many", ""),

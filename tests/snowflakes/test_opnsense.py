@@ -3,12 +3,14 @@
 The ZFS is real (zfs-fuse, pool version 23), in a mount namespace of its own. FreeBSD cannot run here.
 """
 
+import configparser
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 
 from snowflakes.clients import ONLY, RUN, SHELLS, SNOWFLAKES, findings
 
+from gates import way_to
 from house import Key
 from mirrors import NIGHTDROP, Mirror, environment_without_proxies, wait_for, wait_until
 
@@ -48,7 +51,8 @@ class Zfs:
         self.run("zpool", "create", *options, name, disk)
 
     def snapshots(self, name: str) -> list[str]:
-        return self.run("zfs", "list", "-H", "-t", "snapshot", "-o", "name", "-r", name).split()
+        listed = self.run("zfs", "list", "-H", "-t", "snapshot", "-o", "name", "-r", name)
+        return listed.splitlines()
 
 
 @pytest.fixture
@@ -75,7 +79,13 @@ def zfs() -> Iterator[Zfs]:
             )
             yield zfs
         finally:
-            for pool in ("tank", "back"):
+            pools = subprocess.run(
+                zfs.inside("zpool", "list", "-H", "-o", "name"),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for pool in pools.stdout.splitlines():
                 subprocess.run(
                     zfs.inside("zpool", "export", "-f", pool), capture_output=True, check=False
                 )
@@ -103,6 +113,17 @@ class Firewall:
         settings = self.folder / "nightdrop.conf"
         lines = [line for line in settings.read_text().splitlines() if line.split("=")[0] not in values]
         settings.write_text("\n".join([*lines, *(f"{k}={v}" for k, v in values.items())]) + "\n")
+
+    @contextmanager
+    def sent_to(self, port: int) -> Iterator[None]:
+        """For it, the mirror is at another port."""
+        settings = self.folder / "nightdrop.conf"
+        before = settings.read_text()
+        settings.write_text(before.replace(f":{self.mirror.port}", f":{port}"))
+        try:
+            yield
+        finally:
+            settings.write_text(before)
 
     def command(self, *words: object, script: Path | None = None) -> list[str]:
         return self.zfs.inside(*SHELLS[ONLY or "dash"], script or self.folder / "opnsense.sh", *words)
@@ -249,13 +270,122 @@ def receive(zfs: Zfs, firewall: Firewall, key: Key, stem: str, folder: Path) -> 
     assert done.returncode == 0, f"{stem}: {done.stderr}"
 
 
-def test_installed_for_the_firewalls_own_cron(firewall: Firewall) -> None:
-    actions = firewall.root / "usr/local/opnsense/service/conf/actions.d/actions_nightdrop.conf"
-    commands = [
-        line.partition(":")[2].split()
-        for line in actions.read_text().splitlines()
-        if line.startswith("command:")
+def test_what_is_remembered_of_the_base(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
+    """Of a pool with a blank in its name, beside one that is called like its first word."""
+    zfs.pool("my", tmp_path)
+    zfs.pool("my pool", tmp_path)
+    (firewall.folder / "opnsense.conf").write_text("pool=my pool\n")
+    firewall.memory = firewall.folder / "state" / "zfs.my_pool"
+    older, newer = "nightdrop-20200101T000000Z", "nightdrop-29990101T000000Z"
+    for snapshot in (f"my@{older}", f"my pool@{older}", f"my pool@{newer}"):
+        zfs.run("zfs", "snapshot", snapshot)
+    said = firewall.run("zfs")
+    assert "error" not in said
+    # What a killed run left is gone with the new base; what a later run has just made is not.
+    base = firewall.memory.read_text().split()[0]
+    assert sorted(zfs.snapshots("my pool")) == [f"my pool@{base}", f"my pool@{newer}"]
+    assert zfs.snapshots("my") == [f"my@{older}"]
+    # What cannot be written down does not happen: the old base stays.
+    in_the_way = firewall.memory.with_suffix(".my_pool.new")
+    in_the_way.mkdir()
+    assert "does not become the base" in firewall.run("zfs")
+    assert sorted(zfs.snapshots("my pool")) == [f"my pool@{base}", f"my pool@{newer}"]
+    in_the_way.rmdir()
+    # After a power cut.
+    firewall.memory.write_text("")
+    assert "does not say what the last base was: making a full" in firewall.run("zfs")
+    assert [name.split(".")[0] for name in firewall.sets()] == [
+        "my_pool-full",
+        "my_pool-inc",
+        "my_pool-full",
     ]
-    assert [command[1:] for command in commands] == [["run", "--delayed"], ["run", "--full"]]
-    assert all(os.access(f"{firewall.root}{command[0]}", os.X_OK) for command in commands)
+    # The pool has vanished; /conf is dropped all the same.
+    zfs.run("zpool", "export", "my pool")
+    assert 'there is no pool "my pool"' in firewall.run("run", expect=2)
+    assert firewall.sets()[-1].startswith("conf-full.")
+
+
+def test_two_runs_at_once(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
+    """The second is skipped, and leaves the snapshots of the first alone."""
+    zfs.pool("tank", tmp_path, "-m", tmp_path / "tank")
+    zfs.run("zfs", "create", "tank/var")
+    (zfs.root / str(tmp_path / "tank")[1:] / "var" / "big").write_bytes(os.urandom(3_000_000))
+    opened = threading.Event()
+
+    def hold(_connection: int, before: int, _piece: bytes) -> None:
+        if before > 100_000:
+            opened.wait()
+
+    with (
+        way_to(firewall.mirror.port, hold) as port,
+        firewall.sent_to(port),
+        subprocess.Popen(firewall.command("zfs"), env=firewall.variables()) as first,
+    ):
+        try:
+            wait_for(lambda: firewall.stage("curl.mirror-f"), "a volume is on its way")
+            before = zfs.snapshots("tank")
+            assert len(before) == 2
+            assert "a run is under way already" in firewall.run("zfs", expect=1)
+            assert zfs.snapshots("tank") == before
+        finally:
+            opened.set()
+        assert first.wait(RUN) == 0
+    assert len(firewall.sets()) == 1
+
+
+def test_a_receipt_that_comes_late(tmp_path: Path, zfs: Zfs, firewall: Firewall, admin_key: Key) -> None:
+    """Two incrementals from one base are there then, and receiving both is right."""
+    zfs.pool("tank", tmp_path, "-m", tmp_path / "tank")
+    files = zfs.root / str(tmp_path / "tank")[1:]
+    firewall.run("zfs")
+    (files / "one").write_text("one")
+
+    def end_the_third(connection: int, _before: int, _piece: bytes) -> None:
+        # Greeted, and sent the stream; the receipt is the third.
+        if connection >= 2:
+            raise ConnectionAbortedError
+
+    with way_to(firewall.mirror.port, end_the_third) as port, firewall.sent_to(port):
+        assert "no mirror has the receipt" in firewall.run("zfs", expect=1)
+    (files / "two").write_text("two")
+    firewall.run("zfs")
+    sets = firewall.sets()
+    assert [name.split(".")[0] for name in sets] == ["tank-full", "tank-inc", "tank-inc"]
+    zfs.pool("back", tmp_path, "-R", tmp_path / "back", "-m", tmp_path / "tank", "-O", "canmount=off")
+    for stem in sets:
+        receive(zfs, firewall, admin_key, stem, tmp_path)
+    zfs.run("zfs", "set", "canmount=on", "back")
+    zfs.run("zfs", "mount", "-a")
+    assert tree(zfs.root / str(tmp_path / "back")[1:] / str(tmp_path / "tank")[1:]) == tree(files)
+
+
+def test_installed_twice(firewall: Firewall) -> None:
+    """From the source, and a new bundle by what is installed; scripts are never written over."""
+    scripts = [firewall.folder / name for name in ("opnsense.sh", "nightdrop.sh")]
+    before = [script.stat().st_ino for script in scripts]
+    settings = (firewall.folder / "opnsense.conf").read_text()
+    bundle = firewall.root / "bundle.toml"
+    with scripts[1].open() as running:
+        firewall.run("install", bundle, script=SCRIPT)
+        assert running.read() == (SNOWFLAKES / "nightdrop.sh").read_text()
+    assert [script.stat().st_ino for script in scripts] != before
+    firewall.run("install", bundle)
+    assert (firewall.folder / "opnsense.conf").read_text() == settings
+    assert sorted(path.name for path in firewall.folder.iterdir()) == [
+        *("mirrors", "nightdrop.conf", "nightdrop.sh", "opnsense.conf", "opnsense.sh", "recipients")
+    ]
+
+
+def test_installed_for_the_firewalls_own_cron(firewall: Firewall) -> None:
+    """configd reads its actions by configparser; the cron page offers those with a description."""
+    actions = configparser.ConfigParser()
+    actions.read(firewall.root / "usr/local/opnsense/service/conf/actions.d/actions_nightdrop.conf")
+    assert {name: actions[name]["command"].split()[1:] for name in actions.sections()} == {
+        "run": ["run", "--delayed"],
+        "full": ["run", "--full"],
+    }
+    for action in (actions[name] for name in actions.sections()):
+        assert set(action) == {"command", "parameters", "type", "message", "description"}
+        assert (action["type"], action["parameters"], bool(action["description"])) == ("script", "", True)
+        assert os.access(f"{firewall.root}{action['command'].split()[0]}", os.X_OK)
     assert 'there is no pool "tank"' in firewall.run("zfs", expect=2)

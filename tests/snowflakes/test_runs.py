@@ -1,6 +1,7 @@
 """Runs of the shell client: one at a time, nothing left behind, no secret shown, every failure said."""
 
 import os
+import shutil
 import signal
 import subprocess
 import textwrap
@@ -35,6 +36,27 @@ def test_one_run_at_a_time(some_client: Client, tmp_path: Path) -> None:
     status, said = end(run)
     assert status == 0, said
     assert some_client.opened() == b"the first one goes on\n"
+
+
+def test_a_run_under_another_name_is_one_too(new_client: NewClient, tmp_path: Path) -> None:
+    client = new_client()
+    script = tmp_path / "backup"
+    shutil.copy(SCRIPT, script)
+    os.mkfifo(tmp_path / "gate")
+    words = [
+        str(script) if word == str(SCRIPT) else word for word in client.command("drop", "conf", "bin")
+    ]
+    first = subprocess.Popen(
+        [*words, "--", "cat", tmp_path / "gate"], env=client.variables(), stderr=subprocess.DEVNULL
+    )
+    client.stage("source")
+    second = subprocess.run(
+        [*words, "--", "echo"], env=client.variables(), check=False, capture_output=True, text=True
+    )
+    assert f"a run is under way already: process {first.pid}" in second.stderr
+    first.terminate()
+    assert first.wait(RUN) == 143
+    client.left_nothing()
 
 
 def status_of(client: Client) -> str:
@@ -123,7 +145,11 @@ def end_hard(run: subprocess.Popen[str]) -> int:
     return run.wait()
 
 
-@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGINT], ids=lambda how: how.name)
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE],
+    ids=lambda how: how.name,
+)
 def test_signals(new_client: NewClient, how: signal.Signals) -> None:
     client = new_client()
     client.set(volume="stream")
@@ -442,8 +468,10 @@ def test_more_than_one_piece_is_counted(new_client: NewClient) -> None:
 
 def test_help(new_client: NewClient) -> None:
     assert "usage: nightdrop.sh" in new_client().run("--help").stdout
-    done = subprocess.run(["sh", SCRIPT], capture_output=True, text=True, check=False)
-    assert (done.returncode, "usage: " in done.stderr) == (2, True)
+    # A word that is wrong is never passed over: this delay would be an hour.
+    for words in ("", "install", "install a b", "doctor now", "status all", "delay --shwo"):
+        done = subprocess.run(["sh", SCRIPT, *words.split()], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.startswith("usage: ")) == (2, True), words
     done = subprocess.run(
         ["sh", SCRIPT, "-C", "/nowhere", "status"], capture_output=True, text=True, check=False
     )
