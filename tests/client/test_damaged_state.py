@@ -3,7 +3,9 @@
 import json
 import random
 import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,28 @@ def test_a_log_that_is_replaced_from_within_keeps_its_sum(house: House) -> None:
     place = octets.index(next(iter(files.values())).sha256.encode())
     octets[place] ^= 1
     path.write_bytes(octets)
+    with pytest.raises(DamagedLogError):
+        DropLog(path)
+
+
+def test_what_an_older_version_changed_counts_as_right(house: House) -> None:
+    """One that keeps no sum was put back for a while."""
+    (house.source / "file").write_text("one")
+    house.backup()
+    path = house.state / "drops.sqlite"
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute(
+            "INSERT OR REPLACE INTO drops SELECT mirror, stem, name, size, sha256, 0.0 FROM drops"
+        )
+        older.execute("DELETE FROM times")
+    log = DropLog(path)
+    assert log.take_time()
+    log.close()
+    DropLog(path).close()
+    octets = path.read_bytes()
+    with closing(sqlite3.connect(path)) as db:
+        [[digest]] = db.execute("SELECT sha256 FROM receipts")
+    path.write_bytes(octets.replace(digest.encode(), b"!" * 64, 1))
     with pytest.raises(DamagedLogError):
         DropLog(path)
 
