@@ -14,7 +14,7 @@ from nightdrop.errors import NightdropError
 from nightdrop_client.droplog import DamagedLogError, DropLog
 
 from gates import gate_to
-from house import HOST, House, Key, complaint, run
+from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP
 from trees import describe, differences
 
@@ -171,9 +171,10 @@ def test_what_an_older_version_changed_counts_as_right(house: House) -> None:
         DropLog(path)
 
 
-def test_a_receipt_that_was_altered_while_it_waited_is_not_sent(tmp_path: Path, admin_key: Key) -> None:
-    house = House(tmp_path, admin_key, tls=False)
-    house.start()
+def test_a_receipt_that_was_altered_while_it_waited_is_not_sent(
+    plain_house: House, tmp_path: Path
+) -> None:
+    house = plain_house
     (house.source / "file").write_text("one")
     bundle, absent = house.bundle.read_text(), house.mirrors[1]
     with gate_to(absent.port, b".receipt.json ") as (near, gate):
@@ -198,4 +199,3 @@ def test_a_receipt_that_was_altered_while_it_waited_is_not_sent(tmp_path: Path, 
     assert not waiting.exists()
     restored = house.restore(tmp_path / "restored", mirror=1)
     assert differences(describe(house.source), describe(restored)) == {}
-    house.close()
