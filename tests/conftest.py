@@ -51,6 +51,15 @@ def house(still_house: House) -> Iterator[House]:
 
 
 @pytest.fixture
+def plain_house(tmp_path: Path, admin_key: Key) -> Iterator[House]:
+    """A house with both mirrors running, without TLS: a gate can stand on the way to them."""
+    house = House(tmp_path, admin_key, tls=False)
+    house.start()
+    yield house
+    house.close()
+
+
+@pytest.fixture
 def still_house(tmp_path: Path, admin_key: Key) -> House:
     """A house whose mirrors do not run: enough for what ends before it asks any."""
     return House(tmp_path, admin_key)

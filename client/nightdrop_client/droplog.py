@@ -3,22 +3,37 @@
 This, and never a mirror's word, is what the client believes: a mirror that lies or was emptied cannot
 talk duplicity into throwing local metadata away or into building on what is not there. SQLite, written
 by the run and by its duplicity process; a row is there only after the mirror said 201 or 204.
+
+A log in which the disk changed something (see `rowsum`) is not believed in anything.
 """
 
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nightdrop.databases import lay_out
 from nightdrop.errors import NightdropError
 from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import ReceiptFile
+from nightdrop_client.rowsum import keep_sum
 
 _HINT = "if it is damaged, move it away: the next run will be a full"
+_NOT_ITS_FAULT: Final = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
+_TABLES: Final = ("owner", "drops", "sets", "kept", "retired", "failed_sources", "times", "receipts")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (
@@ -70,6 +85,10 @@ CREATE TABLE IF NOT EXISTS receipts (
 """
 
 
+class DamagedLogError(NightdropError):
+    """A drop log in which something is not as it was written."""
+
+
 @dataclass(frozen=True)
 class FinishedSet:
     """A set that duplicity finished: when (epoch seconds), what it had read (octets, files, and how
@@ -91,16 +110,20 @@ class DropLog:
     """The log of one client; safe to share between threads and processes."""
 
     def __init__(self, path: Path) -> None:
+        """Open it, and see that it is as it was written; DamagedLogError if not."""
         self._lock = threading.Lock()
-        try:
+        self._path = path
+        with self._explained():
             self._db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA synchronous=FULL")
-            lay_out(self._db, _SCHEMA, f"the drop log {path}")
-        except sqlite3.Error as error:
-            raise NightdropError(
-                f"the drop log {path} does not answer: {error}",
-                _HINT,
-            ) from error
+        try:
+            with self._explained():
+                self._db.execute("PRAGMA synchronous=FULL")
+                lay_out(self._db, _SCHEMA, f"the drop log {path}")
+                if flaw := keep_sum(self._db, _TABLES):
+                    raise self._damaged(flaw)
+        except NightdropError:
+            self._db.close()
+            raise
         path.chmod(0o600)
 
     def take_time(self) -> int:
@@ -220,19 +243,38 @@ class DropLog:
         self._db.close()
 
     def _run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock:
-            try:
-                return self._db.execute(statement, values).fetchall()
-            except sqlite3.Error as error:
-                raise NightdropError(f"the drop log does not answer: {error}", _HINT) from error
+        with self._explained(), self._lock:
+            return self._db.execute(statement, values).fetchall()
 
     def _together(self, changes: Sequence[tuple[str, tuple[object, ...]]]) -> None:
         """Make all these changes, or none of them; on the disk they are one."""
-        with self._lock:
-            try:
-                with self._db:
-                    self._db.execute("BEGIN IMMEDIATE")
-                    for statement, values in changes:
-                        self._db.execute(statement, values)
-            except sqlite3.Error as error:
-                raise NightdropError(f"the drop log does not answer: {error}", _HINT) from error
+        with self._explained(), self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement, values in changes:
+                self._db.execute(statement, values)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            # Python's own complaints have no such code.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NOT_ITS_FAULT:
+                raise self._damaged(str(error)) from error
+            raise NightdropError(f"the drop log {self._path} does not answer: {error}", _HINT) from error
+        except UnicodeDecodeError as error:
+            # Of what SQLite has to say of a damaged schema, with octets out of it.
+            raise self._damaged("its schema cannot be read") from error
+
+    def _damaged(self, how: str) -> DamagedLogError:
+        return DamagedLogError(
+            f"the drop log {self._path} is damaged: {how}", "the next `nightdrop backup` begins a new one"
+        )
+
+
+def begin_anew(path: Path) -> DropLog:
+    """Put a damaged log aside, beside the new one that is returned."""
+    for end in ("", "-journal", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(f"{path.name}{end}").replace(path.with_name(f"{path.name}.damaged{end}"))
+    return DropLog(path)

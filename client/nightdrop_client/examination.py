@@ -5,11 +5,15 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from nightdrop import systemd
+from nightdrop.bounded import bounded
+from nightdrop.enrolment import Bundle, BundleMirror
 from nightdrop.examining import Line, recipients, when
 from nightdrop.text import count, format_duration, format_size
 from nightdrop_client.configuration import Client, load_client
@@ -34,19 +38,15 @@ def examine(path: Path) -> Iterator[Line]:
     yield _bundle(client)
     yield Line("ok", "duplicity", version("duplicity"))
     yield from recipients(iter(client.recipients))
-    bundle, no_password = with_passwords(client.bundle)
-    for mirror in bundle.mirrors:
-        if mirror.name in no_password:
-            yield Line("fail", f"mirror {mirror.name}", no_password[mirror.name], "see the bundle")
-        else:
-            yield from visit(bundle.host, mirror)
+    for mirror in client.bundle.mirrors:
+        yield from bounded(f"mirror {mirror.name}", partial(_mirror, client.bundle, mirror))
     if len(client.bundle.mirrors) < 2:
         hint = "take the bundle to a second mirror: `nightdrop enroll HOST -o BUNDLE` there adds it"
         yield Line("warn", "mirrors", "there is only one, so one lost disk is one too many", hint)
-    yield _room(client)
+    yield from bounded("state", lambda: [_room(client)])
     timer = f"nightdrop-backup@{path.stem}.timer"
-    yield from systemd.units([timer], [], "./install.sh client")
-    yield from _last_sets(client)
+    yield from bounded("timer", lambda: systemd.units([timer], [], "./install.sh client"))
+    yield from bounded("backups", lambda: _last_sets(client))
 
 
 def _bundle(client: Client) -> Line:
@@ -56,6 +56,15 @@ def _bundle(client: Client) -> Line:
         text = f"others than its owner can read {path} (mode {mode:03o}): it holds passwords"
         return Line("warn", "bundle", text, f"chmod 600 {path}")
     return Line("ok", "bundle", f"{path}, for {count(len(client.bundle.mirrors), 'mirror')}")
+
+
+def _mirror(bundle: Bundle, mirror: BundleMirror) -> Iterator[Line]:
+    """A mirror, asked with its password, wherever that is."""
+    known, no_password = with_passwords(replace(bundle, mirrors=(mirror,)))
+    if mirror.name in no_password:
+        yield Line("fail", f"mirror {mirror.name}", no_password[mirror.name], "see the bundle")
+    else:
+        yield from visit(bundle.host, known.mirrors[0])
 
 
 def _room(client: Client) -> Line:

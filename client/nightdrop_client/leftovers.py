@@ -70,7 +70,21 @@ def _flaw(state: State, log: DropLog, key: SetKey) -> str:
     noted = {file.name: file for file in log.kept(key)}
     if any(_as_it_is(path) != noted[path.name] for path in paths if path.name in noted):
         return "its local metadata is damaged"
+    if any(not _fits(path, log, key) for path in state.outbox.iterdir() if _is_of(path, key)):
+        return "its receipt, or what goes before it, was damaged before every mirror had it"
     return ""
+
+
+def _is_of(path: Path, key: SetKey) -> bool:
+    parsed = parse_name(path.name)
+    return parsed is not None and parsed.set == key
+
+
+def _fits(path: Path, log: DropLog, key: SetKey) -> bool:
+    """Whether a file that waits to be sent is as it was written down, if it was by now."""
+    known = log.files(key).get(path.name)
+    written = log.receipt_of(key) if path.name == key.receipt_name else known.sha256 if known else None
+    return written in (None, _as_it_is(path).sha256)
 
 
 def _needed(state: State, key: SetKey) -> list[Path]:

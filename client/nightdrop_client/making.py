@@ -12,7 +12,7 @@ from nightdrop.errors import ConfigurationError, NightdropError
 from nightdrop.names import SetType, format_time
 from nightdrop.progress import ProgressLine
 from nightdrop_client.configuration import Client
-from nightdrop_client.droplog import DropLog
+from nightdrop_client.droplog import DamagedLogError, DropLog, begin_anew
 from nightdrop_client.duplicity_arguments import backup_arguments
 from nightdrop_client.job import Job
 from nightdrop_client.leftovers import clear
@@ -37,7 +37,7 @@ def make_set(client: Client, state: State, engine: Engine, full_wanted: bool, sa
     Raises NightdropError if there is none in the end; then nothing older is lost.
     """
     begun = time.monotonic()
-    log = DropLog(state.drop_log)
+    log, damage = _open_log(state)
     _require_own_log(client, log, state)
     for key, why in clear(state, log, time.time()).items():
         say(f"nothing new will build on {key.stem}: {why}")
@@ -70,7 +70,7 @@ def make_set(client: Client, state: State, engine: Engine, full_wanted: bool, sa
             stem, volumes, warnings = _run_duplicity(engine, job, mirrors, expected, say)
         done = next(done for done in log.sets() if done.key.stem == stem)
         settled = settle(client, state, log, mirrors)
-        problems += settled.problems + _retire(state, log, mirrors)
+        problems += damage + settled.problems + _retire(state, log, mirrors)
         return Outcome(
             chosen,
             done,
@@ -85,6 +85,15 @@ def make_set(client: Client, state: State, engine: Engine, full_wanted: bool, sa
     finally:
         mirrors.close()
         log.close()
+
+
+def _open_log(state: State) -> tuple[DropLog, list[str]]:
+    """The drop log, and what is to be said of it: a damaged one is not believed in anything."""
+    try:
+        return DropLog(state.drop_log), []
+    except DamagedLogError as error:
+        log = begin_anew(state.drop_log)
+        return log, [f"{error.message}; it was put aside, and nothing new builds on the sets in it"]
 
 
 def _retire(state: State, log: DropLog, mirrors: Mirrors) -> list[str]:

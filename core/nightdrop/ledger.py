@@ -9,6 +9,7 @@ import math
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ CREATE INDEX IF NOT EXISTS refusals_by_host ON refusals (host);
 
 MOST_REFUSALS: Final = 10_000
 """How many refused overwrites are remembered of a host, the newest: a bad one may try without end."""
+
+TRIM_EVERY: Final = 100
+"""How many more of a host there may be before those that are too many go."""
 
 
 class Drop(NamedTuple):
@@ -81,6 +85,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._refused: Counter[str] = Counter()
         with self._explained():
             self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
             # A commit that a power cut loses is found again from the vault; an fsync a drop is dear.
@@ -116,11 +121,14 @@ class Ledger:
     def refuse(self, host: str, name: str, address: str) -> None:
         """Write down that other bytes were offered for a taken name, now."""
         self._run("INSERT INTO refusals VALUES (?, ?, ?, ?)", (host, name, time.time(), address))
-        self._run(
-            "DELETE FROM refusals WHERE host = ? AND rowid <= "
-            "(SELECT rowid FROM refusals WHERE host = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
-            (host, host, MOST_REFUSALS),
-        )
+        self._refused[host] += 1
+        # Seldom, because it looks at all of them, and other hosts wait for the ledger meanwhile.
+        if self._refused[host] % TRIM_EVERY == 1:
+            self._run(
+                "DELETE FROM refusals WHERE host = ? AND rowid <= "
+                "(SELECT rowid FROM refusals WHERE host = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+                (host, host, MOST_REFUSALS),
+            )
 
     def drop(self, host: str, name: str) -> Drop | None:
         """What is known of one file."""

@@ -1,6 +1,7 @@
 """How a mirror's reports are mailed: the table `[check.mail]` of `mirror.toml`."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast
 
@@ -13,12 +14,13 @@ _ADDRESS = "an address such as admin@example.org"
 
 @dataclass(frozen=True)
 class MailSettings:
-    """To whom and from whom; the mail server, or "" for the `sendmail` program; `ca` is a file with the
-    certificates it is trusted by (PEM), None for the system's; `password` is a file that holds it.
+    """To whom and from whom, "" for this machine; the mail server, or "" for the `sendmail` program; `ca`
+    is a file with the certificates it is trusted by (PEM), None for the system's; `password` is a file
+    that holds it.
     """
 
     to: tuple[str, ...]
-    sender: str
+    said_sender: str
     server: str
     port: int
     security: Security
@@ -27,20 +29,27 @@ class MailSettings:
     ca: Path | None
     sendmail: Path
 
+    @cached_property
+    def sender(self) -> str:
+        """From whom. What this machine is called may have to be asked of a name server, which takes as
+        long as it likes: only who mails does that.
+        """
+        return self.said_sender or f"nightdrop@{_host_name()}"
+
 
 def read_mail_settings(mail: Section) -> MailSettings | None:
     """Read the table `[check.mail]`; None where nobody is to be mailed."""
     to = tuple(mail.texts("to", []))
     if bad := next((each for each in to if not _is_address(each)), None):
         raise mail.wrong("to", f"a list of addresses, each {_ADDRESS}", bad)
-    sender = mail.text("from", "" if not to else f"nightdrop@{_host_name()}", _ADDRESS)
-    if to and not _is_address(sender):
-        raise mail.wrong("from", _ADDRESS, sender)
+    said_sender = mail.text("from", "", _ADDRESS)
+    if said_sender and not _is_address(said_sender):
+        raise mail.wrong("from", _ADDRESS, said_sender)
     security = cast(Security, mail.choice("security", ("starttls", "tls", "none"), "starttls"))
     server, port = _server(mail, 465 if security == "tls" else 587)
     settings = MailSettings(
         to=to,
-        sender=sender,
+        said_sender=said_sender,
         server=server,
         port=port,
         security=security,

@@ -21,7 +21,7 @@ from nightdrop.enrolment import (
     load_host,
 )
 from nightdrop.envelope.recipients import load_recipients, parse_recipients
-from nightdrop.errors import UsageError
+from nightdrop.errors import ConfigurationError, UsageError
 from nightdrop.files import sync
 from nightdrop.mirror import Mirror
 from nightdrop.names import is_host_name
@@ -29,6 +29,7 @@ from nightdrop.networks import Network
 from nightdrop_server.files import make_folder, write_private
 from nightdrop_server.passwords import hash_password, new_password, parse_htpasswd
 from nightdrop_server.state import locked, prepare
+from nightdrop_server.tls import ANEW, expired, load_certificate
 
 
 def recipients_of(mirror: Mirror) -> list[str]:
@@ -62,6 +63,8 @@ def enrol(mirror: Mirror, name: str, wishes: Wishes, *, again: bool) -> BundleMi
     check_host_name(name)
     prepare(mirror)
     with locked(mirror):
+        if mirror.tls and expired(load_certificate(mirror)):
+            raise ConfigurationError(f"{mirror.certificate} has expired, and hosts refuse it", ANEW)
         enrolment = mirror.hosts / f"{name}.toml"
         if not again and (enrolment.exists() or name in _enrolled_users(mirror)):
             raise UsageError(

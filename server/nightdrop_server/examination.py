@@ -5,14 +5,13 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from nightdrop import systemd
+from nightdrop.bounded import bounded
 from nightdrop.enrolment import load_host
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.errors import NightdropError
@@ -21,8 +20,9 @@ from nightdrop.mirror import Mirror, load_mirror
 from nightdrop.text import count, format_size
 from nightdrop_server import store
 from nightdrop_server.fitting import units
+from nightdrop_server.state import as_owner
 from nightdrop_server.targets import url_prefix
-from nightdrop_server.tls import ensure_certificate
+from nightdrop_server.tls import ANEW, ensure_certificate, load_certificate
 
 _TIMEOUT: Final = 20.0
 _STARTING: Final = 5.0
@@ -38,17 +38,29 @@ def examine(path: Path) -> Iterator[Line]:
             yield from recipients(iter(load_recipients(file)))
         except NightdropError as error:
             yield Line("fail", "recipients", error.message, error.hint)
-    yield from _vault(mirror)
-    yield from _hosts(mirror)
-    if mirror.tls:
-        yield _certificate(mirror)
-    yield from _door(mirror)
-    yield _synchronised()
+    yield from _as_the_mirror("vault", mirror, _vault)
+    yield from _as_the_mirror("hosts", mirror, _hosts)
+    if mirror.tls or mirror.administration_tls:
+        yield from _as_the_mirror("certificate", mirror, _certificate)
+    yield from _as_the_mirror("door", mirror, _door)
+    yield from bounded("clock", lambda: [_synchronised()])
     yield _mail(mirror)
     wanted = units(mirror)
     timers = [name for name in wanted if name.endswith(".timer")]
     services = [name for name in wanted if not name.endswith(".timer")]
-    yield from systemd.units(timers, services, "./install.sh mirror")
+    yield from bounded("units", lambda: systemd.units(timers, services, "./install.sh mirror"))
+
+
+def _as_the_mirror(what: str, mirror: Mirror, look: Callable[[Mirror], Iterable[Line]]) -> Iterator[Line]:
+    """A look, within bounds, as the user whose the state is, who rules what lies there, and who has to be
+    able to read it.
+    """
+
+    def looking() -> Iterator[Line]:
+        with as_owner(mirror.state):
+            yield from look(mirror)
+
+    return bounded(what, looking)
 
 
 def _vault(mirror: Mirror) -> Iterator[Line]:
@@ -93,16 +105,12 @@ def _hosts(mirror: Mirror) -> Iterator[Line]:
         yield Line("warn", "hosts", "none is enrolled", "nightdrop enroll HOST")
 
 
-def _certificate(mirror: Mirror) -> Line:
-    if not mirror.certificate.exists():
-        return Line("warn", "certificate", "there is none yet", "the door makes it when it starts")
-    try:
-        ensure_certificate(mirror)
-        pem = mirror.certificate.read_bytes()
-    except (NightdropError, OSError) as error:
-        return Line("fail", "certificate", str(error), getattr(error, "hint", ""))
-    hint = "take tls.crt and tls.key out of the state, start the door, enrol every host with --again"
-    return certificate("certificate", x509.load_pem_x509_certificate(pem).not_valid_after_utc, hint)
+def _certificate(mirror: Mirror) -> Iterator[Line]:
+    if not mirror.certificate.exists() and not mirror.key.exists():
+        yield Line("warn", "certificate", "there is none yet", "the door makes it when it starts")
+        return
+    ensure_certificate(mirror)
+    yield certificate("certificate", load_certificate(mirror).not_valid_after_utc, ANEW)
 
 
 def _door(mirror: Mirror) -> Iterator[Line]:

@@ -26,7 +26,7 @@ def prepare(mirror: Mirror) -> None:
 @contextmanager
 def locked(mirror: Mirror) -> Iterator[None]:
     """One process at a time, as the mirror's user, changes who is enrolled or makes the certificate."""
-    with _as_owner(mirror.state):
+    with as_owner(mirror.state):
         descriptor = os.open(mirror.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -36,13 +36,17 @@ def locked(mirror: Mirror) -> Iterator[None]:
 
 
 @contextmanager
-def _as_owner(folder: Path) -> Iterator[None]:
+def as_owner(folder: Path) -> Iterator[None]:
     """Have root do what follows as whoever the folder belongs to.
 
     Whoever broke into the door is that user, and may have put links there: to /etc/shadow, for root to
-    copy it into a file of theirs.
+    copy it into a file of theirs. Of a folder that is not there, nothing can be read.
     """
-    owner = folder.stat()
+    try:
+        owner = folder.stat()
+    except FileNotFoundError:
+        yield
+        return
     if os.geteuid() != 0 or owner.st_uid == 0:
         yield
         return

@@ -6,18 +6,27 @@ Made so that strict verifiers take it both as trust anchor and as the server's o
 
 import datetime
 import ipaddress
-import os
 import ssl
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nightdrop.errors import ConfigurationError
 from nightdrop.mirror import Mirror
 from nightdrop_server.files import write_private
+
+ANEW: Final = (
+    "take tls.crt and tls.key out of the state, start the door, which makes new ones, and enrol every "
+    "host with --again"
+)
+"""What to do where a certificate cannot be had back."""
 
 _YEARS = 20
 _YEARS_BACK = 10
@@ -26,7 +35,7 @@ _MAX_COMMON_NAME = 64
 
 def ensure_certificate(mirror: Mirror) -> None:
     """Make the mirror's key and certificate unless they are there; ConfigurationError if the ones that
-    are there are not for the host in `mirror.url`.
+    are there do not belong together, or are not for the host in `mirror.url`.
     """
     if not mirror.tls and not mirror.administration_tls:
         return
@@ -34,16 +43,26 @@ def ensure_certificate(mirror: Mirror) -> None:
         key_pem, certificate_pem = make_certificate(mirror)
         write_private(mirror.key, key_pem)
         write_private(mirror.certificate, certificate_pem)
-    certificate = _load(mirror)
+    certificate, key = load_certificate(mirror), _load_key(mirror)
+    if certificate.public_key() != key.public_key():
+        raise ConfigurationError(
+            f"{mirror.key} is not the key of the certificate {mirror.certificate}",
+            f"put back the one that belongs to the other; or {ANEW}",
+        )
     host = _general_name(_url_host(mirror))
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = _names(certificate)
     if host not in names:
-        known = ", ".join(str(name.value) for name in names)
+        known = ", ".join(str(name.value) for name in names) or "no host"
         raise ConfigurationError(
             f"{mirror.certificate}: the certificate is for {known}, not for {host.value}, "
             f"which `url` in {mirror.path} says",
-            "correct `url`; or delete tls.crt and tls.key and enrol every host again with --again",
+            f"correct `url`; or {ANEW}",
         )
+
+
+def expired(certificate: x509.Certificate) -> bool:
+    """Whether hosts refuse it for its age."""
+    return certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC)
 
 
 def server_context(mirror: Mirror) -> ssl.SSLContext:
@@ -55,7 +74,7 @@ def server_context(mirror: Mirror) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"cannot use {mirror.certificate} with {mirror.key}: {error.strerror or error}",
-            "both have to be there and belong together; without either, `nightdrop serve` makes new ones",
+            ANEW,
         ) from error
     return context
 
@@ -110,14 +129,49 @@ def _key_usage() -> x509.KeyUsage:
     )
 
 
-def _load(mirror: Mirror) -> x509.Certificate:
+def load_certificate(mirror: Mirror) -> x509.Certificate:
+    """The mirror's certificate; ConfigurationError if it cannot be read."""
+    octets = _read(mirror.certificate, mirror.key)
     try:
-        return x509.load_pem_x509_certificate(mirror.certificate.read_bytes())
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        return x509.load_pem_x509_certificate(octets)
+    except ValueError as error:
         raise ConfigurationError(
-            f"{mirror.certificate}: cannot read the certificate: {reason}"
+            f"{mirror.certificate}: this is no certificate in PEM", f"put back the right one; or {ANEW}"
         ) from error
+
+
+def _load_key(mirror: Mirror) -> PrivateKeyTypes:
+    octets = _read(mirror.key, mirror.certificate)
+    try:
+        return serialization.load_pem_private_key(octets, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # TypeError is how it asks for a passphrase.
+        raise ConfigurationError(
+            f"{mirror.key}: this is no private key in PEM without a passphrase",
+            f"put back the right one; or {ANEW}",
+        ) from error
+
+
+def _read(path: Path, other: Path) -> bytes:
+    """A file of the pair that is there, or of which the other one is."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"there is no {path}, though there is {other}", f"put it back; or {ANEW}"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read: {error.strerror}", "it belongs to whom `nightdrop serve` runs as"
+        ) from error
+
+
+def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
+    """The hosts that it is for."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return x509.SubjectAlternativeName([])
 
 
 def _url_host(mirror: Mirror) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ import pytest
 from nightdrop_client.configuration import load_client
 
 from gates import gate_to
-from house import HOST, House, Key, complaint, run
+from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP
 
 
@@ -109,6 +110,21 @@ def test_full_disk_under_the_state(house: House, tmp_path: Path) -> None:
     assert house.backup()["type"] == "inc"
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(">/dev/full", "No space left on device"), ("| true", "Broken pipe")],
+)
+def test_a_run_goes_on_though_nobody_hears_of_it(house: House, words: str, why: str) -> None:
+    """A log on a full disk, a reader who is gone: the set is made, and the status that of a warning."""
+    (house.source / "file").write_text("x")
+    backup = f"{shlex.join([*NIGHTDROP, 'backup', '--config', str(house.config)])}; echo $? >&2"
+    done = subprocess.run(
+        ["sh", "-c", f"{{ {backup}; }} {words}"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == f"nightdrop: warning: what this run says is lost: {why}\n3\n"
+    assert sum(name.endswith(".receipt.json") for name in house.names()) == 1
+
+
 @contextmanager
 def on_a_small_disk(house: House, folder: Path, size: str) -> Iterator[Path]:
     """The house's state on a disk of its own; yields that."""
@@ -121,12 +137,13 @@ def on_a_small_disk(house: House, folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_is_full_in_the_end_costs_a_backup_nothing(tmp_path: Path, admin_key: Key) -> None:
+def test_a_disk_that_is_full_in_the_end_costs_a_backup_nothing(
+    plain_house: House, tmp_path: Path
+) -> None:
     """When the receipt is on its way to the mirrors, nothing more can be written down here. The set is
     whole all the same: a success, with warnings, and the next run knows all of it.
     """
-    house = House(tmp_path, admin_key, tls=False)
-    house.start()
+    house = plain_house
     (house.source / "file").write_text("one")
     url = house.mirrors[0].url
     with (
@@ -155,7 +172,6 @@ def test_a_disk_that_is_full_in_the_end_costs_a_backup_nothing(tmp_path: Path, a
         assert house.backup()["type"] == "inc"
         assert "not on" not in run("status", "--config", house.config).stdout
         house.assert_mirrors_are_honest()
-    house.close()
 
 
 def fill(path: Path) -> None:

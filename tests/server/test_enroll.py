@@ -12,6 +12,7 @@ import pytest
 
 from nightdrop.enrolment import load_bundle, load_host
 
+from house import run
 from mirrors import NIGHTDROP, Mirror, basic, make_recipient, new_name
 
 
@@ -274,3 +275,21 @@ def test_root_goes_through_no_link_of_the_mirrors_user(owned: Mirror, name: str)
     assert [path.name for path in secrets.iterdir()] == ["shadow"]
     for path in owned.state.rglob("*"):
         assert path.is_symlink() or path.is_dir() or b"$6$" not in path.read_bytes()
+
+
+def test_root_looks_through_no_link_of_the_mirrors_user(owned: Mirror) -> None:
+    """`hosts` and `doctor` only read, and would show what they read, or how it is wrong."""
+    owned.enroll("web1", owned.root / "web1.toml")
+    secrets = owned.root / "root"
+    secrets.mkdir(mode=0o700)
+    (secrets / "web2.toml").write_text('host = "web2"\nenrolled = "2026-01-02T03:04:05Z"\n')
+    (secrets / "tls.key").write_bytes((owned.state / "tls.key").read_bytes())
+    for name in ("hosts/web2.toml", "tls.key"):
+        (owned.state / name).unlink(missing_ok=True)
+        (owned.state / name).symlink_to(secrets / Path(name).name)
+    looked = (
+        run("hosts", "--config", owned.config, expect=1).stdout
+        + run("doctor", "--config", owned.config, expect=1).stdout
+    )
+    assert looked.count("web2.toml: cannot read this enrolment: Permission denied") == 2, looked
+    assert "tls.key: cannot be read: Permission denied" in looked

@@ -9,14 +9,21 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.x509 import IPAddress, SubjectAlternativeName
 
 import nightdrop_server
+from certificates import SINCE, make_certificate, to_pem
 from nightdrop.mirror import load_mirror
 from nightdrop_server.listener import WRITTEN_FOR
 
+from house import run
 from mirrors import NIGHTDROP, PATIENCE, Mirror, new_name
 
 
@@ -158,13 +165,57 @@ def test_vault_on_a_file_system_that_will_not_do(mirror: Mirror) -> None:
     assert "vault /proc/self" in refused(mirror, 1)
 
 
-def test_key_and_certificate_that_do_not_belong_together(mirror: Mirror, recipient: Path) -> None:
+def test_key_and_certificate_that_cannot_be_served_with(mirror: Mirror, tmp_path: Path) -> None:
+    """Each flaw has its line, with a hint, when the door starts and from `doctor`."""
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    certificate, key = mirror.certificate, mirror.state / "tls.key"
+    good = {path: path.read_bytes() for path in (certificate, key)}
+    other = ec.generate_private_key(ec.SECP256R1())
+    locked = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+    flaws: list[tuple[dict[Path, bytes], str]] = [
+        ({certificate: good[certificate]}, f"there is no {key}, though there is {certificate}"),
+        ({key: good[key]}, f"there is no {certificate}, though there is {key}"),
+        (good | {key: to_pem(other)}, f"{key} is not the key of the certificate {certificate}"),
+        (good | {key: b"hello"}, f"{key}: this is no private key in PEM without a passphrase"),
+        (good | {key: locked}, f"{key}: this is no private key in PEM without a passphrase"),
+        (good | {certificate: good[key]}, f"{certificate}: this is no certificate in PEM"),
+        (
+            {certificate: to_pem(make_certificate(other, "x")), key: to_pem(other)},
+            f"{certificate}: the certificate is for no host, not for 127.0.0.1, which `url` in",
+        ),
+    ]
+    for files, flaw in flaws:
+        for path in good:
+            path.unlink(missing_ok=True)
+        for path, octets in files.items():
+            path.write_bytes(octets)
+        error, hint = refused(mirror, 2).splitlines()
+        assert error.startswith(f"nightdrop: error: {flaw}")
+        assert "--again" in hint
+        done = run("doctor", "--config", mirror.config, expect=1)
+        assert f"fail  certificate: {flaw}" in done.stdout
+        assert f"hint: {hint.removeprefix('hint: ')}" in done.stdout
+
+
+def test_a_certificate_that_has_expired(mirror: Mirror, tmp_path: Path) -> None:
+    """Hosts refuse it, so none is enrolled any more; the door says so, and does what it can."""
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = SubjectAlternativeName([IPAddress(ip_address("127.0.0.1"))])
+    expired = make_certificate(key, "x", extensions=(names,), until=SINCE + timedelta(days=1))
+    mirror.certificate.write_bytes(to_pem(expired))
+    (mirror.state / "tls.key").write_bytes(to_pem(key))
     with mirror.start():
-        pass
-    (mirror.state / "tls.key").write_text("hello")
-    assert "tls.key" in refused(mirror, 2)
-    (mirror.state / "tls.key").unlink()
-    assert "tls.key" in refused(mirror, 2)
+        said = (
+            f" trouble: {mirror.certificate} has expired, and hosts refuse it: take tls.crt and tls.key "
+        )
+        assert said in mirror.log.read_text()
+    done = run("enroll", "web2", "--config", mirror.config, expect=2)
+    assert f"{mirror.certificate} has expired" in done.stderr
+    assert (
+        "fail  certificate: expired on 2020-01-02\n"
+        in run("doctor", "--config", mirror.config, expect=1).stdout
+    )
 
 
 @pytest.mark.parametrize("host", ["x:99999", f"{'a' * 64}.org", "a..b", "", "[::1"])

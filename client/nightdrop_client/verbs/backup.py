@@ -2,6 +2,9 @@
 
 import argparse
 import json
+import os
+import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -42,17 +45,18 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_client.state import SkippedError
 
     client = load_client(arguments.config)
-
-    def say(line: str) -> None:
-        if not arguments.json:
-            print(line, flush=True)
-
     if arguments.dry_run:
         from nightdrop_client.dryrun import rehearse
 
         rehearsal = rehearse(client, arguments.full)
         print(json.dumps(asdict(rehearsal)) if arguments.json else _dry_summary(client, rehearsal))
         return ExitStatus.DONE
+    voice = _Voice()
+
+    def say(line: str) -> None:
+        if not arguments.json:
+            voice.say(line)
+
     try:
         outcome = run_backup(client, arguments.full, say, any_time=arguments.any_time)
     except SkippedError as skipped:
@@ -62,8 +66,29 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             else f"skipped: {skipped.message} ({skipped.hint})"
         )
         return skipped.exit_status
-    print(json.dumps(_facts(outcome)) if arguments.json else _summary(outcome))
-    return ExitStatus.DONE if outcome.everywhere else ExitStatus.PARTIAL
+    voice.say(json.dumps(_facts(outcome)) if arguments.json else _summary(outcome))
+    return ExitStatus.DONE if outcome.everywhere and not voice.lost else ExitStatus.PARTIAL
+
+
+class _Voice:
+    """Standard output, on which a run says how it goes. If it is `lost`, because its disk is full or its
+    reader gone, the run goes on all the same.
+    """
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def say(self, text: str) -> None:
+        """Print this; where that cannot be, say so once, and then nothing more."""
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            self.lost = True
+            # What is held back goes there, and so does the rest.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            with suppress(OSError):
+                why = error.strerror or str(error)
+                print(f"nightdrop: warning: what this run says is lost: {why}", file=sys.stderr)
 
 
 def _summary(outcome: "Outcome") -> str:

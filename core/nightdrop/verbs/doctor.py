@@ -22,7 +22,8 @@ See whether everything is in place, role by role, for every role that is configu
           mail, services, timers and their last runs.
   admin   what restores; where nothing else is configured.
 
-Each line is ok, warn or fail, with a hint. Exits 1 if a line is fail.
+Each line is ok, warn or fail, with a hint. What hangs is given up after a minute, and said. Exits 1 if a
+line is fail.
 """
 
 _EXAMINATIONS: Final = {

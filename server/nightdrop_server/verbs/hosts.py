@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from nightdrop.arguments import add_config
@@ -33,13 +34,11 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.ledger import Ledger
     from nightdrop.vault import FolderVault
     from nightdrop_server.facts import Facts
+    from nightdrop_server.state import as_owner
 
     mirror = load_mirror(arguments.config)
-    ledger = Ledger.reading(mirror.ledger, briefly=True)
-    try:
+    with as_owner(mirror.state), closing(Ledger.reading(mirror.ledger, briefly=True)) as ledger:
         hosts = Facts(mirror, FolderVault(mirror.vault), ledger).all() if mirror.state.is_dir() else []
-    finally:
-        ledger.close()
     if arguments.json:
         fields = {"mirror": mirror.name, "hosts": [_fields(host) for host in hosts]}
         print(json.dumps(fields, indent=1))

@@ -30,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Serve until a signal says to stop."""
+    from nightdrop_server import log
     from nightdrop_server.administration import THREADS, Administration
     from nightdrop_server.door import Door
     from nightdrop_server.listener import Listener
     from nightdrop_server.metrics import Counters
     from nightdrop_server.sockets import listening_sockets
     from nightdrop_server.state import prepare
-    from nightdrop_server.tls import server_context
+    from nightdrop_server.tls import ANEW, expired, load_certificate, server_context
 
     # Before any thread exists, so that all of them leave these to `_wait`.
     stopping = {signal.SIGTERM, signal.SIGINT}
@@ -52,6 +53,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         for bound in sockets.values():
             stack.enter_context(bound)
         door = stack.enter_context(closing(Door(mirror)))
+        if (mirror.tls or mirror.administration_tls) and expired(load_certificate(mirror)):
+            log.trouble(f"{mirror.certificate} has expired, and hosts refuse it: {ANEW}")
         tls = server_context(mirror) if mirror.tls else None
         listeners = [Listener(sockets["door"], door, tls, counters.account("door"))]
         told = [f"mirror {mirror.name} serves {mirror.url} (listening on {_where(sockets['door'])})"]
