@@ -21,6 +21,7 @@ fi
 ulimit -c 0 2>/dev/null || :
 
 version=0.1.0
+written=2026      # the year this was: a clock that says an earlier one was never set
 grace=30          # seconds that a failing mirror may cost while another one takes the files
 tries=5           # how often one file is sent again after it broke off in the middle
 slowest=2000      # octets a second: what is slower for a minute has broken off, or would hold up the other mirror for days
@@ -214,6 +215,27 @@ check_names() { # KIND EXT
     '' | .* | *. | *..* | *[!a-z0-9.]* | vol[0-9]* | manifest | supplement | jsonstat | difftar) false ;;
     *) [ ${#2} -le 64 ] ;;
     esac || misused "$2 cannot be the extension of a set" "lower-case letters, digits, and dots within: tar.gz"
+}
+
+# Many a router begins in 1970, or when its firmware was made, until it is told the time. Certificates are not valid
+# then, and names would lie.
+is_set() { [ "$(date -u +%Y)" -ge $written ]; }
+
+await_clock() {
+    waited=0
+    until is_set; do
+        if [ $waited -ge "$patience" ]; then
+            unset_clock complain
+            break
+        fi
+        snooze clock 5
+        waited=$((waited + 5))
+    done
+}
+
+unset_clock() { # COMMAND: that says it
+    "$1" "the clock says $(rfc3339): it was never set" \
+        "have it set over the network (NTP): certificates and the names of backups go by it"
 }
 
 # The set's own time. Written down before anything is sent under it: no name is ever sent twice.
@@ -502,12 +524,14 @@ ask() { # MIRROR ARGUMENT ...
         408 | 429 | 50[0234]) outcome=2 ;;
         esac
         ;;
-    51,* | 60,* | 90,*) why="its certificate is not the one that enrolment pinned" ;;
+    51,* | 60,* | 90,*) why="its certificate is not the one that enrolment pinned, or not valid now: $(curl_said)" ;;
     none,* | 1[2-5]?,* | 3??,*) why="curl was killed" outcome=2 ;;
-    *) why=$(tail -n 1 "$run/curl-said.$asked" 2>/dev/null | legible) outcome=2 ;;
+    *) why=$(curl_said) outcome=2 ;;
     esac
     return $outcome
 }
+
+curl_said() { { grep '^curl: ' "$run/curl-said.$asked" || cat "$run/curl-said.$asked"; } 2>/dev/null | head -n 1 | legible; }
 
 legible() { tr -cd ' -~' | cut -c 1-160; }
 
@@ -731,7 +755,8 @@ sign() { # FILE
 
 # The receipt is issued the moment it is receipt.json: from then on the next one names it, and the mirrors that
 # have the set are owed it and its signature, in this run or a later one. What was prepared before that moment does
-# not count.
+# not count. All of it is on the disk before it moves, and has moved before anybody gets it: a file system may else come
+# out of a power cut with empty files, or without the last ones.
 issue_receipt() {
     make_receipt "$run/receipt.json" || return 1
     [ -z "$signing_key" ] || sign "$run/receipt.json" || { because "openssl cannot sign with $signing_key"; return 1; }
@@ -739,9 +764,10 @@ issue_receipt() {
         mkdir -p "$state/outbox/$one" || return 1
         for file in "$run"/receipt.json*; do cp "$file" "$state/outbox/$one/.$stem.${file##*/}" || return 1; done
     done
-    cp "$run/receipt.json" "$state/.receipt.json" && mv "$state/.receipt.json" "$state/receipt.json" || return 1
+    cp "$run/receipt.json" "$state/.receipt.json" && sync && mv "$state/.receipt.json" "$state/receipt.json" || return 1
     outlook="the set has its receipt; the next run sends that to mirrors that lack it"
     settle_outbox
+    sync
 }
 
 settle_outbox() {
@@ -805,6 +831,7 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
     shift
     read_configuration
     take_lock
+    await_clock
     started=$(rfc3339)
     settle_outbox
     everywhere hail || give_up
@@ -1106,6 +1133,7 @@ doctor() {
     read_configuration
     take_lock
     trouble=0
+    is_set || unset_clock trouble
     check_tools
     check_recipients
     check_signing_key

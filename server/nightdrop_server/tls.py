@@ -52,7 +52,7 @@ def ensure_certificate(mirror: Mirror) -> None:
     host = _general_name(_url_host(mirror))
     names = _names(certificate)
     if host not in names:
-        known = ", ".join(str(name.value) for name in names) or "no host"
+        known = ", ".join(dict.fromkeys(str(name.value) for name in names)) or "no host"
         raise ConfigurationError(
             f"{mirror.certificate}: the certificate is for {known}, not for {host.value}, "
             f"which `url` in {mirror.path} says",
@@ -87,6 +87,8 @@ def make_certificate(mirror: Mirror) -> tuple[bytes, bytes]:
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, mirror.name[:_MAX_COMMON_NAME])])
     names = dict.fromkeys([_general_name(_url_host(mirror)), *_listen_names(mirror)])
+    # An address as a name, too: mbedTLS before 3, which curl on many a router has, looks only at those.
+    names |= dict.fromkeys(x509.DNSName(str(name.value)) for name in tuple(names))
     now, year = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=365.25)
     # Years back: a host whose clock stands where it was made can still drop. The pin is what it goes by,
     # and the check tells of its clock.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
 
 from nightdrop_server.conversation import LINGER
 
@@ -140,3 +141,12 @@ def test_a_host_that_pauses_learns_why(served: Served) -> None:
         for _ in range(30):
             sock.sendall(b"x" * 1_000_000)
         assert sock.recv(4096).startswith(b"HTTP/1.1 403 ")
+
+
+def test_an_address_is_among_the_names_of_the_certificate(https: Served) -> None:
+    """mbedTLS 2.28, with which many a router's curl is built, knows no addresses."""
+    san = x509.SubjectAlternativeName
+    certificate = x509.load_pem_x509_certificate(https.mirror.certificate.read_bytes())
+    names = certificate.extensions.get_extension_for_class(san).value
+    assert names.get_values_for_type(x509.DNSName) == [https.mirror.address]
+    assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == [https.mirror.address]

@@ -99,6 +99,7 @@ def test_another_certificate(new_client: NewClient, line: str) -> None:
     )
     said = client.drop("conf", "echo", "one", expect=3)
     assert "mirror-b is lost for this run: its certificate is not the one that enrolment pinned" in said
+    assert "not valid now: curl: (" in said
     assert client.names(1) == []
 
 

@@ -58,8 +58,9 @@ class Zfs:
 @pytest.fixture
 def zfs() -> Iterator[Zfs]:
     script = """
-        mkdir -p /etc/zfs
-        for folder in /run /etc/zfs; do mount -t tmpfs none $folder; done
+        # All that one zfs-fuse tells another: else two who test at once would have each other's pools.
+        mkdir -p /etc/zfs /var/lib/zfs
+        for folder in /run /etc/zfs /var/lib/zfs; do mount -t tmpfs none $folder; done
         mkdir -p /run/zfs /run/lock/zfs
         exec zfs-fuse --no-daemon --no-kstat-mount --pidfile /run/zfs/pid
     """

@@ -269,7 +269,7 @@ def test_full_at_each_moment(new_client: NewClient, tmp_path: Path, volume: str,
                 stdin=subprocess.DEVNULL,
                 check=False,
                 env=client.variables(),
-                timeout=60,
+                timeout=RUN,
             )
             said = done.stderr
             if done.returncode == 0:
@@ -299,8 +299,10 @@ def test_little_room_makes_streams(
 
 
 def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path) -> None:
-    """OpenWrt's busybox is built without it, Debian's is not: a dd that refuses it stands in here."""
-    client = new_client("ash")
+    """OpenWrt's busybox is built without it, Debian's is not: a dd that refuses it stands in here. Not in
+    Debian's ash, to which its own dd comes before all others.
+    """
+    client = new_client("dash")
     refusing = tmp_path / "programs"
     refusing.mkdir()
     (refusing / "dd").write_text(
@@ -312,6 +314,45 @@ def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path
     client.drop("mtd", "dd", f"if={noise}", "bs=1000")
     assert len(client.receipts()[0].files) >= 3
     assert client.opened() == noise.read_bytes()
+
+
+@pytest.fixture
+def in_2020(tmp_path: Path, home: Mirrors) -> Client:
+    """A client with another clock than all others: what is said in the file `clock` sets it anew. Always
+    in dash: a busybox without shared libraries cannot be told another time.
+    """
+    client = Client(tmp_path / "client", home, SHELLS["dash"], None)
+    clock = client.folder / "clock"
+    clock.write_text("@2020-01-01 00:00:00\n")
+    preload = subprocess.check_output(["faketime", "now", "printenv", "LD_PRELOAD"], text=True).strip()
+    client.environment |= {
+        "LD_PRELOAD": preload,
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    return client
+
+
+def test_clock_that_is_set_while_the_run_waits_for_it(in_2020: Client) -> None:
+    """A router has to ask the network for the time, and its names would lie before."""
+    in_2020.set(patience=int(PATIENCE))
+    run = in_2020.begin("conf", "echo", "one")
+    in_2020.stage("clock")
+    (in_2020.folder / "clock").write_text("+0\n")
+    status, said = end(run)
+    assert (status, "was never set" in said) == (0, False), said
+    assert in_2020.names()[0].split(".")[1] > "2026"
+
+
+def test_clock_that_is_never_set(in_2020: Client) -> None:
+    """A backup with a name that lies is better than none."""
+    in_2020.set(patience=1)
+    said = in_2020.drop("conf", "echo", "one")
+    assert "nightdrop: error: the clock says 2020-01-01T00:00:0" in said
+    assert "Z: it was never set\nhint: " in said
+    assert all(name.split(".")[1].startswith("20200101T00") for name in in_2020.names())
+    assert "it was never set" in in_2020.run("doctor", expect=1).stderr
 
 
 def test_failures_are_in_syslog(new_client: NewClient, tmp_path: Path) -> None:
