@@ -151,7 +151,7 @@ def test_receipts_of_any_length(signing: tuple[House, Path], vaults: list[Path],
     folder = vaults[0] / HOST
     [receipt] = folder.glob("*.receipt.json")
     fields = json.loads(receipt.read_bytes())
-    for day in range(1, 25):
+    for day in range(1, 32):
         stem = f"duplicity-full.202001{day:02}T000000Z"
         files = [
             {"name": f"{stem}.vol{number}.difftar.p7m", "size": 1, "sha256": f"{number:064x}"}
