@@ -8,7 +8,7 @@ from pathlib import Path
 from nightdrop.drills import DrilledHost
 from nightdrop.errors import NightdropError
 from nightdrop.interrupts import temporary_folder
-from nightdrop_restore.catalog import NEWEST, StoredSet, chain_at, passed_over
+from nightdrop_restore.catalog import NEWEST, StoredSet, catalogue, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Place
 from nightdrop_restore.judging import judged_chain
@@ -31,13 +31,18 @@ class Drilled:
 
 
 def drill_host(
-    places: Sequence[Place], host: str, sets: Sequence[StoredSet], key: Key, number: int, *, folder: Path
+    places: Sequence[Place], host: str, key: Key, number: int, *, folder: Path
 ) -> list[Drilled]:
     """Drill the newest state of a host: so many files of duplicity's chain, and the newest full of every
     other kind, opened to its end. Whatever goes wrong is part of what is told.
 
     Works in `folder`, and leaves nothing there.
     """
+    begun = time.monotonic()
+    try:
+        sets = catalogue(places, host)
+    except NightdropError as error:
+        return [_failed(host, "", error, begun)]
     found = []
     for kind in sorted({one.key.kind for one in sets}):
         of_kind = [one for one in sets if one.key.kind == kind]

@@ -1,16 +1,16 @@
 """Writing one file, whole or not at all.
 
-A small one is there at once. The content of a large one takes time, in which we may be killed: until it
-is whole, it has a name that nobody takes for that of a file that was restored.
+A small one is there at once; if we are killed in that moment, its mode tells. The content of a large one
+takes time: until it is whole, it has a name that nobody takes for that of a file that was restored.
 """
 
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import closing
 from typing import Final
 
 from nightdrop_restore.items import Item
+from nightdrop_restore.unfinished import FILE, temporary_name
 
 _CHUNK: Final = 256 * 1024
 
@@ -22,12 +22,12 @@ class LeftError(Exception):
 def write_file(item: Item, within: int, name: bytes, finish: Callable[[int], object]) -> int:
     """Write a file into the folder `within` under a name that must be free (FileExistsError); its octets.
 
-    `finish` gives its descriptor what else it has to have. LeftError if the content turns out not to be
-    what it was.
+    `finish` gives its descriptor what else it has to have, and at last its mode. LeftError if the
+    content turns out not to be what it was.
     """
     assert item.content is not None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o600, dir_fd=within)
+    descriptor = os.open(name, flags, FILE, dir_fd=within)
     has = name
     try:
         with closing(item.content()) as content:
@@ -51,11 +51,6 @@ def write_file(item: Item, within: int, name: bytes, finish: Callable[[int], obj
     finally:
         os.close(descriptor)
     return octets
-
-
-def temporary_name() -> bytes:
-    """A name that nobody who chose the names in the backup could have taken."""
-    return f".nightdrop-{secrets.token_hex(8)}".encode()
 
 
 def _require_good(item: Item) -> None:

@@ -34,11 +34,15 @@ OnProgress = Callable[[Restored], object]
 
 
 class Notes:
-    """Takes what the reading process tells (`hear`), and what a writer does, which may be in a thread."""
+    """Takes what the reading process tells (`hear`), and what a writer does, which may be in a thread.
 
-    def __init__(self, done: Restored, on_progress: OnProgress) -> None:
+    The writer writes what was in the folder `below` on the host; here, all paths are those on the host.
+    """
+
+    def __init__(self, done: Restored, on_progress: OnProgress, below: Index = ()) -> None:
         self._done = done
         self._on_progress = on_progress
+        self._below = below
         self._lock = threading.Lock()
         self._shown = time.monotonic()
 
@@ -65,11 +69,11 @@ class Notes:
 
     def left(self, index: Index, reason: str) -> None:
         """A thing was not written."""
-        self._done.unrestored[shown(index)] = reason
+        self._done.unrestored[shown((*self._below, *index))] = reason
 
     def unlike(self, index: Index, reason: str) -> None:
         """A thing is not quite what it was."""
-        self._done.unlike[shown(index)] = reason
+        self._done.unlike[shown((*self._below, *index))] = reason
 
     def _show(self) -> None:
         with self._lock:

@@ -7,7 +7,6 @@ is linked unless both names hold the same content.
 
 import ctypes
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from nightdrop.supplement import Supplement
+from nightdrop_restore.unfinished import temporary_name
 
 _BLOCK: Final = 4096
 _CHUNK: Final = 1024 * 1024
@@ -67,8 +67,7 @@ def _link_to(root: int, target: bytes, name: bytes) -> bool:
             if not _same(from_folder, first, folder, last):
                 return False
             times = _times(os.stat(b".", dir_fd=folder))
-            # A name that nobody who chose the names of the tree could have taken.
-            temporary = f".nightdrop-{secrets.token_hex(8)}".encode()
+            temporary = temporary_name()
             os.link(first, temporary, src_dir_fd=from_folder, dst_dir_fd=folder, follow_symlinks=False)
             try:
                 os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)

@@ -56,7 +56,8 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
     begun, folder = time.monotonic(), writing.folder
     _require_room(folder, writing.policy)
     done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
-    notes, asker = Notes(done, on_progress), Asker()
+    below = writing.choice.below
+    notes, asker = Notes(done, on_progress, tuple(below.split(b"/")) if below else ()), Asker()
     with workplace(folder) as work:
         # Where it goes is the writer's business; duplicity wants to be told a place that is empty.
         action = ["restore", URL, str(work / "nowhere")]
@@ -75,18 +76,15 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
                 f"what was restored up to then is in {folder}",
             )
         done.warnings += engine.warnings
-        unlike, trouble = supplement_tree(
-            work, origin, folder, writing.choice.below, done.elsewhere.append
-        )
-        done.unlike |= {
-            os.fsdecode(path): "its hard links or holes are not what they were" for path in unlike
-        }
+        unlike, trouble = supplement_tree(work, origin, folder, below, done.elsewhere.append)
+        for path in unlike:
+            notes.unlike(tuple(path.split(b"/")), "its hard links or holes are not what they were")
         done.warnings += [trouble] if trouble else []
     done.seconds = time.monotonic() - begun
     return done
 
 
-def list_files(origin: Origin, choice: Choice) -> list[str]:
+def list_files(origin: Origin, choice: Choice) -> Iterator[str]:
     """What is chosen of the chain's last set, as duplicity lists it: lines with a time and a path."""
     with workplace(Path(tempfile.gettempdir()) / "x") as work:
         action = ["list-current-files", URL]
@@ -95,13 +93,11 @@ def list_files(origin: Origin, choice: Choice) -> list[str]:
         if engine.status != 0:
             # What else duplicity said is gone with the workplace.
             raise NightdropError(engine.failure(f"listing the files of {origin.host} failed").message)
-        text = engine.log.read_bytes().decode("utf-8", "surrogateescape")
-    listed = ((line, _LISTED.match(line)) for line in text.split("\n"))
-    return [
-        line
-        for line, found in listed
-        if found and choice.wants(tuple(os.fsencode(line[found.end() :]).split(b"/")))
-    ]
+        with engine.log.open(encoding="utf-8", errors="surrogateescape", newline="\n") as log:
+            for line in (each.removesuffix("\n") for each in log):
+                found = _LISTED.match(line)
+                if found and choice.wants(tuple(os.fsencode(line[found.end() :]).split(b"/"))):
+                    yield line
 
 
 def _run(  # noqa: PLR0917

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from nightdrop_restore.filling import LeftError, temporary_name, write_file
+from nightdrop_restore.filling import LeftError, write_file
 from nightdrop_restore.items import Index, Item
 from nightdrop_restore.room import NO_ROOM, no_room
+from nightdrop_restore.unfinished import FOLDER, is_unfinished, remove_temporary, temporary_name
 
 Overwrite = Literal["ask", "never", "always"]
 
@@ -109,21 +110,22 @@ class Writer:
     def _write_folder(self, item: Item) -> None:
         path = (self._root, *item.path)
         within = self._enter(path[:-1])
-        new = True
+        found = None
         try:
-            os.mkdir(path[-1], 0o700, dir_fd=within)
+            os.mkdir(path[-1], FOLDER, dir_fd=within)
         except FileExistsError:
-            new = False
             found = os.stat(path[-1], dir_fd=within, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
-                self._may_replace(item)
+                self._may_replace(item, found)
                 os.unlink(path[-1], dir_fd=within)
-                os.mkdir(path[-1], 0o700, dir_fd=within)
-                new = True
+                os.mkdir(path[-1], FOLDER, dir_fd=within)
+                found = None
         opened = _Folder(path, os.open(path[-1], _FOLDER, dir_fd=within))
-        if new or self._policy.overwrite in (None, "always"):
-            opened.item = item
         self._open.append(opened)
+        if found is None or is_unfinished(found) or self._policy.overwrite in (None, "always"):
+            opened.item = item
+        if found is not None:
+            remove_temporary(opened.descriptor)
 
     def _write_leaf(self, item: Item) -> int:
         path = (self._root, *item.path)
@@ -137,7 +139,7 @@ class Writer:
             found = os.stat(name, dir_fd=within, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
                 raise LeftError("there is a folder of its name already") from None
-        self._may_replace(item)
+        self._may_replace(item, found)
         temporary = temporary_name()
         octets = self._make(item, within, temporary)
         try:
@@ -147,9 +149,12 @@ class Writer:
             raise
         return octets
 
-    def _may_replace(self, item: Item) -> None:
+    def _may_replace(self, item: Item, found: os.stat_result) -> None:
+        """LeftError if what is there may not be replaced. What a killed restore left may, unasked."""
         policy = self._policy.overwrite
-        if policy == "always" or (policy == "ask" and self._ask is not None and self._ask(item.path)):
+        if policy == "always" or is_unfinished(found):
+            return
+        if policy == "ask" and self._ask is not None and self._ask(item.path):
             return
         raise LeftError("it was there already, and was not overwritten")
 
@@ -225,11 +230,13 @@ class Writer:
             os.close(folder.descriptor)
 
     def _finish(self, item: Item, descriptor: int) -> None:
-        """Give owner, mode and time. In this order: a new owner takes bits away."""
+        """Give owner, time and mode. In this order: a new owner takes bits away, and the mode tells that
+        all of it is done.
+        """
         if self._policy.owners:
             os.fchown(descriptor, item.owner, item.group)
-        os.fchmod(descriptor, self._mode(item))
         os.utime(descriptor, (item.mtime, item.mtime))
+        os.fchmod(descriptor, self._mode(item))
 
     def _mode(self, item: Item) -> int:
         """The mode that it gets. On a folder, setgid only says which group new files get."""

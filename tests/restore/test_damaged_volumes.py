@@ -66,6 +66,21 @@ def test_each_volume_in_turn(chain: House, tmp_path: Path) -> None:
         shutil.rmtree(to)
 
 
+def test_under_a_path(chain: House, tmp_path: Path) -> None:
+    """What is lost when it is half written is named as it was on the host, wherever it would go."""
+    last = next(path for path in volumes(chain) if ".vol3." in path.name)
+    last.unlink()
+    name = f"{chain.source.relative_to('/')}/b large"
+    for number, path in enumerate((chain.source / "b large", chain.source)):
+        to = tmp_path / f"restored-{number}"
+        words = ["--to", to, "--path", path, "--setuid", "--devices", *chain.key.arguments]
+        words = ["restore", "run", chain.mirrors[0].vault, "--host", HOST, *words]
+        said = run(*words, expect=3).stdout
+        assert name in listed(said)
+        assert all(each.startswith(f"{chain.source.relative_to('/')}/") for each in listed(said))
+        assert not (to / "b large").exists()
+
+
 def test_the_last_blocks_of_files(house: House, tmp_path: Path) -> None:
     """Volumes that begin with the last block of a file: without it, that file is not whole, either."""
     for number in range(50):

@@ -10,8 +10,12 @@ import pytest
 from restore.test_signers import signing, vaults
 
 from house import HOST, House, run
+from mirrors import NIGHTDROP
+from processes import memory_of_all
 
 __all__ = ["signing", "vaults"]
+
+MOST_MEMORY = 120_000_000
 
 Forgery = Callable[[dict[str, object], Path], bytes]
 
@@ -139,3 +143,26 @@ def test_a_receipt_that_cannot_be_read(
     receipt.unlink()
     receipt.mkdir()
     run("restore", "run", *vaults, "--host", HOST, "--to", tmp_path / "to", *house.key.arguments)
+
+
+def test_receipts_of_any_length(signing: tuple[House, Path], vaults: list[Path], tmp_path: Path) -> None:
+    """A host in an attacker's hands has many sets, whose receipts name files without end."""
+    house, _ = signing
+    folder = vaults[0] / HOST
+    [receipt] = folder.glob("*.receipt.json")
+    fields = json.loads(receipt.read_bytes())
+    for day in range(1, 32):
+        stem = f"duplicity-full.202001{day:02}T000000Z"
+        files = [
+            {"name": f"{stem}.vol{number}.difftar.p7m", "size": 1, "sha256": f"{number:064x}"}
+            for number in range(1, 15_001)
+        ]
+        (folder / f"{stem}.manifest.p7m").touch()
+        forged = json.dumps(fields | {"set": stem, "files": files})
+        (folder / f"{stem}.receipt.json").write_text(forged)
+    words = [*NIGHTDROP, "restore"]
+    assert memory_of_all([*words, "list", vaults[0]]) < MOST_MEMORY
+    given = ["--host", HOST, "--to", tmp_path / "to", *house.key.arguments]
+    assert memory_of_all([*words, "run", vaults[0], *given]) < MOST_MEMORY
+    # The newest is the host's own.
+    assert (tmp_path / "to" / house.source.relative_to("/") / "one").read_text() == "one"

@@ -45,8 +45,9 @@ def test_never(chain: House, half: Path, tmp_path: Path) -> None:
     assert (half / "one.conf").is_symlink()
     assert (tmp_path / "elsewhere").read_text() == "mine"
     assert (half / "hard link").read_text() == "two"
-    assert "was not overwritten:\n    file\n    one.conf\n" in said
-    assert "there is a folder of its name already:\n    new.conf\n" in said
+    below = chain.source.relative_to("/") / "folder"
+    assert f"was not overwritten:\n    {below}/file\n    {below}/one.conf\n" in said
+    assert f"there is a folder of its name already:\n    {below}/new.conf\n" in said
 
 
 def test_always(chain: House, half: Path, tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ import os
 import re
 import signal
 import subprocess
+import tarfile
+from io import BytesIO
 from pathlib import Path
+
+import pytest
 
 from nightdrop.drills import parse_drill
 from nightdrop_restore.sampling import Sample
-from restore.forging import seal
+from restore.forging import forge, member, seal, tar
 
 from gates import gate_to
-from house import HOST, House, complaint, run
+from house import HOST, House, Key, complaint, run
 from mirrors import NIGHTDROP, PATIENCE, Mirror, wait_until
 from ports import free_port
 
@@ -130,13 +134,47 @@ def test_a_drill_that_is_interrupted_leaves_nothing(chain: House, tmp_path: Path
     assert list(room.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("nothing", "in it are no signatures, or not all"),
+        ("garbage", "in it are no signatures, or not all"),
+        ("cut off", "in it are no signatures, or not all"),
+        ("empty", "they name not even a folder"),
+    ],
+)
+def test_a_drill_by_signatures_that_are_none(admin_key: Key, tmp_path: Path, kind: str, why: str) -> None:
+    """A drill that cannot look is one that failed: none of no files would be as they were."""
+    files = [(member(f"snapshot/{number}"), b"content") for number in range(9)]
+    signatures = {
+        "nothing": b"",
+        "garbage": b"garbage" * 10_000,
+        "cut off": tar([(member("snapshot", tarfile.DIRTYPE), b"")])[: tarfile.BLOCKSIZE],
+        "empty": bytes(tarfile.RECORDSIZE),
+    }[kind]
+    forge(tmp_path / "vault", admin_key, files, signatures)
+    words = ["restore", "drill", tmp_path / "vault", *admin_key.arguments]
+    said = run(*words, expect=3).stdout
+    assert f"{HOST}: 0 of 1, " in said
+    assert why in said
+    told = parse_drill(run(*words, "--json", expect=3).stdout.encode())
+    assert not told.passed
+
+
+def test_a_drill_of_folders_alone(admin_key: Key, tmp_path: Path) -> None:
+    """A host may have no file at all: then there is nothing to restore, and nothing wrong."""
+    folder = [(member("snapshot", tarfile.DIRTYPE), b"")]
+    forge(tmp_path / "vault", admin_key, folder, tar(folder))
+    assert "0 of 0" in run("restore", "drill", tmp_path / "vault", *admin_key.arguments).stdout
+
+
 def test_a_file_that_differs_is_no_match(tmp_path: Path) -> None:
     """The comparison itself: against a signature that rdiff's library made of another content."""
     from duplicity.librsync import SigGenerator
 
     signer = SigGenerator(512)
     signer.update(b"content" * 1000)
-    sample = Sample((b"file",), signer.getsig())
+    sample = Sample.of((b"file",), BytesIO(signer.getsig()).read)
     (tmp_path / "file").write_bytes(b"content" * 1000)
     assert sample.is_like(tmp_path / "file")
     for other in (b"content" * 999, b"content" * 999 + b"contenu", b"", b"content" * 1001):

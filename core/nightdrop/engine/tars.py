@@ -23,6 +23,7 @@ _LONGEST_OWNER: Final = 32
 _ADLER_MODULUS: Final = 65521
 _FIELDS: Final = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s16s155s12x")
 _MAGIC: Final = b"ustar\x0000"
+_END: Final = bytes(BLOCK)
 _NO_SUM: Final = b"        "
 _USUAL: Final = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
 _EMPTY: Final = (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE)
@@ -125,7 +126,8 @@ def _header(  # noqa: PLR0917
 class Reader:
     """Reads a tar file from beginning to end; stands for a TarFile to whoever does no more with one.
 
-    A member's content can be had until the next member is asked for.
+    A member's content can be had until the next member is asked for. `whole` is whether it was read to
+    its end, and that is one: a block of zeros, and not octets that are no header, or none at all.
     """
 
     def __init__(self, file: Readable) -> None:
@@ -134,6 +136,7 @@ class Reader:
         self._at = 0
         self._left = 0
         self._padding = 0
+        self.whole = False
 
     def __iter__(self) -> Iterator[Member | tarfile.TarInfo]:
         """Each member; as tarfile does, up to where there is no header. ReadError for nonsense."""
@@ -146,6 +149,7 @@ class Reader:
             except (tarfile.HeaderError, ValueError, IndexError) as error:
                 raise tarfile.ReadError(_SENSELESS) from error
             if found is None:
+                self.whole = header == _END
                 return
             if found.size < 0:
                 # The next header would be this one, again and again.

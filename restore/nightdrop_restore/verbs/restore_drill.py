@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.files import whole_file
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import catalogue, hosts_of
+    from nightdrop_restore.catalog import hosts_of
     from nightdrop_restore.drilling import drill_host
     from nightdrop_restore.keys import ask_passphrase, load_key
 
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     with ProgressLine() as line:
         for number, host in enumerate(hosts, 1):
             line.show(f"drilling {harmless(host)}, {number} of {len(hosts)}")
-            sets = catalogue(places, host)
-            drilled += drill_host(places, host, sets, key, arguments.sample, folder=arguments.work)
+            drilled += drill_host(places, host, key, arguments.sample, folder=arguments.work)
     drill = Drill(at, tuple(one.record for one in drilled))
     if not drill.hosts:
         raise NightdropError("there is nothing to drill: no host has a set")

@@ -17,7 +17,8 @@ DESCRIPTION = """
 Restore a host's files as of a time into a folder: contents, types, modes, owners (as root), times,
 symbolic and hard links. Into a folder that is not empty only with --overwrite: nothing is ever
 overwritten unasked. Device nodes, and the bits that let a program run with its owner's rights, need to
-be asked for, too.
+be asked for, too. A restore that was cut off by a kill is run again with --overwrite: what it
+had not finished, it then finishes, whatever that says.
 
 A file that cannot be written costs nothing else; nor does a damaged or missing volume, but for the files
 in it. What was not restored is listed at the end, and the exit status is 3. With several VAULTs, what
