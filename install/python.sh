@@ -12,13 +12,15 @@ need_debian_packages() { # PACKAGE ...
         die "these Debian packages could not be installed: $*" "try: apt-get install $*"
 }
 
-python_can() { python3 -c "$1" >/dev/null 2>&1; }
+python=python3
+
+python_can() { "$python" -c "$1" >/dev/null 2>&1; }
 
 need_python() {
-    command -v python3 >/dev/null || need_debian_packages python3
+    command -v "$python" >/dev/null || need_debian_packages python3
     # In a dry run there may be none yet.
-    ! command -v python3 >/dev/null || python_can 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        die "python3 is older than 3.11" "Debian 12 and newer have one that is new enough"
+    ! command -v "$python" >/dev/null || python_can 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "$python is older than 3.11" "Debian 12 and newer have one that is new enough"
     python_can 'import ensurepip, venv' || need_debian_packages python3-venv
     # Not what the kernel is: a Raspberry Pi OS of 32 bits may have one of 64.
     case $(dpkg --print-architecture 2>/dev/null || uname -m) in
@@ -50,10 +52,10 @@ pip() { # VENV ARGUMENT ...
 make_venv() { # ROLE ...
     need_python
     # A stamp says which lock was installed. What a stamp already says is not done again.
-    base=$(sum_of pyproject.toml install.sh install/python.sh core/*requirements.txt; python3 --version; pwd)
+    base=$(sum_of pyproject.toml install.sh install/python.sh core/*requirements.txt; "$python" --version; pwd)
     if [ "$(cat .venv/stamps/core 2>/dev/null)" != "$base" ]; then
         say "making .venv with Python packages, by hash, for: core"
-        python3 -m venv --clear .venv || die "python3 could not make .venv"
+        "$python" -m venv --clear .venv || die "$python could not make .venv"
         mkdir .venv/stamps
         install_locked .venv core/build-requirements.txt
         install_locked .venv core/requirements.txt
@@ -73,7 +75,7 @@ download_wheels() { # FOLDER
     need_python
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    python3 -m venv "$scratch/venv"
+    "$python" -m venv "$scratch/venv"
     mkdir -p "$1"
     for lock in core/build-requirements.txt core/requirements.txt client/requirements.txt server/requirements.txt \
         check/requirements.txt restore/requirements.txt; do
@@ -91,6 +93,8 @@ download_wheels() { # FOLDER
 install_app() { # ROLE ...
     [ ! -d "$opt/.venv" ] || [ -L "$opt/.venv" ] ||
         die "$opt is a checkout with a .venv of its own" "move it elsewhere, such as /root/nightdrop, and run this there"
+    # Debian's own: one that root has in its home (pyenv, conda) the user nightdrop could not reach.
+    [ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
     need_python
     # shellcheck disable=SC2046 # a list of words
     roles=$(printf '%s\n' "$@" $(cat "$opt/roles" 2>/dev/null) | sort -u | paste -s -d ' ')
@@ -98,7 +102,7 @@ install_app() { # ROLE ...
     stamp=$({
         sum_of install/python.sh $(find core client server check restore pyproject.toml README.md LICENSE \
             -type f ! -name '*.pyc' ! -path '*.egg-info/*' | LC_ALL=C sort)
-        python3 --version
+        "$python" --version
         echo "$roles"
     } 2>&1 | sha256sum | cut -c 1-12)
     app=$opt/venv-$stamp
@@ -135,7 +139,7 @@ build_app() {
     trap 'exit 1' HUP INT TERM
     # root's home is not among the places that --help names.
     export PIP_NO_CACHE_DIR=1
-    mkdir -p "$opt" && python3 -m venv "$app" || return
+    mkdir -p "$opt" && "$python" -m venv "$app" || return
     install_locked "$app" core/build-requirements.txt
     install_locked "$app" core/requirements.txt
     for each in $roles; do install_locked "$app" "$each/requirements.txt"; done
