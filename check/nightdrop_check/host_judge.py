@@ -120,7 +120,8 @@ class HostJudge:
             sum_up(host.name, shelf, findings),
             findings,
             max((each.newest_file for each in lately), default=0.0),
-            sum(each.size for each in lately),
+            # Not what somebody copied here who had no ledger to copy.
+            sum(each.size for each in lately if not each.came_late),
             hold(((e.key.end, e.stem, e.receipt_sha256, e.received) for e in shelf.done), setting.now),
             sum_up_sealed(
                 (openers.get(each.key) or self._openers(each, contents), each.received)

@@ -53,7 +53,8 @@ def subject(report: Report) -> str:
 def news_subject(report: Report, new: Sequence[Finding], over: Sequence[str]) -> str:
     """The news in one line."""
     if not new:
-        return _cut(f"[nightdrop] {report.mirror}: {report.well}, over: {'; '.join(over)}")
+        parts = _few(list(dict.fromkeys(_over_briefly(text) for text in over)))
+        return _cut(f"[nightdrop] {report.mirror}: {report.well}, over: {', '.join(parts)}")
     return _subject(report, report.well, new)
 
 
@@ -62,9 +63,17 @@ def _subject(report: Report, well: str, errors: Sequence[Finding]) -> str:
     for finding in errors:
         by_host.setdefault(finding.host or report.mirror, []).append(finding)
     parts = [f"{host} {_briefly(findings)}" for host, findings in by_host.items()]
-    if len(parts) > 2:
-        parts[2:] = [f"{len(parts) - 2} more"]
-    return _cut(", ".join([f"[nightdrop] {report.mirror}: {well}", *parts]))
+    return _cut(", ".join([f"[nightdrop] {report.mirror}: {well}", *_few(parts)]))
+
+
+def _few(parts: list[str]) -> list[str]:
+    return parts if len(parts) <= 2 else [*parts[:2], f"{len(parts) - 2} more"]
+
+
+def _over_briefly(text: str) -> str:
+    """Host and code of what is over, or the code alone: `web incomplete`."""
+    first, second = [*text.split(": ", 2), ""][:2]
+    return first if " " in second else f"{first} {second}".rstrip()
 
 
 def _briefly(findings: Sequence[Finding]) -> str:

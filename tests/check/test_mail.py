@@ -202,7 +202,7 @@ def test_daily_look_speaks_of_what_is_new_and_of_what_is_over(
         check(now_good, "--daily")
         check(now_good, "--daily")
     assert len(server.mails) == 2
-    assert ": 2 of 2 hosts well, over: web: incomplete: " in server.mails[1]["Subject"]
+    assert server.mails[1]["Subject"].endswith(": 2 of 2 hosts well, over: web incomplete")
     assert "No more:" in parts(server.mails[1])[0]
 
 

@@ -3,6 +3,8 @@
 from nightdrop_check.findings import Finding
 from nightdrop_check.memory import Memory
 from nightdrop_check.news import News, news, remember_told
+from nightdrop_check.report import Report
+from nightdrop_check.report_mail import news_subject
 
 FULL = "duplicity-full.20260301T023000Z"
 
@@ -56,3 +58,11 @@ def test_one_more_set_of_the_same_kind_is_no_news() -> None:
 
 def test_what_is_told_for_a_week_only_is_not_over_then() -> None:
     assert days([error("web", "shrunk", FULL)], [])[1] == ([], [])
+
+
+def test_a_subject_says_briefly_what_is_over() -> None:
+    report = Report("m", 0, (), (), 0, 0, None, None)
+    over = ["web: late: so it is", "web: late: of another kind", "clock-skew: it went back: by a day"]
+    said = "[nightdrop] m: no host is enrolled, over: web late, clock-skew"
+    assert news_subject(report, [], over) == said
+    assert news_subject(report, [], [*over, "db: late: x", "a: late: x"]) == f"{said}, 2 more"

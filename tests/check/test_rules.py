@@ -167,6 +167,23 @@ def test_disk_that_fills(shelves: Shelves, days: int, severity: str | None) -> N
     assert (found.code, found.severity) == ("disk-near-full", severity)
 
 
+@pytest.mark.usefixtures("own_disk")
+def test_disk_that_a_vault_without_a_ledger_was_copied_to(
+    shelves: Shelves, tmp_path: Path, admin: bytes
+) -> None:
+    """By the file system's times all of it came today, which says nothing of next week."""
+    mirror = Mirror(tmp_path / "other", admin)
+    when = datetime.fromtimestamp(shelves.now, UTC) - timedelta(days=20)
+    mirror.enroll("old")
+    mirror.full("old", when, sizes=(35_000_000,), ledger=False)
+    (mirror.vault / "old").rename(mirror.vault / "moved")
+    subprocess.run(["cp", "-a", mirror.vault / "moved", shelves.mirror.vault / "old"], check=True)
+    shutil.copy(mirror.folder / "state" / "hosts" / "old.toml", shelves.mirror.hosts)
+    room = shelves.check().room
+    assert room is not None and room.free < 35_000_000
+    assert "disk-near-full" not in shelves.codes()
+
+
 def test_clock_that_is_ahead(shelves: Shelves) -> None:
     shelves.sql("UPDATE drops SET received = received - ?", 2.5 * HOUR)
     found = only(shelves)
@@ -269,6 +286,16 @@ def test_an_incremental_that_is_put_into_the_past(mirror: Mirror, settled: bool)
     # A file system's time is that of whoever copied the vault: only the ledger's is held against it.
     shelves.forget()
     assert "clock-skew" not in shelves.codes()
+
+
+def test_a_vault_that_was_copied_without_its_ledger(mirror: Mirror) -> None:
+    """The times of its files are those of the copy: no host's clock is behind for that."""
+    mirror.enroll("web")
+    when = datetime.now(UTC) - timedelta(days=9)
+    last = mirror.full("web", when, ledger=False)
+    for day in range(1, 9):
+        last = mirror.inc("web", last, when + timedelta(days=day), ledger=False)
+    assert Shelves(mirror.config, "web", datetime.now(UTC).timestamp()).codes() == []
 
 
 def test_mirror_whose_clock_went_back(shelves: Shelves) -> None:

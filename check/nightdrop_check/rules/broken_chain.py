@@ -51,7 +51,7 @@ def _finding(
     if gap.after is not None and gone:
         sentence += f" ({some(gone)} came here once and {_is(gone)} gone)"
     if gone:
-        hint = "look who was on this mirror; "
+        hint = "look who was on this mirror; what the other one has may be copied back (`rsync -a`); "
     else:
         hint = "if this mirror was away when the set was dropped, the other one has it, "
         hint += "and otherwise somebody withdrew it; "

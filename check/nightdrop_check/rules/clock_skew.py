@@ -160,4 +160,5 @@ def _off(each: ShelfSet) -> float:
         return 0.0
     if (ahead := finished - each.received) > 0:
         return ahead
-    return min(0.0, started - each.oldest_file)
+    # The times of a file system may be those at which the vault was copied.
+    return min(0.0, started - each.oldest_file) if each.booked else 0.0
