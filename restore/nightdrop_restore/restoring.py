@@ -4,19 +4,17 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nightdrop.engine.process import Engine
-from nightdrop.errors import NightdropError, UsageError
-from nightdrop.interrupts import temporary_folder
+from nightdrop.errors import NightdropError
 from nightdrop_restore.addresses import share_places
 from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
+from nightdrop_restore.destination import workplace
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
 from nightdrop_restore.manifests import fetch_manifests, volume_names
 from nightdrop_restore.noting import Notes, OnProgress, Restored
@@ -47,14 +45,12 @@ class Writing:
 
 
 def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restored:
-    """Restore what is chosen. The folder has to be empty or absent unless the policy says what happens to
-    what is there.
+    """Restore what is chosen, to a folder that `require_destination` finds good.
 
     What cannot be restored costs nothing else. Raises NightdropError if duplicity gave up; what it had
     written by then is left.
     """
     begun, folder = time.monotonic(), writing.folder
-    _require_room(folder, writing.policy)
     done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
     below = writing.choice.below
     notes, asker = Notes(done, on_progress, tuple(below.split(b"/")) if below else ()), Asker()
@@ -167,27 +163,3 @@ def _arguments(work: Path, stand_in: Path, action: list[str], numeric_owner: boo
         "--num-retries",
         "1",
     ]
-
-
-def _require_room(folder: Path, policy: Policy) -> None:
-    there = folder.is_symlink() or folder.exists()
-    if there and policy.overwrite is None and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            f"{folder} is there and not empty",
-            "restore into a new folder, or say with --overwrite what happens to what is there",
-        )
-    if folder.is_symlink():
-        raise UsageError(f"{folder} is a symbolic link", "name the folder that it leads to")
-    if not folder.parent.is_dir():
-        raise UsageError(f"there is no folder {folder.parent}", "make it first")
-
-
-@contextmanager
-def workplace(near: Path) -> Iterator[Path]:
-    """A temporary folder for volumes and metadata, on the disk that is restored to: they are plain.
-
-    Beside `near`, or in it, where it is a disk of its own.
-    """
-    on = near if near.is_mount() else near.parent
-    with temporary_folder(".nightdrop-restore-", on) as folder:
-        yield folder
