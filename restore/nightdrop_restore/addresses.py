@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from nightdrop.errors import ConfigurationError, UsageError
+from nightdrop.errors import ConfigurationError, NightdropError, UsageError
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_restore.copies import Place
@@ -91,6 +91,17 @@ def places_of(arguments: argparse.Namespace, texts: Sequence[str]) -> list[Place
         else Place(text, FolderVault(Path(text).absolute()))
         for text in texts
     ]
+
+
+def require_backups(places: Sequence[Place], hosts: Sequence[str]) -> None:
+    """NightdropError if none of these hosts has a backup there: somebody else's folder is no good vault."""
+    from nightdrop_restore.catalog import catalogue
+
+    if not any(catalogue(places, host) for host in hosts):
+        raise NightdropError(
+            f"there is no backup in {' and '.join(place.name for place in places)}",
+            "a vault is the folder that has one folder for each host, such as /srv/nightdrop/vault",
+        )
 
 
 def share_places(places: Sequence[Place]) -> int:

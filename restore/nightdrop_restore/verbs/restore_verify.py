@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Verify."""
     from nightdrop.progress import ProgressLine
-    from nightdrop_restore.addresses import places_of
+    from nightdrop_restore.addresses import places_of, require_backups
     from nightdrop_restore.catalog import hosts_of
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.signers import signers_of
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     signers = signers_of(arguments)
     places = places_of(arguments, arguments.vaults)
     work = [(place, host) for place in places for host in hosts_of([place], arguments.hosts)]
+    require_backups(places, [host for _place, host in work])
     keys = [load_key(path, ask_passphrase(path, arguments)) for path in arguments.keys]
     files, size, problems = 0, 0, 0
     with ProgressLine() as line:
