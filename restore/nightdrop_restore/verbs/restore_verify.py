@@ -31,12 +31,11 @@ Where old sets are sealed to a key that is no longer in use, give that key, too.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import VAULT_HELP, add_hosts_argument, add_listener_arguments
+    from nightdrop_restore.addresses import add_hosts_argument, add_vault_arguments
     from nightdrop_restore.keys import add_passphrase_arguments
     from nightdrop_restore.signers import add_signer_argument
 
-    parser.add_argument("vaults", metavar="VAULT", nargs="+", help=VAULT_HELP)
-    add_listener_arguments(parser)
+    add_vault_arguments(parser, "of several, each is looked at for itself")
     add_hosts_argument(parser)
     parser.add_argument(
         "--key", metavar="KEY.pem", dest="keys", type=Path, action="append", required=True,
