@@ -158,3 +158,10 @@ def test_into_gpgsm_and_back(life: Life, tmp_path: Path) -> None:
     back = Key(tmp_path, passphrase)
     life.restore(back, life.times[1], tmp_path / "to")
     assert (tmp_path / "to").read_text() == "two!"
+
+
+def test_which_key_it_is(admin_key: Key) -> None:
+    """The file with the private key tells as much as the certificate does, and takes no passphrase."""
+    told = run("key", "show", admin_key.certificate).stdout
+    assert told.startswith("CN=admin\n  fingerprint  ")
+    assert run("key", "show", admin_key.private).stdout == told
