@@ -94,7 +94,7 @@ def places_of(arguments: argparse.Namespace, texts: Sequence[str]) -> list[Place
 
 
 def require_backups(places: Sequence[Place], hosts: Sequence[str]) -> None:
-    """NightdropError if none of these hosts has a backup there: somebody else's folder is no good vault."""
+    """NightdropError if none of these hosts has a backup there: then it is hardly a vault."""
     from nightdrop_restore.catalog import catalogue
 
     if not any(catalogue(places, host) for host in hosts):
