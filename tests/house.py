@@ -38,11 +38,11 @@ class Key:
         return ["--key", str(self.private), "--passphrase-file", str(self.passphrase)]
 
 
-def make_key(folder: Path, name: str = "admin") -> Key:
+def make_key(folder: Path, name: str = "admin", key_type: str = "rsa-4096") -> Key:
     """Make a recipient, as an administrator would."""
     passphrase = folder.with_suffix(".passphrase")
     passphrase.write_text("correct horse battery staple\n")
-    run("key", "new", folder, "--name", name, "--passphrase-file", passphrase)
+    run("key", "new", folder, "--name", name, "--type", key_type, "--passphrase-file", passphrase)
     return Key(folder, passphrase)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from nightdrop.errors import ConfigurationError, UsageError
+from nightdrop.errors import ConfigurationError, NightdropError, UsageError
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
 from nightdrop_restore.copies import Place
@@ -23,10 +23,11 @@ from nightdrop_restore.prompting import ask_secret, can_ask
 if TYPE_CHECKING:
     from nightdrop_restore.remote_vault import RemoteVault
 
-VAULT_HELP: Final = (
+_VAULT: Final = (
     "a mirror's vault folder, a copy of it, or the administrator's listener of a mirror "
     "(https://admin@HOST:PORT)"
 )
+_TOGETHER: Final = "with a second one, what the first lacks or has damaged is taken from there"
 
 _LONGEST: Final = 1 << 20
 _CERTIFICATE: Final = re.compile(
@@ -34,10 +35,9 @@ _CERTIFICATE: Final = re.compile(
 )
 
 
-def add_vault_arguments(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
-    """Declare VAULT, and what listeners need."""
-    more = "; with a second one, what the first lacks or has damaged is taken from there"
-    parser.add_argument("vaults", metavar="VAULT", nargs=nargs, help=VAULT_HELP + more)
+def add_vault_arguments(parser: argparse.ArgumentParser, several: str = _TOGETHER) -> None:
+    """Declare VAULT, and what listeners need; `several` says what more than one is good for."""
+    parser.add_argument("vaults", metavar="VAULT", nargs="+", help=f"{_VAULT}; {several}")
     add_listener_arguments(parser)
 
 
@@ -86,11 +86,22 @@ def places_of(arguments: argparse.Namespace, texts: Sequence[str]) -> list[Place
     certificates = iter(arguments.certificates)
     passwords = _passwords(arguments)
     return [
-        Place(*_remote(text, next(certificates, None) if text.startswith("https:") else None, passwords))
+        _listener(text, next(certificates, None) if text.startswith("https:") else None, passwords)
         if text.startswith(("http://", "https://"))
         else Place(text, FolderVault(Path(text).absolute()))
         for text in texts
     ]
+
+
+def require_backups(places: Sequence[Place], hosts: Sequence[str]) -> None:
+    """NightdropError if none of these hosts has a backup there: then it is hardly a vault."""
+    from nightdrop_restore.catalog import catalogue
+
+    if not any(catalogue(places, host) for host in hosts):
+        raise NightdropError(
+            f"there is no backup in {' and '.join(place.name for place in places)}",
+            "a vault is the folder that has one folder for each host, such as /srv/nightdrop/vault",
+        )
 
 
 def share_places(places: Sequence[Place]) -> int:
@@ -122,7 +133,7 @@ def _facts(vault: Vault) -> dict[str, object]:
     return {"address": asdict(cast("RemoteVault", vault).address)}
 
 
-def _remote(text: str, certificate: Path | None, passwords: "_Passwords") -> tuple[str, Vault]:
+def _listener(text: str, certificate: Path | None, passwords: "_Passwords") -> Place:
     from nightdrop_restore.remote_vault import Address, RemoteVault
 
     hint = "write it as https://admin@192.0.2.1:8444"
@@ -147,7 +158,7 @@ def _remote(text: str, certificate: Path | None, passwords: "_Passwords") -> tup
     url = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
     user = unquote(parts.username) if parts.username else "admin"
     pin = _certificate(certificate) if certificate else ""
-    return url, RemoteVault(Address(url, user, passwords.of(url, user), pin))
+    return Place(url, RemoteVault(Address(url, user, passwords.of(url, user), pin)))
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,6 +25,11 @@ _LONGEST: Final = 1 << 20
 """Octets of a key or a passphrase that are read: more than any has."""
 
 
+def certificates_in(octets: bytes) -> list[bytes]:
+    """The certificates (PEM) in a file that may have a private key in it, too."""
+    return _CERTIFICATES.findall(octets)
+
+
 def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
     """Read a private key: PEM, DER (PKCS#8) or PKCS#12. `passphrase` is only called if it has one.
 
@@ -36,7 +41,7 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
             octets = file.read(_LONGEST)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this key: {error.strerror}") from error
-    certificates = _CERTIFICATES.findall(octets)
+    certificates = certificates_in(octets)
     try:
         private: object = _private(octets, None)
     except TypeError:

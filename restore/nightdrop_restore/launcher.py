@@ -23,6 +23,7 @@ from nightdrop_restore.choosing import Choice
 from nightdrop_restore.conveying import Sender
 from nightdrop_restore.copies import Copies
 from nightdrop_restore.items import Index, shown
+from nightdrop_restore.listing import list_to
 from nightdrop_restore.losing import Losses
 from nightdrop_restore.order import Order
 from nightdrop_restore.owners import Owners
@@ -61,6 +62,8 @@ def main() -> None:
     read_on_after_dots()
     losses.look_ahead()
     map_owners(Owners(order.users, order.groups))
+    if order.listing:
+        list_to(Path(order.listing))
     if order.out is not None:
         # Or a stand-in for gpgsm that outlives us would keep it open.
         os.set_inheritable(order.out, False)

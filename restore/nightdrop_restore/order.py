@@ -17,7 +17,8 @@ class Order:
     """What to restore from: the descriptors that say where the vaults are and what the key is, the host,
     the sets of the chain, the names of their files, the SHA-256 of those that have one, the paths of
     those that are here already. What is wanted of it (the fields of a Choice), which owners become
-    others, and the descriptor that takes all there is to write; and duplicity's arguments.
+    others, and the descriptor that takes all there is to write; where a list of the files goes, if that
+    is what is wanted; and duplicity's arguments.
     """
 
     vaults: int
@@ -33,6 +34,7 @@ class Order:
     users: dict[str, int]
     groups: dict[str, int]
     out: int | None
+    listing: str
     arguments: list[str]
 
     def write(self, path: Path) -> None:

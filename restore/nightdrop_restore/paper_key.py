@@ -12,14 +12,11 @@ from cryptography.x509 import load_der_x509_certificate
 from nightdrop.envelope import der
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
-from nightdrop_restore.keys import load_key
+from nightdrop_restore.keys import certificates_in, load_key
 from nightdrop_restore.paper_content import Paper
 
 _KEY: Final = re.compile(
     rb"-----BEGIN ENCRYPTED PRIVATE KEY-----(.*?)-----END ENCRYPTED PRIVATE KEY-----", re.DOTALL
-)
-_CERTIFICATE: Final = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL
 )
 
 
@@ -36,7 +33,7 @@ def load_paper(path: Path, passphrase: Callable[[], bytes]) -> Paper:
             f"{path}: this key is not encrypted, or not as PKCS#8 in PEM",
             "openssl pkcs8 -topk8 -scrypt -in KEY -out key.pem encrypts it; append its certificate",
         )
-    certificates = b"".join(_CERTIFICATE.findall(octets))
+    certificates = b"".join(certificates_in(octets))
     if not key.ids or not certificates:
         raise UsageError(
             f"{path}: the key's certificate is not in this file", "append it: what is printed needs both"

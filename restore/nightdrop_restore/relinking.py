@@ -24,32 +24,36 @@ _AS_IT_IS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> list[bytes]:
-    """Link and punch below `root`, into which the path `below` was restored (b"": everything).
+    """Link and punch `root` and what is below, as which the path `below` was restored (b"": everything).
 
     Gives the paths that could not be made what they were: their content differs now, or whoever
     restores may not read or change them.
     """
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    # The root of all folders has no name; and a root may be a single file.
+    top = os.fsencode(root.name) or b"."
+    descriptor = os.open(root.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        left, seen = [], set()
+        left: list[bytes] = []
+        seen: set[bytes] = set()
         # Once each, however often a hostile supplement names it: each time, the file is read.
         for group in supplement.hard_links:
             new = [name for name in dict.fromkeys(group) if name not in seen]
             seen.update(new)
-            left += _link(descriptor, [path for name in new if (path := _within(name, below))])
+            left += _link(descriptor, [path for name in new if (path := _within(name, below, top))])
         for name in dict.fromkeys(supplement.sparse):
-            if (path := _within(name, below)) and not _punch(descriptor, path):
+            if (path := _within(name, below, top)) and not _punch(descriptor, path):
                 left.append(path)
-        return left
+        return [path[len(top) + 1 :] or b"." for path in left]
     finally:
         os.close(descriptor)
 
 
-def _within(name: bytes, below: bytes) -> bytes:
-    """The path relative to what was restored; b"" for one that was not."""
-    if not below:
-        return name
-    return name[len(below) + 1 :] if name.startswith(below + b"/") else b""
+def _within(name: bytes, below: bytes, top: bytes) -> bytes:
+    """The path of what `below` was restored as `top`; b"" for what was not."""
+    if name == below:
+        return top
+    prefix = below and below + b"/"
+    return top + b"/" + name[len(prefix) :] if name.startswith(prefix) else b""
 
 
 def _link(root: int, names: list[bytes]) -> list[bytes]:

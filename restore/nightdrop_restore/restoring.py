@@ -1,23 +1,22 @@
 """Restoring a host's files from a vault: duplicity unpacks a chain, then the supplement is applied."""
 
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nightdrop.engine.process import Engine
-from nightdrop.errors import NightdropError, UsageError
-from nightdrop.interrupts import temporary_folder
+from nightdrop.errors import NightdropError
 from nightdrop_restore.addresses import share_places
 from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
+from nightdrop_restore.destination import workplace
 from nightdrop_restore.gpgsm import share_key, write_gpgsm
+from nightdrop_restore.listing import Listed, listed
 from nightdrop_restore.manifests import fetch_manifests, volume_names
 from nightdrop_restore.noting import Notes, OnProgress, Restored
 from nightdrop_restore.order import URL, Order
@@ -28,8 +27,7 @@ from nightdrop_restore.room import no_room_in
 from nightdrop_restore.supplementing import supplement_tree
 from nightdrop_restore.writing import Policy, Writer
 
-_LISTED: Final = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ", re.ASCII)
-
+_LISTING: Final = "listing"
 
 _NOTHING_THERE: Final = 20
 """duplicity's status where there was nothing to restore."""
@@ -47,14 +45,12 @@ class Writing:
 
 
 def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restored:
-    """Restore what is chosen. The folder has to be empty or absent unless the policy says what happens to
-    what is there.
+    """Restore what is chosen, to a folder that `require_destination` finds good.
 
     What cannot be restored costs nothing else. Raises NightdropError if duplicity gave up; what it had
     written by then is left.
     """
     begun, folder = time.monotonic(), writing.folder
-    _require_room(folder, writing.policy)
     done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
     below = writing.choice.below
     notes, asker = Notes(done, on_progress, tuple(below.split(b"/")) if below else ()), Asker()
@@ -66,10 +62,7 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
             engine = _run(work, origin, action, writing, notes, written.descriptor)
         nothing = engine.status == _NOTHING_THERE
         if nothing and not done.unrestored:
-            raise NightdropError(
-                f"nothing of what is wanted is in this backup of {origin.host}",
-                "`nightdrop restore files` lists what is, at the same --time",
-            )
+            raise _nothing_of_it(origin)
         if not (nothing or engine.status == 0) or not written.whole:
             raise no_room_in("".join(engine.errors)) or NightdropError(
                 engine.failure(f"restoring {origin.host} failed").message,
@@ -84,8 +77,8 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
     return done
 
 
-def list_files(origin: Origin, choice: Choice) -> Iterator[str]:
-    """What is chosen of the chain's last set, as duplicity lists it: lines with a time and a path."""
+def list_files(origin: Origin, choice: Choice) -> Iterator[Listed]:
+    """What is chosen of the chain's last set; NightdropError at the end if nothing is."""
     with workplace(Path(tempfile.gettempdir()) / "x") as work:
         action = ["list-current-files", URL]
         notes = Notes(Restored(), lambda _done: None)
@@ -93,11 +86,20 @@ def list_files(origin: Origin, choice: Choice) -> Iterator[str]:
         if engine.status != 0:
             # What else duplicity said is gone with the workplace.
             raise NightdropError(engine.failure(f"listing the files of {origin.host} failed").message)
-        with engine.log.open(encoding="utf-8", errors="surrogateescape", newline="\n") as log:
-            for line in (each.removesuffix("\n") for each in log):
-                found = _LISTED.match(line)
-                if found and choice.wants(tuple(os.fsencode(line[found.end() :]).split(b"/"))):
-                    yield line
+        none = True
+        for one in listed(work / _LISTING):
+            if choice.wants(one.path):
+                none = False
+                yield one
+    if none:
+        raise _nothing_of_it(origin)
+
+
+def _nothing_of_it(origin: Origin) -> NightdropError:
+    return NightdropError(
+        f"nothing of what is wanted is in this backup of {origin.host}",
+        "`nightdrop restore files` lists what is, at the same --time",
+    )
 
 
 def _run(  # noqa: PLR0917
@@ -133,6 +135,7 @@ def _run(  # noqa: PLR0917
             users=writing.owners.users,
             groups=writing.owners.groups,
             out=out,
+            listing=str(work / _LISTING) if out is None else "",
             arguments=_arguments(work, stand_in, action, writing.numeric_owner),
         ).write(order)
 
@@ -167,27 +170,3 @@ def _arguments(work: Path, stand_in: Path, action: list[str], numeric_owner: boo
         "--num-retries",
         "1",
     ]
-
-
-def _require_room(folder: Path, policy: Policy) -> None:
-    there = folder.is_symlink() or folder.exists()
-    if there and policy.overwrite is None and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            f"{folder} is there and not empty",
-            "restore into a new folder, or say with --overwrite what happens to what is there",
-        )
-    if folder.is_symlink():
-        raise UsageError(f"{folder} is a symbolic link", "name the folder that it leads to")
-    if not folder.parent.is_dir():
-        raise UsageError(f"there is no folder {folder.parent}", "make it first")
-
-
-@contextmanager
-def workplace(near: Path) -> Iterator[Path]:
-    """A temporary folder for volumes and metadata, on the disk that is restored to: they are plain.
-
-    Beside `near`, or in it, where it is a disk of its own.
-    """
-    on = near if near.is_mount() else near.parent
-    with temporary_folder(".nightdrop-restore-", on) as folder:
-        yield folder

@@ -16,7 +16,7 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
-from nightdrop_restore.catalog import StoredSet
+from nightdrop_restore.catalog import NEWEST, StoredSet
 from nightdrop_restore.copies import Place, stored_digest
 from nightdrop_restore.decompressing import Decompressor, Write
 from nightdrop_restore.judging import judged
@@ -54,12 +54,14 @@ def streams_at(
     """The newest full up to `moment` that is whole, and every incremental after it, as far as they are
     whole; `sets` are those of one kind. NightdropError if there is none.
     """
-    until = sorted((one for one in sets if one.key.end <= moment), key=lambda one: one.key.end)
+    finished = _finished(list(sets))
+    until = sorted((one for one in finished if one.key.end <= moment), key=lambda one: one.key.end)
     fulls = (judged(host, one) for one in reversed(until) if one.key.type == "full")
     full = next((one for one in fulls if one.whole), None)
     if full is None:
         raise NightdropError(
-            f"{harmless(host)} has no full of this kind that is whole",
+            f"{harmless(host)} has no full of this kind that is whole"
+            + (f" from {moment} or before" if moment != NEWEST else ""),
             "`nightdrop restore list` shows what there is, and what each set lacks",
         )
     after = (judged(host, one) for one in until if one.key.end > full.key.end and one.key.type == "inc")
@@ -67,6 +69,14 @@ def streams_at(
         _stream(places, host, one.key, one.files, one.digests, one.passed_receipts)
         for one in chain([full], takewhile(lambda one: one.whole, after))
     ]
+
+
+def _finished(sets: Sequence[StoredSet]) -> list[StoredSet]:
+    """Without the sets of runs that were not finished: once a host sends receipts, it does with every
+    set, and of volumes alone nobody can tell which was to be the last.
+    """
+    since = min((one.key.end for one in sets if one.key.receipt_name in one.stored), default=NEWEST)
+    return [one for one in sets if one.key.end < since or not one.unfinished]
 
 
 def streams_of(paths: Sequence[Path]) -> list[Stream]:

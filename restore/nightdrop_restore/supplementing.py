@@ -1,5 +1,6 @@
 """After duplicity: making hard links and holes again, as the supplement of the last set says."""
 
+import os
 from pathlib import Path
 
 from nightdrop.errors import NightdropError
@@ -18,7 +19,7 @@ def supplement_tree(
     nothing did.
     """
     name = origin.chain[-1].key.supplement_name
-    if name not in origin.chain[-1].files or not folder.is_dir():
+    if name not in origin.chain[-1].files or not os.path.lexists(folder):
         return [], ""
     copies = origin.copies(on_other)
     try:

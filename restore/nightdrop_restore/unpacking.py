@@ -15,7 +15,7 @@ from nightdrop_restore.items import Index, Item, Type
 from nightdrop_restore.losing import Losses
 from nightdrop_restore.owners import Owners
 
-_TYPES: Final[dict[str, Type]] = {
+TYPES: Final[dict[str, Type]] = {
     "reg": "file",
     "dir": "folder",
     "sym": "link",
@@ -31,7 +31,7 @@ def convey(sender: Sender, losses: Losses) -> None:
     def write(_base: object, paths: Iterator[ROPath]) -> bool:
         any_there = False
         for path in paths:
-            if path.type in _TYPES:
+            if path.type in TYPES:
                 any_there = True
                 sender.write(_item(path, losses))
         sender.close()
@@ -94,7 +94,7 @@ def _item(path: ROPath, losses: Losses) -> Item:
     content = _Content(path) if path.isreg() else None
     return Item(
         path.index,
-        _TYPES[path.type],
+        TYPES[path.type],
         path.mode or 0,
         path.stat.st_uid,
         path.stat.st_gid,

@@ -1,8 +1,10 @@
-"""Makes what tests/lab/recovery restores. FOLDER gets two vaults, the paper with the key, and its
-passphrase.
+"""Makes what tests/lab/recovery restores. FOLDER gets two vaults, the paper with the key, its
+passphrase, and what is in a router's image.
 """
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +34,12 @@ def main() -> None:
     (vault / "router1").mkdir()
     settings = tar([(member("etc/config/network"), b"lab")])
     seal(vault / "router1" / "sysupgrade-full.20260102T030405Z.tar.p7m", key, settings)
+    # As a script drops it in one piece, however large.
+    image = os.urandom(3_000_000)
+    (folder / "image").write_bytes(image)
+    words = ["openssl", "smime", "-encrypt", "-binary", "-aes256", "-stream", "-outform", "DER"]
+    sealed = vault / "router1" / "disk-full.20260102T030405Z.img.p7m"
+    subprocess.run([*words, "-out", sealed, key.certificate], input=image, check=True)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
 """Restoring some of a backup: several paths, patterns, parts of paths left off; the passphrase's ways."""
 
+import json
 import os
 import subprocess
+import tarfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from nightdrop_restore.choosing import Choice, Entry, Index, chosen
+from restore.forging import forge, member, tar
 
-from house import HOST, House, complaint, run
+from house import HOST, House, Key, complaint, run
 from mirrors import NIGHTDROP
 from trees import describe, differences
 
@@ -151,3 +155,31 @@ def test_passphrase_from_a_descriptor(chain: House, tmp_path: Path) -> None:
         )
     )
     assert "descriptor 77: cannot read the passphrase: Bad file descriptor" in error
+
+
+def test_files_for_programs(chain: House) -> None:
+    words = ["restore", "files", chain.mirrors[0].vault, "--host", HOST, "--json", *chain.key.arguments]
+    told = {each["path"]: each for each in json.loads(run(*words).stdout)}
+    below = chain.source.relative_to("/")
+    assert told.keys() >= {".", f"{below}/other\x1b[31m", f"{below}/program"}
+    for path, name in (("folder", "folder"), ("a/link", "link"), ("device", "character device")):
+        assert told[f"{below}/{path}"]["type"] == name
+    changed = datetime.fromisoformat(told[f"{below}/folder/file"]["changed"])
+    assert changed.timestamp() == int((chain.source / "folder" / "file").stat().st_mtime)
+
+
+@pytest.mark.parametrize("words", [["--path", "/nowhere"], ["--find", "nothing.*"]])
+def test_nothing_of_it_is_listed(chain: House, words: list[str]) -> None:
+    known = ["restore", "files", chain.mirrors[0].vault, "--host", HOST, *chain.key.arguments]
+    error, _ = complaint(run(*known, *words, expect=1))
+    assert error.endswith(f"nothing of what is wanted is in this backup of {HOST}")
+
+
+def test_a_name_with_a_line_feed_is_one_file(tmp_path: Path, admin_key: Key) -> None:
+    """It cannot pass for another one."""
+    top = member("snapshot/", tarfile.DIRTYPE, 0o755)
+    name = "x\nSat Nov 21 18:02:47 2026 etc/shadow"
+    signatures = tar([(top, b""), (member(f"signature/{name}"), b"")])
+    forge(tmp_path / "vault", admin_key, [(top, b"")], signatures=signatures)
+    listed = run("restore", "files", tmp_path / "vault", "--host", HOST, *admin_key.arguments).stdout
+    assert [line.partition("Z  ")[2] for line in listed.splitlines()] == [".", name.replace("\n", "\\n")]

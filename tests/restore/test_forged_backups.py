@@ -79,7 +79,7 @@ DANGEROUS = [
 
 def test_devices_and_setuid_only_when_asked_for(tmp_path: Path, admin_key: Key) -> None:
     vault = tmp_path / "vault"
-    forge(vault, admin_key, DANGEROUS)
+    forge(vault, admin_key, DANGEROUS, signatures=tar(DANGEROUS))
     said = restore(vault, tmp_path / "to", admin_key, expect=3)
     assert "\x1b" not in said
     assert "\x07" not in said
@@ -89,6 +89,7 @@ def test_devices_and_setuid_only_when_asked_for(tmp_path: Path, admin_key: Key) 
     assert "it is a block device; --devices restores those:\n    disk\n" in said
     assert "without its setuid or setgid bit; --setuid restores those:\n    root shell\n" in said
     listed = run("restore", "files", vault, "--host", HOST, *admin_key.arguments).stdout
+    assert "\\x1b]0;owned\\x07\n" in listed
     assert "\x1b" not in listed
     restore(vault, tmp_path / "all", admin_key, "--devices", "--setuid", expect=0)
     assert stat.S_ISBLK((tmp_path / "all" / "disk").lstat().st_mode)

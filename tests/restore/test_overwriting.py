@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import stat
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 
 from nightdrop_restore.items import Item
 from nightdrop_restore.noting import Notes, Restored
-from nightdrop_restore.restoring import workplace
 from nightdrop_restore.writing import Policy, Writer
 from restore.forging import forge, member
 
@@ -112,28 +110,6 @@ def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
         assert (status.st_uid, status.st_gid) == (owner, 4321)
 
 
-@pytest.mark.parametrize("room", ["1m", "6m"], ids=["at once", "later"])
-def test_a_disk_that_is_full(chain: House, tmp_path: Path, room: str) -> None:
-    """It ends there, says so, and leaves no piece of a file behind; nor are volumes told of as lost that
-    find no room.
-    """
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=True)
-    try:
-        known = ["restore", "run", chain.mirrors[0].vault, "--host", HOST, "--to", disk]
-        error, hint = complaint(run(*known, *chain.key.arguments, expect=1))
-        assert error == "nightdrop: error: cannot write any more: No space left on device"
-        assert "restore to a larger disk" in hint
-        restored = disk / chain.source.relative_to("/")
-        there, back = describe(chain.source), describe(restored) if restored.exists() else {}
-        assert any(one.type == "-" for one in back.values()) == (room == "6m")
-        assert [name for name, one in back.items() if one.content != there[name].content] == []
-    finally:
-        subprocess.run(["umount", disk], check=True)
-    assert not list(tmp_path.glob(".nightdrop-restore-*"))
-
-
 def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,18 +150,3 @@ def test_the_root_of_all_folders(tmp_path: Path) -> None:
     writer.close()
     assert os.readlink(tmp_path / "link") == "to"
     assert done.unrestored == {}
-
-
-def test_a_disk_of_its_own_has_the_workplace(tmp_path: Path) -> None:
-    """Not the live system, which is in memory."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    try:
-        with workplace(disk) as work:
-            assert work.parent == disk
-        assert list(disk.iterdir()) == []
-    finally:
-        subprocess.run(["umount", disk], check=True)
-    with workplace(disk) as work:
-        assert work.parent == tmp_path

@@ -103,6 +103,17 @@ def test_only_what_was_restored_is_linked_when_that_is_a_part(root: Path) -> Non
     assert not are_one(root / "one", root / "deep/one")
 
 
+def test_a_single_file_gets_its_holes_back(root: Path) -> None:
+    """Where that is all that was restored: it is what a path of the supplement was restored as."""
+    file = root / "restored as this"
+    file.write_bytes(bytes(FILLED))
+    os.utime(file, ns=(OLD, OLD))
+    supplement = Supplement(((b"etc/one", b"etc/two"),), (b"etc/image", b"etc/image/x", b"etc/imagery"))
+    assert apply_supplement(supplement, file, b"etc/image") == []
+    assert file.stat().st_blocks * 512 < FILLED
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (FILLED, OLD)
+
+
 def _other_content(path: Path) -> None:
     path.write_bytes(b"SAME")
 

@@ -151,7 +151,7 @@ def test_a_plain_image_of_a_script(folder: Path, admin_key: Key, tmp_path: Path)
 
 @pytest.fixture
 def pool(folder: Path, admin_key: Key) -> list[bytes]:
-    """A full in volumes with a receipt, and two incrementals: what is in them."""
+    """A full in volumes and two incrementals, with receipts: what is in them."""
     contents = [os.urandom(250_000), os.urandom(1000), os.urandom(2000)]
     for number in range(3):
         piece = contents[0][number * 100_000 : (number + 1) * 100_000]
@@ -159,6 +159,7 @@ def pool(folder: Path, admin_key: Key) -> list[bytes]:
     write_receipt(folder, "zroot", "full", f"zroot-full.{FULL}")
     for content, moment in zip(contents[1:], LATER, strict=True):
         smime(folder / f"zroot-inc.{moment}.zfs.p7m", admin_key, content)
+        write_receipt(folder, "zroot", "inc", f"zroot-inc.{moment}")
     return contents
 
 
@@ -182,6 +183,28 @@ def test_a_pool_in_order(folder: Path, pool: list[bytes], admin_key: Key, tmp_pa
         words = [folder.parent, "--host", HOST, "--kind", "zroot", *admin_key.arguments, "-o", "-"]
         subprocess.run(["nightdrop", "restore", "open", *words], stdout=out, check=True, env=_path())
     assert said.read_bytes() == b"".join(pool)
+
+
+def test_a_newer_set_that_cannot_be_opened_is_told(
+    folder: Path, pool: list[bytes], admin_key: Key, tmp_path: Path
+) -> None:
+    """What comes instead is older than what was asked for: nobody is to take it for the newest."""
+    newer = "zroot-full.20260301T030405Z"
+    for number in (1, 2):
+        seal(folder / f"{newer}.vol{number}.zfs.p7m", admin_key, b"newer")
+    write_receipt(folder, "zroot", "full", newer)
+    (folder / f"{newer}.vol2.zfs.p7m").unlink()
+    words = ["restore", "open", folder.parent, "--host", HOST, "--kind", "zroot", *admin_key.arguments]
+    done = run(*words, "-o", tmp_path / "out", expect=3)
+    told = f"warning: the set of 20260301T030405Z cannot be opened: it lacks {newer}.vol2.zfs.p7m\n"
+    assert told == done.stderr
+    assert [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())] == pool
+    run(*words, "-o", tmp_path / "then", "--time", "2026-02-01")
+    error, _ = complaint(run(*words, "-o", tmp_path / "never", "--time", "2020-01-01", expect=1))
+    assert error.endswith("has no full of this kind that is whole from 20200101T235959Z or before")
+    (folder / f"{newer}.receipt.json").unlink()
+    done = run(*words, "-o", tmp_path / "unfinished", "--time", "2026-03-02")
+    assert done.stderr == "note: the set of 20260301T030405Z was not finished\n"
 
 
 def test_a_volume_that_is_not_what_its_receipt_says(

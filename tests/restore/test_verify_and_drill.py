@@ -42,6 +42,18 @@ def test_verify_a_good_vault(chain: House) -> None:
     assert said.endswith("all as they should be\n")
 
 
+def test_what_is_no_vault(admin_key: Key, tmp_path: Path) -> None:
+    """A disk that has its vault deeper down, say: nothing was looked at, so nothing is fine."""
+    (tmp_path / "srv" / "nightdrop").mkdir(parents=True)
+    (tmp_path / "lost+found").mkdir()
+    error, hint = complaint(run("restore", "list", tmp_path, expect=1))
+    assert error == f"nightdrop: error: there is no backup in {tmp_path}"
+    assert "one folder for each host" in hint
+    error, hint = complaint(run("restore", "verify", tmp_path, *admin_key.arguments, expect=1))
+    assert error == f"nightdrop: error: there is no backup in {tmp_path}"
+    assert "one folder for each host" in hint
+
+
 def test_verify_tells_every_damage(chain: House) -> None:
     """Altered, cut off, missing, replaced by another envelope that opens: of each, in which vault."""
     altered, cut = name_of(chain, "full.", ".vol2."), name_of(chain, "full.", ".vol3.")

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cipher",
         choices=("aes-256-gcm", "aes-256-cbc"),
         default="aes-256-gcm",
-        help="gcm also proves that nothing was altered (default); cbc is what gpgsm before 2.4 opens",
+        help="gcm also proves that nothing was altered (default); cbc is what gpgsm opens",
     )
     parser.add_argument(
         "--compress",

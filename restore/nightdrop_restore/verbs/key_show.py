@@ -6,23 +6,31 @@ from pathlib import Path
 from nightdrop.errors import ExitStatus
 
 DESCRIPTION = """
-Describe the recipients in a file of certificates: name, fingerprint (SHA-256), how envelopes name it,
-and until when the certificate is valid.
+Describe the recipients in a file of certificates, or the one whose key is in a key.pem, which takes no
+passphrase: name, fingerprint (SHA-256), how envelopes name it, and until when the
+certificate is valid.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("certificate", metavar="CERT.pem", type=Path, help="certificates in PEM")
+    parser.add_argument(
+        "certificate", metavar="CERT.pem", type=Path, help="certificates in PEM, or a key.pem"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Describe each recipient."""
     from cryptography import x509
 
-    from nightdrop.envelope.recipients import load_recipients
+    from nightdrop.envelope.recipients import load_recipients, parse_recipients
+    from nightdrop_restore.keys import certificates_in
 
-    for recipient in load_recipients(arguments.certificate):
+    path: Path = arguments.certificate
+    # Where nobody is to seal to it, a private key beside a certificate is as it should be.
+    certificates = b"".join(certificates_in(path.read_bytes())) if path.is_file() else b""
+    recipients = parse_recipients(certificates, str(path)) if certificates else load_recipients(path)
+    for recipient in recipients:
         valid = x509.load_der_x509_certificate(recipient.certificate).not_valid_after_utc
         print(recipient.name)
         print(f"  fingerprint  {recipient.fingerprint}")

@@ -31,12 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """List hosts and sets."""
-    from nightdrop_restore.addresses import places_of
+    from nightdrop_restore.addresses import places_of, require_backups
     from nightdrop_restore.catalog import catalogue, hosts_of
     from nightdrop_restore.judging import judged
 
     places = places_of(arguments, arguments.vaults)
     hosts = hosts_of(places, [arguments.host] if arguments.host else None)
+    require_backups(places, hosts)
     if arguments.json:
         _print_json(places, hosts)
         return ExitStatus.DONE

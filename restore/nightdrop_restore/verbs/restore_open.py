@@ -59,13 +59,14 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.stream_output import Output, StreamWriter
     from nightdrop_restore.writing import Policy
 
-    streams = _chosen(arguments)
+    streams, older = _chosen(arguments)
     if arguments.output == "-" and sys.stdout.isatty():
         raise NightdropError("a stream would go to the terminal", "send it to a file or a program")
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     policy = Policy(devices=arguments.devices, setuid=arguments.setuid)
     if arguments.output == "-":
-        return _to_stdout(streams, key)
+        _to_stdout(streams, key)
+        return ExitStatus.PARTIAL if older else ExitStatus.DONE
     folder = Path(arguments.output)
     folder.mkdir(exist_ok=True)
     writer = StreamWriter(folder, policy, unpack=not arguments.raw)
@@ -73,16 +74,18 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     for output in outputs:
         _tell(output)
     _tell_about_zfs([output.path for output in outputs if output.path.suffix == ".zfs"])
-    return ExitStatus.PARTIAL if any(map(Output.is_partial, outputs)) else ExitStatus.DONE
+    return ExitStatus.PARTIAL if older or any(map(Output.is_partial, outputs)) else ExitStatus.DONE
 
 
-def _chosen(arguments: argparse.Namespace) -> "list[Stream]":
+def _chosen(arguments: argparse.Namespace) -> "tuple[list[Stream], bool]":
+    """What to open, and whether that is an older state than was there at the time."""
     from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import catalogue, hosts_of, parse_moment
+    from nightdrop_restore.judging import judged
     from nightdrop_restore.streams import streams_at, streams_of
 
     if arguments.host is None and arguments.kind is None:
-        return streams_of([Path(thing) for thing in arguments.things])
+        return streams_of([Path(thing) for thing in arguments.things]), False
     if arguments.host is None or arguments.kind is None:
         raise UsageError("--host and --kind go together", "or name the files themselves")
     places = places_of(arguments, arguments.things)
@@ -100,17 +103,23 @@ def _chosen(arguments: argparse.Namespace) -> "list[Stream]":
     for stream in streams:
         for text in stream.passed_receipts:
             print(f"warning: {harmless(text, 1000)}", file=sys.stderr)
-    return streams
+    passed_over = [one for one in of_kind if streams[-1].key.end < one.key.end <= moment]
+    for one in passed_over:
+        if one.unfinished:
+            print(f"note: the set of {one.key.end} was not finished", file=sys.stderr)
+        else:
+            why = judged(host, one).problem or "a set before it is not whole"
+            print(f"warning: the set of {one.key.end} cannot be opened: {harmless(why)}", file=sys.stderr)
+    return streams, not all(one.unfinished for one in passed_over)
 
 
-def _to_stdout(streams: "Sequence[Stream]", key: "Key") -> ExitStatus:
+def _to_stdout(streams: "Sequence[Stream]", key: "Key") -> None:
     from nightdrop_restore.streams import open_stream, verified
 
     ready = _each(streams, verified)
     for stream, sources in zip(streams, ready, strict=True):
         open_stream(stream, sources, [key], sys.stdout.buffer.write)
     sys.stdout.buffer.flush()
-    return ExitStatus.DONE
 
 
 def _each(streams: "Sequence[Stream]", act: "Callable[[Stream, OnRead], T]") -> list[T]:

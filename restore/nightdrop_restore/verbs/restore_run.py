@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     """Restore."""
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.choosing import choice_of
+    from nightdrop_restore.destination import require_destination
     from nightdrop_restore.owners import Owners, load_owners
     from nightdrop_restore.progressing import RestoreProgress
     from nightdrop_restore.reporting import as_json, is_partial, lines
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     owners = load_owners(arguments.map_owner) if arguments.map_owner else Owners()
     if policy.overwrite == "ask" and not sys.stdin.isatty():
         raise UsageError("--overwrite ask needs a terminal", "say never or always")
+    require_destination(arguments.to, policy.overwrite)
     origin = origin_of(arguments, signers_of(arguments))
     if not arguments.json:
         _announce(origin, arguments.to)

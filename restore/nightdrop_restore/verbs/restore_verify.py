@@ -31,12 +31,11 @@ Where old sets are sealed to a key that is no longer in use, give that key, too.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import VAULT_HELP, add_hosts_argument, add_listener_arguments
+    from nightdrop_restore.addresses import add_hosts_argument, add_vault_arguments
     from nightdrop_restore.keys import add_passphrase_arguments
     from nightdrop_restore.signers import add_signer_argument
 
-    parser.add_argument("vaults", metavar="VAULT", nargs="+", help=VAULT_HELP)
-    add_listener_arguments(parser)
+    add_vault_arguments(parser, "of several, each is looked at for itself")
     add_hosts_argument(parser)
     parser.add_argument(
         "--key", metavar="KEY.pem", dest="keys", type=Path, action="append", required=True,
@@ -50,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Verify."""
     from nightdrop.progress import ProgressLine
-    from nightdrop_restore.addresses import places_of
+    from nightdrop_restore.addresses import places_of, require_backups
     from nightdrop_restore.catalog import hosts_of
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.signers import signers_of
@@ -59,6 +58,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     signers = signers_of(arguments)
     places = places_of(arguments, arguments.vaults)
     work = [(place, host) for place in places for host in hosts_of([place], arguments.hosts)]
+    require_backups(places, [host for _place, host in work])
     keys = [load_key(path, ask_passphrase(path, arguments)) for path in arguments.keys]
     files, size, problems = 0, 0, 0
     with ProgressLine() as line:
