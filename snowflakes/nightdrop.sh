@@ -228,7 +228,7 @@ await_clock() {
             unset_clock complain
             break
         fi
-        snooze clock 5
+        stage clock exec sleep 5 3</dev/null
         waited=$((waited + 5))
     done
 }
