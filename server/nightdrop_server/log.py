@@ -17,7 +17,9 @@ from typing import Final
 from nightdrop.text import count, harmless
 
 MOST: Final = 600
-"""Lines a minute of each kind that anybody can cause without end: a host's requests, troubles."""
+"""Lines a minute of each kind that anybody can cause without end: a host's requests, those of strangers
+("-"), and troubles.
+"""
 
 _MINUTE: Final = 60
 
@@ -39,7 +41,7 @@ class _Minute:
         if (number := int(now) // _MINUTE) == self._number:
             return []
         told = [
-            f"{kind}: {count(lines - MOST, 'line')} more in one minute than are written"
+            f"{count(lines - MOST, 'line')} of {kind} in one minute"
             for kind, lines in self._lines.items()
             if lines > MOST
         ]
@@ -75,13 +77,13 @@ def access(one: Access) -> None:
     _write(
         f"{harmless(one.address)} {harmless(one.host)} {request} "
         f"{one.status} {one.octets} {one.seconds:.3f}{why}",
-        "" if one.status == HTTPStatus.CREATED else "strangers" if one.host == "-" else one.host,
+        "" if one.status == HTTPStatus.CREATED else f"requests of {one.host}",
     )
 
 
 def trouble(sentence: str) -> None:
     """Something the administrator should know."""
-    _write(f"trouble: {harmless(sentence, 1000)}", "trouble")
+    _write(f"trouble: {harmless(sentence, 1000)}", "troubles")
 
 
 def fault(error: BaseException) -> None:

@@ -63,7 +63,7 @@ def test_what_is_left_out_is_told_when_its_minute_is_over(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 * MOST + 1 + 2 + 1
     assert [re.sub("^[^ ]* ", "", line) for line in lines[-3:]] == [
-        "left out: bad: 7 lines more in one minute than are written",
-        "left out: trouble: 7 lines more in one minute than are written",
+        "left out: 7 lines of requests of bad in one minute",
+        "left out: 7 lines of troubles in one minute",
         "192.0.2.1 bad PUT /x 403 0 0.000 (no)",
     ]
