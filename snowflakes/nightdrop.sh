@@ -351,7 +351,7 @@ stage() { # NAME COMMAND ...
     stage_name=$1
     shift
     "$@" <&3 3<&- 4<&- &
-    keep "$stage_name" $!
+    keep "$stage_name" $! || :
     stage_status=0
     wait $! || stage_status=$?
     rm -f "$run/pid.$stage_name"
@@ -361,9 +361,11 @@ stage() { # NAME COMMAND ...
 record() { echo "$2" >"$run/$1"; } 2>/dev/null
 
 # Write down a process that has begun. One that cannot be, or comes after all of its kind were ended, is ended: nobody
-# else would ever find it.
+# else would ever find it. Who is to write into its FIFO must not begin then, or would wait for a reader for ever.
 keep() { # NAME PID
-    { record "pid.$1" "$2" && [ -e "$run/pid.$1" ] && [ ! -e "$run/ended.${1%%.*}" ]; } || kill -9 "$2" 2>/dev/null || :
+    if record "pid.$1" "$2" && [ -e "$run/pid.$1" ] && [ ! -e "$run/ended.${1%%.*}" ]; then return 0; fi
+    kill -9 "$2" 2>/dev/null || :
+    return 1
 }
 
 # By how their names begin: all of a kind are KIND.MIRROR, and all there are begin with nothing.
@@ -675,16 +677,16 @@ deliver_volumes() {
 # first, and a mirror keeps nothing that was cut off.
 deliver_stream() {
     rm -f "$run"/took.*
-    mkfifo "$run/sealed"
+    mkfifo "$run/sealed" || return 1
     set -- "$run/sealed"
     { vital digest exec openssl dgst -sha256 3<"$run/sealed" >"$run/digest" 2>/dev/null; } 3<&- &
-    keep reader.digest $!
+    keep reader.digest $! || return 1
     consumers=$!
     for one in $(living); do
-        mkfifo "$run/fifo.$one"
+        mkfifo "$run/fifo.$one" || return 1
         set -- "$@" "$run/fifo.$one"
         consume "$one" "$stem.$ext.p7m" &
-        keep "to.$one" $!
+        keep "to.$one" $! || return 1
         consumers="$consumers $!"
     done
     {
@@ -884,7 +886,7 @@ run_stages() { # COMMAND ...
 counted_and_delivered() { # COMMAND ...
     { vital count count_octets source 3<"$run/count" >"$run/size"; } 4<&- &
     counting=$!
-    keep reader.count $counting
+    keep reader.count $counting || return 1
     if stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | {
         deliver 4<&- || { kill_stages source tee; false; }
     }; then
