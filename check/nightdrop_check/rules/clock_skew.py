@@ -151,11 +151,11 @@ def judge_house(house: House) -> Iterator[Finding]:
 
 def _off(each: ShelfSet) -> float:
     """By how many seconds the host's clock is ahead, as far as can be told."""
-    if each.receipt is None:
+    if (told := each.receipt) is None:
         return max(0.0, parse_time(each.key.end).timestamp() - each.received)
     try:
-        started = datetime.fromisoformat(each.receipt.started).timestamp()
-        finished = datetime.fromisoformat(each.receipt.finished).timestamp()
+        started = datetime.fromisoformat(told.started).timestamp()
+        finished = datetime.fromisoformat(told.finished).timestamp()
     except (ValueError, OverflowError):
         return 0.0
     if (ahead := finished - each.received) > 0:
