@@ -499,7 +499,7 @@ def test_what_envelopes_said_is_forgotten_with_them(shelves: Shelves, stranger: 
     assert shelves.sql(heads, book="check") == [(usual,)]
     (shelves.mirror.hosts / f"{HOST}.toml").unlink()
     shelves.check(4 * HOUR)
-    for table in ("heads", "files", "hosts", "settled"):
+    for table in ("heads", "files", "glances", "settled_sets"):
         assert shelves.sql(f"SELECT COUNT(*) FROM {table}", book="check") == [(0,)]
 
 
