@@ -112,10 +112,10 @@ def _dangling(shelf: Shelf) -> list[tuple[ShelfSet, ShelfSet | None]]:
     before: ShelfSet | None = None
     between: list[ShelfSet] = []
     for each in shelf.sets:
-        if each.receipt is None:
+        if not each.told:
             between.append(each)
             continue
-        previous = each.receipt.previous
+        previous = each.previous
         if previous and previous not in known and before is not None and before.signature != "bad":
             out.append((each, between[-1] if between else None))
         before, between = each, []

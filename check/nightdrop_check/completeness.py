@@ -54,7 +54,7 @@ def _standing(shelf: Shelf, each: ShelfSet, *, done: bool, needed: bool, recent:
         names = [part_of_set(file.name) for file in each.absent]
         is_not, it = ("is not", "it") if len(names) == 1 else ("are not", "them")
         return Standing(each, "damaged", f"{some(names)} {is_not} there, and its receipt names {it}")
-    if each.receipt is not None and (lacks := lacking(each.key, each.stated)):
+    if each.told and (lacks := lacking(each.key, each.stated)):
         return Standing(each, "damaged", f"its receipt does not name {some(lacks)}")
     if done:
         return Standing(each, "whole")

@@ -78,6 +78,7 @@ def judge_contents(
     name: they are not part of any backup.
     """
     verdicts, seen = [], {}
+    judge = _HeadJudge(ours)
     for each, file in _worth_looking_at(shelf):
         name = file.name.name
         if file.name.part == "receipt":
@@ -85,7 +86,7 @@ def judge_contents(
         else:
             facts = look_at_file(heads, shelf.host, each, file, known.get(name))
         seen[name] = facts
-        if (found := judge_file(each, file, facts, ours)) is not None:
+        if (found := judge_file(each, file, facts, judge)) is not None:
             verdicts.append(Verdict(found[0], each, file, found[1]))
     return Contents(tuple(verdicts), seen)
 
@@ -118,18 +119,31 @@ def look_at_file(
         except (VaultError, OSError) as error:
             # Not remembered as it is: the next look tries again.
             changed, problem = 0.0, str(error)
-    return Seen(file.name.name, file.size, changed, file.received, head, first, problem=problem)
+    return Seen(file.name.name, file.size, changed, file.received, head, first, "", 0, problem)
 
 
-def judge_file(
-    each: ShelfSet, file: ShelfFile, seen: Seen, ours: frozenset[RecipientId]
-) -> tuple[Code, str] | None:
+class _HeadJudge:
+    """Judges heads; each once, because files that are alike share theirs."""
+
+    def __init__(self, ours: frozenset[RecipientId]) -> None:
+        self._ours = ours
+        # With the head, so that no other one gets its identity.
+        self._known: dict[int, tuple[Head | None, tuple[Code, str] | None]] = {}
+
+    def judge(self, head: Head | None) -> tuple[Code, str] | None:
+        """What a head tells against its file."""
+        if (known := self._known.get(id(head))) is None:
+            known = self._known[id(head)] = head, _judge_head(head, self._ours)
+        return known[1]
+
+
+def judge_file(each: ShelfSet, file: ShelfFile, seen: Seen, heads: _HeadJudge) -> tuple[Code, str] | None:
     """The one verdict on a file: code and reason; None if all is well."""
     if seen.problem:
         return "could-not-look", seen.problem
     differs = _differing(each, file, seen)
     difference = _difference(differs, seen) if differs else ""
-    if file.name.sealed and (found := _judge_head(seen, ours)) is not None:
+    if file.name.sealed and (found := heads.judge(seen.head)) is not None:
         code, why = found
         if code == "truncated" and differs and all(known.size == seen.size for known in differs):
             return "corrupt", difference
@@ -145,8 +159,7 @@ def judge_file(
     return None
 
 
-def _judge_head(seen: Seen, ours: frozenset[RecipientId]) -> tuple[Code, str] | None:
-    head = seen.head
+def _judge_head(head: Head | None, ours: frozenset[RecipientId]) -> tuple[Code, str] | None:
     if head is None:
         return "truncated", "it is empty"
     if head.no_envelope:
@@ -207,11 +220,9 @@ def _difference(differs: list[_Known], seen: Seen) -> str:
 
 
 def _worth_looking_at(shelf: Shelf) -> Iterator[tuple[ShelfSet, ShelfFile]]:
-    for each in shelf.sets:
-        if each.settled:
-            continue
+    for each in shelf.loose:
         passed_over = {*each.unnamed()}
-        if each.receipt is None:
+        if not each.told:
             # One that is there and could not be used is told of as such already.
             passed_over.add(each.key.receipt_name)
         for name, file in each.files.items():

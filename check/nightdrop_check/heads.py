@@ -22,9 +22,9 @@ from nightdrop.vault import FolderVault
 _SAMPLE_AT: Final = 6 * 1024
 _SAMPLE: Final = 4 * 1024
 _NOISE: Final = 0.9
-_GLANCE: Final = 256
-_MANY: Final = 140
-"""Of 256 random octets 162 are different ones, give or take 5; of programs and texts mostly far fewer.
+_GLANCE: Final = 128
+_MANY: Final = 85
+"""Of 128 random octets 101 are different ones, give or take 4; of programs and texts mostly far fewer.
 A glance at them saves most of the compressing.
 """
 _STRANGERS: Final = 4

@@ -18,12 +18,12 @@ from nightdrop_check.findings import Finding
 from nightdrop_check.heads import HeadReader
 from nightdrop_check.inventory import Holding, hold
 from nightdrop_check.key_use import Openers, Sealed, sum_up_sealed
+from nightdrop_check.listings import digest, take_glance
 from nightdrop_check.looking import Book, look_at_host
 from nightdrop_check.memory import Memory, Seen
 from nightdrop_check.report import HostSummary
 from nightdrop_check.rules import HOST_RULES
-from nightdrop_check.settled import FORMAT, FRESH, Remembered, Settled
-from nightdrop_check.settled_memory import SettledMemory
+from nightdrop_check.settled import FORMAT, FRESH, Remembered, SettledMemory
 from nightdrop_check.shelf import Shelf, ShelfSet
 from nightdrop_check.store import NotKeptError
 from nightdrop_check.summary import sum_up
@@ -138,14 +138,14 @@ class HostJudge:
 
     def _contents(self, shelf: Shelf) -> Contents:
         """Judge the files of sets that are not settled, and remember what was seen."""
-        loose = [name for each in shelf.sets if not each.settled for name in each.files]
-        known = self._memory.seen(shelf.host, loose)
+        known = self._memory.seen(shelf.host, [name for each in shelf.loose for name in each.files])
         ours = frozenset(self._setting.ours)
         contents = judge_contents(self._heads, shelf, known, ours, self._setting.now)
         news = [file for name, file in contents.seen.items() if known.get(name) is not file]
         self._memory.remember(shelf.host, news)
-        held = [n for each in shelf.sets if each.settled for n in each.settled.names]
-        self._memory.forget(shelf.host, self._memory.others(shelf.host, [*held, *contents.seen]))
+        self._memory.forget(
+            shelf.host, self._memory.others(shelf.host, shelf.calm | contents.seen.keys())
+        )
         return contents
 
     def _settle(self, view: View, book: Book, known: Remembered, basis: str) -> dict[SetKey, Openers]:
@@ -153,71 +153,53 @@ class HostJudge:
         shelf, now = view.shelf, view.now
         before = [drop.received for drop in book.lately.values() if drop.received < now - _LEDGER_SETTLES]
         until = max(before, default=known.until) if known.basis else max(before, default=0.0)
-        new = list(self._newly_settled(view))
-        loose = {each.key for each in shelf.sets if each.receipt_digests and not each.settled}
-        beyond = bool(shelf.gone) or bool(loose - {each.key for each in new})
+        new = {each.key: each for each in self._newly_settled(view)}
+        beyond = bool(shelf.gone) or any(e.receipt_digests and e.key not in new for e in shelf.loose)
         unchanged = book.unchanged and until == known.until
         ledger = known.ledger if unchanged else book.digest(until)
-        old = {each.key for each in shelf.sets if each.settled}
-        lost = [each.key for each in known.sets if each.key not in old]
-        self._settled.remember(shelf.host, known, Remembered(basis, until, ledger, beyond), new, lost)
-        return {each.key: tuple(each.sealed_to) for each in new}
+        sets = {each.key: each for each in shelf.sets if each.settled} | new
+        glance = shelf.glance
+        if new or glance is None:
+            calm = shelf.calm.union(*(each.files for each in new.values()))
+            glance = take_glance(shelf.listing, calm, [each.settled for each in sets.values()])
+        self._settled.remember(shelf.host, known, Remembered(basis, until, ledger, beyond, glance, sets))
+        return {key: each.sealed_to for key, each in new.items()}
 
-    def _newly_settled(self, view: View) -> Iterator[Settled]:
+    def _newly_settled(self, view: View) -> Iterator[ShelfSet]:
+        if view.shelf.irregular:
+            return
         told = {verdict.set.stem for verdict in view.contents.verdicts}
-        irregular = bool(view.shelf.irregular)
         for standing in view.standings:
             each = standing.set
-            if standing.state != "whole" or each.settled or irregular or each.stem in told:
+            if standing.state != "whole" or each.settled or each.stem in told:
                 continue
             if each.signature not in ("not asked for", "good"):
                 continue
             seen = [view.contents.seen.get(name) for name in each.files]
-            facts = [one for one in seen if one is not None and _is_calm(one, each, view.now)]
+            before = view.now - FRESH
+            facts = [one for one in seen if one is not None and _is_calm(one, each, before)]
             if len(facts) == len(each.files):
-                yield _settled(each, facts, self._sealed_to(facts))
+                listing = digest((one.name, one.size, one.changed) for one in facts)
+                yield each._replace(settled=listing, sealed_to=self._sealed_to(facts))
 
     def _openers(self, each: ShelfSet, contents: Contents) -> Openers:
         if each.settled:
-            return tuple(each.settled.sealed_to)
-        return tuple(
-            self._sealed_to([contents.seen[name] for name in each.files if name in contents.seen])
-        )
+            return each.sealed_to
+        return self._sealed_to([contents.seen[name] for name in each.files if name in contents.seen])
 
-    def _sealed_to(self, facts: list[Seen]) -> list[str]:
+    def _sealed_to(self, facts: list[Seen]) -> Openers:
         """The fingerprints of our recipients that can open every envelope of these files."""
         ours = self._setting.ours
         # The envelopes of a set mostly are all alike, and told of by one head.
         heads = {id(one.head): one.head for one in facts if one.head}
         openers = [{ours[r] for r in head.recipients if r in ours} for head in heads.values()]
-        return sorted(set.intersection(*openers)) if openers else []
+        return tuple(sorted(set.intersection(*openers))) if openers else ()
 
 
-def _is_calm(one: Seen, each: ShelfSet, now: float) -> bool:
-    """Whether a file is as it was first, and has not changed in the last seconds."""
+def _is_calm(one: Seen, each: ShelfSet, before: float) -> bool:
+    """Whether a file is as it was first, and last changed before a time (epoch seconds)."""
     file, stated = each.files[one.name], each.stated.get(one.name)
-    known = [file.drop.sha256] if file.drop else []
-    known += [stated.sha256] if stated else []
-    as_first = one.sha256 in ("", one.first) and (not known or one.first in known)
-    return as_first and not one.problem and one.changed == file.changed < now - FRESH
-
-
-def _settled(each: ShelfSet, facts: list[Seen], sealed_to: list[str]) -> Settled:
-    receipt = each.receipt
-    return Settled(
-        key=each.key,
-        names=[one.name for one in facts],
-        sizes=[one.size for one in facts],
-        changed=[one.changed for one in facts],
-        size=each.size,
-        oldest=each.oldest_file,
-        newest=each.newest_file,
-        received=each.received,
-        receipt=receipt,
-        digest=each.receipt_sha256,
-        digests=each.receipt_digests,
-        sealed_to=sealed_to,
-        booked=each.booked,
-        came_late=each.came_late,
-        stem=each.stem,
-    )
+    if one.problem or one.sha256 not in ("", one.first) or not one.changed == file.changed < before:
+        return False
+    known = [told.sha256 for told in (file.drop, stated) if told]
+    return not known or one.first in known

@@ -5,16 +5,17 @@ exist, links, pipes and folders are set apart, and a folder that is filled beyon
 looked into, so that other hosts are judged all the same.
 """
 
-from itertools import chain
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from nightdrop.enrolment import EnrolledHost
 from nightdrop.ledger import Drop, Ledger
 from nightdrop.names import SetKey, parse_name
 from nightdrop.vault import MOST_FILES, FolderVault, StoredFile
+from nightdrop_check.listings import Glance, beside_settled, digest
 from nightdrop_check.receipts import Receipts
-from nightdrop_check.settled import Remembered, Settled
-from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet, settled_set, shelf_set
+from nightdrop_check.settled import Remembered
+from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet, shelf_set
 
 
 class Book:
@@ -29,7 +30,7 @@ class Book:
         self._host = host
         self.known = known
         self.lately = ledger.drops(host, after=known.until) if ledger else {}
-        self.unchanged = self.digest(known.until) == known.ledger
+        self.unchanged = bool(known.sets) and self.digest(known.until) == known.ledger
 
     def digest(self, until: float) -> str:
         """What stays the same while what the ledger knew until then does; "" without a ledger."""
@@ -37,8 +38,9 @@ class Book:
 
     def drops(self) -> dict[str, Drop]:
         """All that is known of the host's files, by name."""
-        before = self._ledger.drops(self._host, until=self.known.until) if self._ledger else {}
-        return before | self.lately
+        if self._ledger is None or not self.known.until:
+            return self.lately
+        return self._ledger.drops(self._host, until=self.known.until) | self.lately
 
 
 def look_at_host(
@@ -49,56 +51,83 @@ def look_at_host(
     """
     host = enrolled.name
     entries = vault.list(host, MOST_FILES) if there else []
-    settled = _still_settled(entries, book, suspects)
-    covered = frozenset(chain.from_iterable(each.names for each in settled.values()))
-    rest = [entry for entry in entries if entry.name not in covered]
+    settled, rest, glance = _still_settled(entries, book, suspects)
     drops, known = book.lately, book.known
     if known.beyond or len(settled) < len(known.sets) or any(e.name not in drops for e in rest):
         drops = book.drops()
     found = _sets(vault, enrolled, rest, drops)
-    sets = [*found.sets, *(settled_set(each) for each in settled.values())]
-    keys = {each.key for each in sets}
+    sets = {**settled, **found.sets}
+    loose = {entry.name for entry in rest}
     regular = [entry.size for entry in entries if entry.regular]
     return Shelf(
         host=host,
         there=there,
-        sets=tuple(sorted(sets, key=lambda each: (each.key.end, each.key))),
+        sets=tuple(sorted(sets.values(), key=lambda each: (each.key.end, each.key))),
         strange=found.strange,
         irregular=found.irregular,
-        gone=tuple((key, drop) for key, drop in sorted(found.dropped.items()) if key not in keys),
-        uses_receipts=bool(found.dropped) or any(each.receipt_state != "absent" for each in sets),
+        gone=tuple((key, drop) for key, drop in sorted(found.dropped.items()) if key not in sets),
+        uses_receipts=bool(found.dropped)
+        or any(each.receipt_state != "absent" for each in sets.values()),
         files=len(regular),
         size=sum(regular),
+        listing=entries,
+        calm=frozenset([entry.name for entry in entries if entry.name not in loose]),
+        glance=glance,
     )
 
 
-def _still_settled(
-    entries: list[StoredFile], book: Book, suspects: frozenset[str]
-) -> dict[SetKey, Settled]:
-    """The sets whose files are what they were, and no more, and of which nothing else is new."""
-    if not book.known.sets or not book.unchanged:
-        return {}
-    there = {name: (size, changed) for name, size, changed, regular in entries if regular}
-    # Mostly nothing has changed, which is told at once.
-    known = {n: (s, c) for each in book.known.sets for n, s, c in zip(*each[1:4], strict=True)}
-    same = known.items() <= there.items()
-    held = {
-        each.key: each
-        for each in book.known.sets
-        if same or all(there.get(name) == known[name] for name in each.names)
+class _Still(NamedTuple):
+    """The settled sets whose files are what they were, and no more, and of which nothing else is new;
+    what lies there beside them; and the glance that told so, None where it took more.
+    """
+
+    sets: Mapping[SetKey, ShelfSet]
+    rest: list[StoredFile]
+    glance: Glance | None
+
+
+def _still_settled(entries: list[StoredFile], book: Book, suspects: frozenset[str]) -> _Still:
+    held, glance = book.known.sets, book.known.glance
+    if not book.unchanged:
+        return _Still({}, entries, None)
+    marks = [each.settled for each in held.values()]
+    if (rest := beside_settled(entries, glance, marks)) is None:
+        held = _unchanged(entries, held)
+        rest = _beside(entries, held)
+    news = {
+        parsed.set
+        for name in (*(entry.name for entry in rest), *book.lately, *suspects)
+        if (parsed := parse_name(name)) is not None
     }
-    old = known if same else frozenset(chain.from_iterable(each.names for each in held.values()))
-    new = [entry.name for entry in entries if entry.name not in old]
-    for name in (*new, *book.lately, *suspects):
-        if (parsed := parse_name(name)) is not None:
-            held.pop(parsed.set, None)
-    return held
+    if held.keys() & news:
+        held = {key: each for key, each in held.items() if key not in news}
+        rest = _beside(entries, held)
+    return _Still(held, rest, glance if held is book.known.sets else None)
+
+
+def _unchanged(entries: list[StoredFile], held: Mapping[SetKey, ShelfSet]) -> Mapping[SetKey, ShelfSet]:
+    """Those of the sets whose files look as they did."""
+    there: dict[SetKey, list[StoredFile]] = {}
+    for entry in entries:
+        if entry.regular and (parsed := parse_name(entry.name)) is not None:
+            there.setdefault(parsed.set, []).append(entry)
+    return {
+        key: held[key]
+        for key, files in there.items()
+        if key in held and digest(files) == held[key].settled
+    }
+
+
+def _beside(entries: list[StoredFile], held: Collection[SetKey]) -> list[StoredFile]:
+    """What is no file of these sets."""
+    names = [(entry, parse_name(entry.name)) for entry in entries]
+    return [e for e, parsed in names if not e.regular or parsed is None or parsed.set not in held]
 
 
 class _Found(NamedTuple):
     """What lies there that is of no settled set; `dropped` are receipts that the ledger knows."""
 
-    sets: list[ShelfSet]
+    sets: dict[SetKey, ShelfSet]
     strange: tuple[StoredFile, ...]
     irregular: tuple[StoredFile, ...]
     dropped: dict[SetKey, Drop]
@@ -127,7 +156,7 @@ def _sets(
         if name.endswith(".receipt.json") and (parsed := parse_name(name)) is not None
     }
     receipts = Receipts(vault, enrolled, frozenset(entry.name for entry in irregular))
-    sets = [_set(receipts, key, files, dropped.get(key)) for key, files in by_set.items()]
+    sets = {key: _set(receipts, key, files, dropped.get(key)) for key, files in by_set.items()}
     return _Found(sets, tuple(strange), tuple(irregular), dropped)
 
 

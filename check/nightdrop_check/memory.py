@@ -37,7 +37,7 @@ WITH RECURSIVE each(host) AS (
     SELECT MIN(host) FROM files
     UNION ALL SELECT (SELECT MIN(host) FROM files WHERE host > each.host) FROM each WHERE host NOTNULL
 )
-SELECT host FROM each WHERE host NOTNULL UNION SELECT host FROM hosts"""
+SELECT host FROM each WHERE host NOTNULL UNION SELECT host FROM glances"""
 _SUSPECTS: Final = """
 SELECT name FROM files WHERE host = ? AND (problem != '' OR (sha256 != '' AND sha256 != first))"""
 _DAY: Final = 86400
@@ -153,7 +153,7 @@ class Memory:
         with self.store.transaction():
             gone = {row[0] for row in self._db.execute(_HOSTS)}.difference(but)
             for host in gone:
-                for table in ("files", "hosts", "settled"):
+                for table in ("files", "glances", "settled_sets"):
                     self._db.execute(f"DELETE FROM {table} WHERE host = ?", (host,))  # noqa: S608
             [(heads,)] = self._db.execute("SELECT COUNT(*) FROM heads")
             if gone or heads > _FEW_HEADS:

@@ -33,9 +33,10 @@ class Receipts:
 
     def read(self, key: SetKey, files: dict[str, ShelfFile]) -> ReadReceipt:
         """The receipt of a set with these files."""
-        if key.receipt_name in self._irregular:
+        name = key.receipt_name
+        if name in self._irregular:
             return ReadReceipt(None, "irregular")
-        if (file := files.get(key.receipt_name)) is None:
+        if (file := files.get(name)) is None:
             return ReadReceipt(None, "absent")
         if file.size > MAX_SIZE:
             return ReadReceipt(None, "wrong", f"it is longer than {MAX_SIZE:,} octets")
@@ -43,7 +44,7 @@ class Receipts:
             return ReadReceipt(None, "unreadable", "the receipts of this host are too long together")
         self._room -= file.size
         try:
-            octets = self._octets(key.receipt_name, file.size)
+            octets = self._octets(name, file.size)
         except (VaultError, OSError) as error:
             return ReadReceipt(None, "unreadable", str(error))
         try:

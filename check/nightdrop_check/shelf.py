@@ -1,5 +1,7 @@
 """What one host has on a mirror's shelf: its files by set, and the receipt of each set."""
 
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from time import gmtime, strftime
@@ -7,10 +9,10 @@ from typing import Final, Literal, NamedTuple
 
 from nightdrop.ledger import Drop
 from nightdrop.names import FileName, SetKey
-from nightdrop.receipts import Receipt, ReceiptFile
+from nightdrop.receipts import Receipt, ReceiptFile, Source
 from nightdrop.sets import lacking
 from nightdrop.vault import StoredFile
-from nightdrop_check.settled import Settled
+from nightdrop_check.listings import Glance
 
 ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
 SignatureState = Literal["not asked for", "good", "absent", "bad", "unreadable"]
@@ -20,6 +22,8 @@ AHEAD: Final = 10 * 60
 
 DELAY: Final = 24 * 3600
 """Seconds in which the first file of a set is here, whatever delays it, but for a slow line."""
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 _SLOW: Final = 100_000
 """Octets a second of a line that is slow, and no wonder."""
@@ -46,6 +50,16 @@ class ReadReceipt(NamedTuple):
     signature_problem: str = ""
 
 
+class Told(NamedTuple):
+    """What a receipt tells of its run: when that started and finished, by the client's own clock (RFC
+    3339), and what was backed up.
+    """
+
+    started: str
+    finished: str
+    source: Source
+
+
 class ShelfFile(NamedTuple):
     """A regular file of a set. `received` is the mirror's time of receipt, `changed` when the file system
     last changed it (epoch seconds); `drop` is what the ledger knows of it.
@@ -66,44 +80,55 @@ class ShelfSet(NamedTuple):
     be looked at, "irregular" one that is a link, a pipe or a folder; `receipt_problem` says more,
     `receipt_sha256` what it is, in hex. `receipt_digests` are those by which a later receipt may name
     this one as its `previous`.
+    `told` is what rules want to know of a usable receipt, as text (`receipt`), "" where there is none;
+    `previous` the digest of the receipt before, by which it goes on.
     `absent` are files that the receipt names and that are not there; `stated` is what it says of each
     that it names. `signature` is how it is with the signature of a usable receipt, of a host that signs;
     `signature_problem` says more.
 
-    `stem` is the set's name, `size` the octets of all its files; `oldest_file` and `newest_file` are when
-    the first and the last of them came, `received` is when the set did: when its receipt came, or else
-    the last of its files. The ledger knows when each file of one that is `booked` came, and the first
-    file of one that `came_late` came later than the time in its name allows.
+    `stem` is the set's name, `size` the octets of all its files, `largest` those of the largest;
+    `oldest_file` and `newest_file` are when the first and the last of them came, `received` is when the
+    set did: when its receipt came, or else the last of its files. The ledger knows when each file of one
+    that is `booked` came, and the first file of one that `came_late` came later than the time in its name
+    allows.
 
-    A set that is `settled` was found whole by an earlier look, and nothing of it has changed: it comes
-    without `files`, and its receipt without those that it names.
+    A set that is settled was found whole by an earlier look, and nothing of it has changed: it comes
+    without `files` and `stated`. `settled` tells what its files look like in the listing, `sealed_to` are
+    fingerprints of the recipients that can open every file of it.
     """
 
     key: SetKey
     stem: str
-    files: dict[str, ShelfFile]
-    receipt: Receipt | None
+    files: Mapping[str, ShelfFile]
+    told: str
+    previous: str
     receipt_state: ReceiptState
     receipt_problem: str
     receipt_sha256: str
-    receipt_digests: frozenset[str]
+    receipt_digests: Collection[str]
     absent: tuple[ReceiptFile, ...]
-    stated: dict[str, ReceiptFile]
+    stated: Mapping[str, ReceiptFile]
     signature: SignatureState
     signature_problem: str
     size: int
+    largest: int
     oldest_file: float
     newest_file: float
     received: float
     booked: bool
     came_late: bool
-    settled: Settled | None = None
+    settled: str = ""
+    sealed_to: tuple[str, ...] = ()
+
+    @property
+    def receipt(self) -> Told | None:
+        """What its receipt tells, if there is a usable one."""
+        return _read_told(self.told) if self.told else None
 
     @property
     def delay(self) -> float:
         """Seconds that may lie between its beginning and when its first file was here."""
-        sizes = self.settled.sizes if self.settled else [file.size for file in self.files.values()]
-        return _delay(sizes)
+        return _delay(self.largest)
 
     @property
     def receipt_was_here(self) -> bool:
@@ -112,7 +137,7 @@ class ShelfSet(NamedTuple):
 
     def unnamed(self) -> list[str]:
         """Files with the set's names that its receipt, being there, does not name."""
-        if self.receipt is None or self.settled:
+        if not self.told:
             return []
         parts = ("receipt", "receipt-signature")
         return [n for n, f in self.files.items() if f.name.part not in parts and n not in self.stated]
@@ -129,12 +154,14 @@ def shelf_set(
     times = [file.received for file in files.values()]
     sizes = [file.size for file in files.values()]
     oldest, newest = min(times, default=0.0), max(times, default=0.0)
+    largest = max(sizes, default=0)
     receipt = files.get(key.receipt_name)
     return ShelfSet(
         key=key,
         stem=key.stem,
         files=files,
-        receipt=read.receipt,
+        told=_write_told(read.receipt) if read.receipt else "",
+        previous=read.receipt.previous if read.receipt else "",
         receipt_state=read.state,
         receipt_problem=read.problem,
         receipt_sha256=read.digest,
@@ -144,48 +171,35 @@ def shelf_set(
         signature=read.signature,
         signature_problem=read.signature_problem,
         size=sum(sizes),
+        largest=largest,
         oldest_file=oldest,
         newest_file=newest,
         received=receipt.received if receipt else newest,
         booked=None not in [file.drop for file in files.values()],
-        came_late=key.end < latest_name(max(0.0, oldest - _delay(sizes) - AHEAD)),
+        came_late=key.end < latest_name(max(0.0, oldest - _delay(largest) - AHEAD)),
     )
 
 
-def settled_set(each: Settled) -> ShelfSet:
-    """A set that is settled."""
-    return ShelfSet(
-        each.key,
-        each.stem,
-        files={},
-        receipt=each.receipt,
-        receipt_state="usable" if each.receipt else "absent",
-        receipt_problem="",
-        receipt_sha256=each.digest,
-        receipt_digests=each.digests,
-        absent=(),
-        stated={},
-        signature="not asked for",
-        signature_problem="",
-        size=each.size,
-        oldest_file=each.oldest,
-        newest_file=each.newest,
-        received=each.received,
-        booked=each.booked,
-        came_late=each.came_late,
-        settled=each,
-    )
+def _delay(largest: int) -> float:
+    return DELAY + largest / _SLOW
 
 
-def _delay(sizes: list[int]) -> float:
-    return DELAY + max(sizes, default=0) / _SLOW
+def _write_told(receipt: Receipt) -> str:
+    return _encode((receipt.started, receipt.finished, receipt.source))
+
+
+def _read_told(text: str) -> Told:
+    started, finished, (what, size, files, unread, failed) = json.loads(text)
+    return Told(started, finished, Source(tuple(what), size, files, unread, tuple(failed)))
 
 
 @dataclass(frozen=True)
 class Shelf:
     """All of one host. `sets` stand in the order of their own times; `strange` are entries whose name
     the pattern does not know, `irregular` those that are no regular files; `gone` are sets whose receipt
-    came here once and of which nothing is left, with the ledger's record of that receipt.
+    came here once and of which nothing is left, with the ledger's record of that receipt. `listing` is
+    all that lies there, `calm` the names in it that are of settled sets, `glance` by what that was seen,
+    None where it took more.
     """
 
     host: str
@@ -197,6 +211,14 @@ class Shelf:
     uses_receipts: bool
     files: int
     size: int
+    listing: Sequence[StoredFile] = ()
+    calm: frozenset[str] = frozenset()
+    glance: Glance | None = None
+
+    @cached_property
+    def loose(self) -> list[ShelfSet]:
+        """The sets that are not settled: whatever there is to say of a set's files is of one of these."""
+        return [each for each in self.sets if not each.settled]
 
     @cached_property
     def done(self) -> list[ShelfSet]:
@@ -204,7 +226,7 @@ class Shelf:
         (stock duplicity, scripts), whole as far as names can tell.
         """
         if self.uses_receipts:
-            return [each for each in self.sets if each.receipt is not None]
+            return [each for each in self.sets if each.told]
         return [each for each in self.sets if each.settled or not lacking(each.key, each.files)]
 
     @cached_property

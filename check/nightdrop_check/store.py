@@ -30,19 +30,40 @@ CREATE INDEX IF NOT EXISTS suspects ON files (host, name)
 CREATE TABLE IF NOT EXISTS heads (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS room (day INTEGER PRIMARY KEY, at REAL NOT NULL, free INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS hosts (
+CREATE TABLE IF NOT EXISTS glances (
     host TEXT PRIMARY KEY,
     basis TEXT NOT NULL,
     until REAL NOT NULL,
     ledger TEXT NOT NULL,
-    beyond INTEGER NOT NULL
+    beyond INTEGER NOT NULL,
+    listed REAL NOT NULL,
+    listing TEXT NOT NULL,
+    loose TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS settled (
+CREATE TABLE IF NOT EXISTS settled_sets (
     host TEXT NOT NULL,
     stem TEXT NOT NULL,
-    text TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    end TEXT NOT NULL,
+    type TEXT NOT NULL,
+    start TEXT NOT NULL,
+    told TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    digests TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    largest INTEGER NOT NULL,
+    oldest REAL NOT NULL,
+    newest REAL NOT NULL,
+    received REAL NOT NULL,
+    booked INTEGER NOT NULL,
+    came_late INTEGER NOT NULL,
+    sealed_to TEXT NOT NULL,
+    listing TEXT NOT NULL,
     PRIMARY KEY (host, stem)
 ) WITHOUT ROWID;
+DROP TABLE IF EXISTS hosts;
+DROP TABLE IF EXISTS settled;
 """
 
 

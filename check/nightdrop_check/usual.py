@@ -80,9 +80,10 @@ def judge_incremental(sets: Sequence[ShelfSet], full: ShelfSet | None, expected:
 
 def judge_source(before: ShelfSet, last: ShelfSet) -> Odd | None:
     """Whether what was backed up has shrunk to half since the set before, as the receipts tell."""
-    if before.receipt is None or last.receipt is None:
+    told_before, told = before.receipt, last.receipt
+    if told_before is None or told is None:
         return None
-    was, now = before.receipt.source, last.receipt.source
+    was, now = told_before.source, told.source
     if was.what != now.what:
         return None
     if was.files > now.files * _FACTOR and was.files - now.files >= _FEWEST_FILES:

@@ -8,7 +8,7 @@ ever has to wonder about a name.
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple
 
 SetType = Literal["full", "inc"]
 Part = Literal[
@@ -48,6 +48,12 @@ _NAME = re.compile(
     re.ASCII | re.VERBOSE,
 )
 
+
+_DUPLICITYS: Final[dict[str, Part]] = {
+    "manifest": "manifest",
+    "supplement": "supplement",
+    "jsonstat": "jsonstat",
+}
 
 HOST_PATTERN = _HOST.pattern
 """The pattern of hosts' names, for other programs: a regular expression as Perl writes them."""
@@ -127,10 +133,10 @@ def parse_name(name: str) -> FileName | None:
     if found["sigs"]:
         return _signatures(name, found)
     kind, start, end = found["kind"], found["from"], found["to"]
-    set_type = cast(SetType, found["type"])
+    set_type: SetType = "full" if found["type"] == "full" else "inc"
     duplicity = kind == "duplicity"
     # duplicity's incrementals name the set they build on, and nothing else does.
-    if (end is not None) != (duplicity and set_type == "inc") or not _is_time(start, end):
+    if (end is not None) != (duplicity and set_type == "inc") or not _are_times(start, end):
         return None
     key = SetKey(kind, end or start, set_type, start if end else "")
     if found["receipt"]:
@@ -139,14 +145,14 @@ def parse_name(name: str) -> FileName | None:
         if duplicity != (found["volume_ext"] == "difftar"):
             return None
         return FileName(name, key, "volume", int(found["number"]))
-    if found["part"]:
-        return FileName(name, key, cast(Part, found["part"])) if duplicity else None
+    if part := found["part"]:
+        return FileName(name, key, _DUPLICITYS[part]) if duplicity else None
     return None if duplicity else FileName(name, key, "stream")
 
 
 def _signatures(name: str, found: re.Match[str]) -> FileName | None:
     start, end = found["sig_from"], found["sig_to"]
-    if (end is not None) != (found["sigs"] == "new") or not _is_time(start, end):
+    if (end is not None) != (found["sigs"] == "new") or not _are_times(start, end):
         return None
     if end is None:
         return FileName(name, SetKey("duplicity", start, "full"), "signatures")
@@ -172,10 +178,14 @@ def format_time(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def _are_times(start: str, end: str | None) -> bool:
+    return _is_time(start) and (end is None or _is_time(end))
+
+
 @lru_cache(maxsize=1024)
-def _is_time(*texts: str | None) -> bool:
-    """Whether these are all times. The files of a set share theirs."""
+def _is_time(text: str) -> bool:
+    """Whether this is a time. Files share theirs, and so do sets that build on each other."""
     try:
-        return all(parse_time(text) for text in texts if text is not None)
+        return bool(parse_time(text))
     except ValueError:
         return False

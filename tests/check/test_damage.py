@@ -1,6 +1,5 @@
 """Every damage is found: once, by its name, and nothing else. And a good vault is left in peace."""
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from check.vaults import DAY, HOUR, Shelves, seal
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.receipts import digest
 from nightdrop.vault import FolderVault
+from nightdrop_check import listings
 from nightdrop_check.findings import Finding
 from nightdrop_check.scrub import Budget
 
@@ -26,7 +26,7 @@ def only(shelves: Shelves, after: float = 0) -> Finding:
 def settle(shelves: Shelves) -> None:
     """Have the check look when nothing is wrong, so that it need not judge every set again."""
     assert shelves.codes(after=HOUR) == []
-    assert shelves.sql("SELECT stem FROM settled", book="check") == shelves.sql(
+    assert shelves.sql("SELECT stem FROM settled_sets", book="check") == shelves.sql(
         "SELECT DISTINCT substr(name, 1, instr(name, '.receipt') - 1) FROM files "
         "WHERE name LIKE '%.receipt.json'",
         book="check",
@@ -271,13 +271,38 @@ def test_what_the_scrub_finds_unsettles(shelves: Shelves) -> None:
     path.write_bytes(path.read_bytes().replace(b'"tool": "n', b'"tool": "m'))
     stands = path.stat().st_ctime
     shelves.sql("UPDATE files SET changed = ? WHERE name = ?", stands, path.name, book="check")
-    (text,) = shelves.sql("SELECT text FROM settled WHERE text LIKE ?", f"%{path.name}%", book="check")[0]
-    fields = json.loads(str(text))
-    fields[3][fields[1].index(path.name)] = stands
-    shelves.sql("UPDATE settled SET text = ? WHERE text = ?", json.dumps(fields), text, book="check")
+    listing = FolderVault(shelves.mirror.vault).list(shelves.host)
+    seen = listings.digest(entry for entry in listing if entry.name.startswith(path.name[:-13]))
+    shelves.sql("UPDATE settled_sets SET listing = ? WHERE stem = ?", seen, path.name[:-13], book="check")
+    marks = [str(mark) for (mark,) in shelves.sql("SELECT listing FROM settled_sets", book="check")]
+    glance = listings.take_glance(listing, {entry.name for entry in listing}, marks)
+    shelves.sql("UPDATE glances SET listed = ?, listing = ?", *glance[:2], book="check")
     assert shelves.codes(after=2 * HOUR) == []
     assert shelves.check(3 * HOUR, Budget(everything=True)).findings[0].code == "corrupt"
     assert only(shelves, after=4 * HOUR).code == "corrupt"
+
+
+def test_a_set_that_is_not_remembered_is_judged(shelves: Shelves) -> None:
+    """As when two looks at the same time remember different sets."""
+    settle(shelves)
+    shelves.sql("DELETE FROM settled_sets WHERE stem LIKE '%-inc.%'", book="check")
+    report = shelves.check(2 * HOUR)
+    assert report.findings == ()
+    assert report.hosts[0].sets == 3
+
+
+def test_files_beside_settled_sets(shelves: Shelves) -> None:
+    """What a dead run left lies there for good; it hides nothing, whether it stays or goes."""
+    left = shelves.folder / "duplicity-inc.20260101T000000Z.to.20260102T000000Z.vol1.difftar.p7m"
+    left.write_bytes(shelves.path("volume").read_bytes())
+    for hours in (30, 31, 32):
+        found = only(shelves, after=hours * HOUR)
+        assert (found.code, found.severity) == ("incomplete", "info")
+    assert len(shelves.sql("SELECT * FROM settled_sets", book="check")) == 3
+    left.unlink()
+    assert shelves.codes(after=33 * HOUR) == []
+    cut(shelves.path("volume"), 1)
+    assert only(shelves, after=34 * HOUR).code == "truncated"
 
 
 def test_other_recipients_unsettle(shelves: Shelves, stranger: bytes) -> None:

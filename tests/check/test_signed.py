@@ -76,7 +76,7 @@ def test_signatures_come_before_receipts_and_openssl_checks_them(
 
 def test_good_signatures_yield_nothing_and_settle(signed: Shelves) -> None:
     assert signed.codes(after=HOUR) == []
-    assert len(signed.sql("SELECT * FROM settled", book="check")) == 2
+    assert len(signed.sql("SELECT * FROM settled_sets", book="check")) == 2
 
 
 @pytest.mark.parametrize("settle", [True, False])

@@ -9,7 +9,7 @@ from nightdrop_check.view import View
 def judge(view: View) -> Iterator[Finding]:
     """Every such receipt, but for those that are known to have been altered, which is told as that."""
     altered = {v.set.stem for v in view.contents.verdicts if v.file.name.part == "receipt"}
-    for each in view.shelf.sets:
+    for each in view.shelf.loose:
         if each.signature != "bad" or each.stem in altered:
             continue
         yield Finding(

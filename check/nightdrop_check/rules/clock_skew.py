@@ -19,7 +19,7 @@ from typing import Final
 
 from nightdrop.names import parse_time
 from nightdrop_check.findings import Finding, Severity
-from nightdrop_check.shelf import AHEAD, DELAY, ShelfSet, is_ahead
+from nightdrop_check.shelf import AHEAD, DELAY, ShelfSet, is_ahead, latest_name
 from nightdrop_check.view import House, View
 from nightdrop_check.words import listed, some, span
 
@@ -64,7 +64,8 @@ def _future(view: View, off: float) -> list[ShelfSet]:
     """
     # If this mirror's clock went back, that is another finding.
     latest = max([view.now, *(each.received for each in view.shelf.sets)])
-    return [e for e in view.shelf.sets if e.oldest_file and is_ahead(e.key, latest + _grace(off))]
+    name = latest_name(latest + _grace(off))
+    return [each for each in view.shelf.sets if each.oldest_file and each.key.end > name]
 
 
 def _of_the_past(view: View, off: float) -> Iterator[Finding]:
@@ -73,7 +74,8 @@ def _of_the_past(view: View, off: float) -> Iterator[Finding]:
     Nothing mends that, and a restore may take them for what there was, so it is said as long as they are
     there. Of a day nobody need hear.
     """
-    sets = [each for each in view.shelf.sets if each.oldest_file and not is_ahead(each.key, view.now)]
+    name = latest_name(view.now)
+    sets = [each for each in view.shelf.sets if each.oldest_file and each.key.end <= name]
     early = [each for each in sets if is_ahead(each.key, each.oldest_file + DELAY)]
     # After one of those, everything is late.
     names = {each.key for each in early}
@@ -151,11 +153,11 @@ def judge_house(house: House) -> Iterator[Finding]:
 
 def _off(each: ShelfSet) -> float:
     """By how many seconds the host's clock is ahead, as far as can be told."""
-    if each.receipt is None:
+    if (told := each.receipt) is None:
         return max(0.0, parse_time(each.key.end).timestamp() - each.received)
     try:
-        started = datetime.fromisoformat(each.receipt.started).timestamp()
-        finished = datetime.fromisoformat(each.receipt.finished).timestamp()
+        started = datetime.fromisoformat(told.started).timestamp()
+        finished = datetime.fromisoformat(told.finished).timestamp()
     except (ValueError, OverflowError):
         return 0.0
     if (ahead := finished - each.received) > 0:

@@ -15,7 +15,7 @@ _HINT = (
 def judge(view: View) -> Iterator[Finding]:
     """Files with other bytes, and receipts that are none."""
     yield from told.findings(view, "corrupt", "damaged", _HINT)
-    for each in view.shelf.sets:
+    for each in view.shelf.loose:
         if each.receipt_state == "wrong":
             name = each.key.receipt_name
             sentence = f"the receipt of {each.stem} is no receipt: {each.receipt_problem}"

@@ -12,7 +12,7 @@ HINT = "run the check as the user whom the vault belongs to, and look at this mi
 def judge(view: View) -> Iterator[Finding]:
     """Files and receipts that could not be read."""
     yield from told.findings(view, "could-not-look", "not readable", HINT)
-    for each in view.shelf.sets:
+    for each in view.shelf.loose:
         if each.receipt_state == "unreadable":
             name = each.key.receipt_name
             sentence = f"the receipt of {each.stem} is not readable: {each.receipt_problem}"

@@ -52,8 +52,7 @@ def _alike(
 
 
 def _previous(each: ShelfSet) -> tuple[str, str] | None:
-    receipt = each.receipt
-    return ("", receipt.previous) if receipt is not None and receipt.previous else None
+    return ("", each.previous) if each.previous else None
 
 
 def _base(each: ShelfSet) -> tuple[str, str] | None:

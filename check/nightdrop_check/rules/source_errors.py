@@ -15,9 +15,9 @@ def judge(view: View) -> Iterator[Finding]:
     """Say it of the newest set of each kind."""
     for _, sets in sorted(view.shelf.done_by_kind.items()):
         each = max(sets, key=lambda each: each.received)
-        if each.receipt is None:
+        if (told := each.receipt) is None:
             continue
-        for place in each.receipt.source.failed[:_NAMED]:
+        for place in told.source.failed[:_NAMED]:
             yield Finding(
                 "source-errors",
                 "error",
@@ -27,7 +27,7 @@ def judge(view: View) -> Iterator[Finding]:
                 f"the run on {view.host} said why, and `nightdrop status` there still tells which",
                 {"source": harmless(place, 120)},
             )
-        if unread := each.receipt.source.unread:
+        if unread := told.source.unread:
             yield Finding(
                 "source-errors",
                 "warning",
@@ -37,5 +37,5 @@ def judge(view: View) -> Iterator[Finding]:
                 f"{'is' if unread == 1 else 'are'} not in {each.stem}",
                 f"the run on {view.host} named them; see there whether they matter, "
                 "and exclude those that do not",
-                {"unread": unread, "files": each.receipt.source.files},
+                {"unread": unread, "files": told.source.files},
             )

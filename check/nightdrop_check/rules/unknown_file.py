@@ -25,7 +25,7 @@ def judge(view: View) -> Iterator[Finding]:
         one = "is a link, a pipe or a folder, and no file"
         many = "are links, pipes or folders, and no files"
         yield _finding(view, "", names, f"{some(names)} {one if len(names) == 1 else many}")
-    for each in shelf.sets:
+    for each in shelf.loose:
         if names := sorted(each.unnamed()):
             verb = "has" if len(names) == 1 else "have"
             sentence = f"{some(names)} {verb} the name of a finished set whose receipt does not know it"

@@ -10,7 +10,7 @@ from nightdrop_check.words import listed, some
 
 def judge(view: View) -> Iterator[Finding]:
     """One finding for all receipts that came since the signer was enrolled."""
-    sets = [each for each in view.shelf.sets if each.signature == "absent"]
+    sets = [each for each in view.shelf.loose if each.signature == "absent"]
     if not sets:
         return
     stems = [each.stem for each in sets]

@@ -62,7 +62,7 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
     if (message_end := header.ends[-1]) is None:
         # Only what stands behind the head, where that reaches into the tail, can close it.
         head = 0 if body.octets is None else reader.position - (body.octets - len(body.tail))
-        complete = body.ended and ends_properly(body.tail[max(0, head) :], header, segmented)
+        complete = body.ended and Ending(header, segmented).stands_in(body.tail, after=head)
     elif body.octets is not None:
         complete = body.ended and body.octets >= message_end
         trailing += max(0, body.octets - message_end)
@@ -82,23 +82,25 @@ def inspect_envelope(file: BinaryIO) -> Inspection:
     )
 
 
-def ends_properly(tail: bytes, header: Header, segmented: bool) -> bool:
-    """Whether the last octets of a message of indefinite length close what its head opened.
+class Ending:
+    """How a message of indefinite length ends: it closes what its head opened.
 
     Reckoned backwards from the end: one end-of-contents for each open level; before them, with GCM,
     the tag; before that, the end of EncryptedContentInfo, and of its content if that came in segments.
     With CBC nothing but zeros stands there, so where the content itself happens to end with n zeros, n
     missing octets are not seen: one, in one message of 256.
     """
-    content_info, *outer = header.ends
-    closing = der.END_OF_CONTENTS * outer.count(None)
-    if not tail.endswith(closing):
-        return False
-    rest = tail[: len(tail) - len(closing)]
-    if header.content_type == "AuthEnvelopedData":
-        mark = bytes((der.OCTET_STRING, header.tag_length))
-        before_tag = len(rest) - header.tag_length
-        if before_tag < 2 or rest[before_tag - 2 : before_tag] != mark:
-            return False
-        rest = rest[: before_tag - 2]
-    return rest.endswith(der.END_OF_CONTENTS * (segmented + (content_info is None)))
+
+    def __init__(self, header: Header, segmented: bool) -> None:
+        content_info, *outer = header.ends
+        self._before = der.END_OF_CONTENTS * (segmented + (content_info is None))
+        self._closing = der.END_OF_CONTENTS * outer.count(None)
+        self._length = len(self._before) + len(self._closing)
+        if header.content_type == "AuthEnvelopedData":
+            self._before += bytes((der.OCTET_STRING, header.tag_length))
+            self._length += 2 + header.tag_length
+
+    def stands_in(self, tail: bytes, after: int = 0) -> bool:
+        """Whether a message with these last octets ends so, `after` so many of them."""
+        at = len(tail) - self._length
+        return at >= max(0, after) and tail.startswith(self._before, at) and tail.endswith(self._closing)

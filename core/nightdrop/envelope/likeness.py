@@ -6,14 +6,14 @@ read with care; where everything else is the same, so is what there is to tell.
 """
 
 from nightdrop.envelope.entries import Agreement, Transport
-from nightdrop.envelope.inspection import Inspection, ends_properly
+from nightdrop.envelope.inspection import Ending, Inspection
 
 
 class Likeness:
     """What envelopes have in common with one that was inspected, given its first octets."""
 
     def __init__(self, found: Inspection, head: bytes) -> None:
-        self._header = found.header
+        self._ending = Ending(found.header, segmented=True)
         # Two octets on, because `segmented` is told by them.
         self._content_at = found.content_at
         self._pieces = _pieces(head[: found.content_at + 2], _varying(found))
@@ -26,11 +26,11 @@ class Likeness:
 
     def holds_for(self, head: bytes) -> bool:
         """Whether a file that begins with these octets would be inspected to the same end."""
-        return all(head[begin:end] == octets for begin, end, octets in self._pieces)
+        return all(head.startswith(octets, at) for at, octets in self._pieces)
 
     def ends_properly(self, tail: bytes, size: int) -> bool:
         """Whether such a file of so many octets, with this end, is whole."""
-        return ends_properly(tail[max(0, self._content_at - size + len(tail)) :], self._header, True)
+        return self._ending.stands_in(tail, after=self._content_at - size + len(tail))
 
 
 def _varying(found: Inspection) -> list[bytes]:
@@ -44,8 +44,8 @@ def _varying(found: Inspection) -> list[bytes]:
     return varying
 
 
-def _pieces(head: bytes, varying: list[bytes]) -> list[tuple[int, int, bytes]]:
-    """Where the rest begins and ends in the head, and what it is."""
+def _pieces(head: bytes, varying: list[bytes]) -> list[tuple[int, bytes]]:
+    """Where the rest begins in the head, and what it is."""
     gaps = []
     for octets in varying:
         # What stands there twice, by chance or on purpose, is taken for a part of the rest.
@@ -54,7 +54,6 @@ def _pieces(head: bytes, varying: list[bytes]) -> list[tuple[int, int, bytes]]:
             gaps.append((at, at + len(octets)))
     pieces, at = [], 0
     for begin, end in sorted(gaps):
-        pieces.append((at, begin, head[at:begin]))
+        pieces.append((at, head[at:begin]))
         at = max(at, end)
-    pieces.append((at, len(head), head[at:]))
-    return pieces
+    return [*pieces, (at, head[at:])]
