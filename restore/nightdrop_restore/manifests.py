@@ -1,7 +1,7 @@
 """The manifests of a chain: fetched and opened first, because everything else depends on them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,14 +15,17 @@ from nightdrop_restore.unwrapping import Key
 
 _VOLUME: Final = re.compile(rb"^Volume (\d{1,7}):", re.MULTILINE)
 _LONGEST: Final = 256 * 1024 * 1024
+_LONGEST_LINE: Final = 1024 * 1024
+_MOST_VOLUMES: Final = 1_000_000
+_ELSEWHERE: Final = "another vault may have it whole; or restore an older state with --time"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was fetched and opens: where its envelope is, and what is in it."""
+    """A manifest that was fetched and opens: where its envelope is, and the numbers of its volumes."""
 
     sealed: Path
-    plain: bytes
+    volumes: Sequence[int]
 
 
 def fetch_manifests(work: Path, origin: Origin, on_other: OnText) -> dict[str, Manifest]:
@@ -35,27 +38,52 @@ def fetch_manifests(work: Path, origin: Origin, on_other: OnText) -> dict[str, M
     for one in reversed(origin.chain):
         name = one.key.manifest_name
         sealed = work / name
-        accept = opening(origin, copies, name) if len(origin.places) > 1 else None
+        volumes = VolumeNumbers()
         try:
-            copies.fetch(name, sealed, accept)
-            found[name] = Manifest(sealed, opened(origin.key, sealed))
+            copies.fetch(name, sealed, opening_whole(origin, name))
+            with sealed.open("rb") as file:
+                open_envelope(file.read, volumes.write, [origin.key])
+            found[name] = Manifest(sealed, volumes.numbers)
         except SilentError:
             raise
         except VaultError as error:
-            hint = "another vault may have it whole; or restore an older state with --time"
-            raise VaultError(error.message, hint) from error
+            raise VaultError(error.message, _ELSEWHERE) from error
         except EnvelopeError as error:
-            raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
+            where = f"{origin.host}/{name}"
+            raise EnvelopeError(f"{where}: {error.message}", error.hint or _ELSEWHERE) from error
     return found
 
 
 def volume_names(manifests: Mapping[str, Manifest]) -> list[str]:
     """The names of all volumes that there should be, whether they are there or not."""
     return [
-        f"{name.removesuffix('.manifest.p7m')}.vol{int(number)}.difftar.p7m"
+        f"{name.removesuffix('.manifest.p7m')}.vol{number}.difftar.p7m"
         for name, manifest in manifests.items()
-        for number in _VOLUME.findall(manifest.plain)
+        for number in manifest.volumes
     ]
+
+
+class VolumeNumbers:
+    """Finds the numbers of a set's volumes in its manifest, as that is opened, and keeps nothing else:
+    duplicity's own names every file that changed, too.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self._line = b""
+        self._octets = 0
+
+    def write(self, octets: bytes) -> None:
+        """Take so much more of it."""
+        self._octets += len(octets)
+        lines, end, self._line = (self._line + octets).rpartition(b"\n")
+        self.numbers += map(int, _VOLUME.findall(lines + end))
+        if (
+            self._octets > _LONGEST
+            or len(self._line) > _LONGEST_LINE
+            or len(self.numbers) > _MOST_VOLUMES
+        ):
+            raise EnvelopeError("what is in it is no manifest, or longer than any could be")
 
 
 def opening(origin: Origin, copies: Copies, name: str) -> Accept:
