@@ -44,7 +44,7 @@ class StoredSet:
     @property
     def hindrance(self) -> str:
         """Why it is in no chain that can be restored, in words."""
-        return "a set before it is not there" if self.restorable else "it lacks its manifest"
+        return "a set before it is not there" if self.restorable else f"it lacks {self.key.manifest_name}"
 
 
 def hosts_of(places: Sequence[Place], wanted: Sequence[str] | None = None) -> list[str]:
