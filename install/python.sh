@@ -21,11 +21,19 @@ need_python() {
     # In a dry run there may be none yet.
     ! command -v "$python" >/dev/null || python_can 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "$python is older than 3.11" "Debian 12 and newer have one that is new enough"
-    python_can 'import ensurepip, venv' || need_debian_packages python3-venv
     # Not what the kernel is: a Raspberry Pi OS of 32 bits may have one of 64.
-    case $(dpkg --print-architecture 2>/dev/null || uname -m) in
+    architecture=$(dpkg --print-architecture 2>/dev/null || uname -m)
+    # Nor would Debian's cryptography do, which is years older than the one that is needed.
+    case $architecture:$(uname -m) in
+    armel:* | armhf:armv6*)
+        die "cryptography is not ready for this processor, and takes more to build than such a machine has" \
+            "ARMv7, as of a Raspberry Pi 2, is the least; the shell client in snowflakes/ runs here, too"
+        ;;
+    esac
+    python_can 'import ensurepip, venv' || need_debian_packages python3-venv
+    case $architecture in
     # There are no wheels of cffi, duplicity, zstandard and, for Python 3.13, PyYAML for these.
-    armhf | armel | armv*)
+    armhf | armv*)
         builders='build-essential python3-dev librsync-dev libffi-dev gettext'
         # shellcheck disable=SC2086 # a list of words
         dpkg -s $builders >/dev/null 2>&1 || need_debian_packages $builders

@@ -64,10 +64,12 @@ def keep_metadata(state: State, key: SetKey) -> list[ReceiptFile]:
 
 def _flaw(state: State, log: DropLog, key: SetKey) -> str:
     """What is wrong with what is needed here to build on a set; "" if nothing is."""
-    paths = _needed(state, key)
+    noted = {file.name: file for file in log.kept(key)}
+    # Whom a full is sealed to was not kept by the first versions: then it is to whom the bundle says.
+    needed = _needed(state, key)
+    paths = [path for path in needed if path.name in noted or path.parent != state.recipients]
     if not all(path.is_file() for path in paths):
         return "its local metadata is gone"
-    noted = {file.name: file for file in log.kept(key)}
     if any(_as_it_is(path) != noted[path.name] for path in paths if path.name in noted):
         return "its local metadata is damaged"
     if any(not _fits(path, log, key) for path in state.outbox.iterdir() if _is_of(path, key)):

@@ -59,6 +59,21 @@ def test_what_is_whole_is_built_on_and_it_restores(
     house.assert_mirrors_are_honest()
 
 
+def test_a_full_of_a_version_that_kept_less_is_built_on(house: House, tmp_path: Path) -> None:
+    """The first versions neither kept whom a full is sealed to nor noted what is needed here."""
+    (house.source / "changes").write_text("one")
+    house.backup()
+    [path] = house.state.glob("recipients/*.pem")
+    path.unlink()
+    with closing(sqlite3.connect(house.state / "drops.sqlite")) as log:
+        log.execute("DELETE FROM kept")
+        log.commit()
+    house.let_a_second_pass()
+    (house.source / "changes").write_text("two")
+    assert house.backup()["type"] == "inc"
+    assert differences(describe(house.source), describe(house.restore(tmp_path / "restored"))) == {}
+
+
 def flip_an_octet(path: Path) -> None:
     """Change one in the middle; size and time stay."""
     octets = bytearray(path.read_bytes())

@@ -67,6 +67,20 @@ def test_compilers_are_wanted_by_what_the_system_is_not_by_its_kernel(tmp_path: 
     assert "installing Debian packages: build-essential " in done.stdout
 
 
+@pytest.mark.parametrize(("uname", "dpkg"), [("armv6l", "armhf"), ("armv5tel", "armel")])
+def test_a_processor_for_which_there_is_no_cryptography(tmp_path: Path, uname: str, dpkg: str) -> None:
+    """A Raspberry Pi 1 or Zero, as far as one can be told from here."""
+    for name, says in (("uname", uname), ("dpkg", dpkg)):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {says}\n")
+        program.chmod(0o755)
+    path = f"PATH={tmp_path}:{os.environ['PATH']}"
+    done = install("client", "--dry-run", expect=1, within=("env", path))
+    assert done.stderr.startswith("nightdrop: error: cryptography is not ready for this processor")
+    assert "hint: ARMv7" in done.stderr
+    assert done.stdout == ""
+
+
 def test_nothing_can_be_written_where_that_is_tried(tmp_path: Path) -> None:
     done = subprocess.run([*READ_ONLY, "touch", f"/var/tmp/{tmp_path.name}"], check=False)
     assert done.returncode == 1
