@@ -433,11 +433,11 @@ choose_cipher() {
 }
 
 has_gcm() {
-    echo nightdrop | seal -aes-256-gcm 2>/dev/null >"$run/trial" &&
+    echo nightdrop | (seal -aes-256-gcm) 2>/dev/null >"$run/trial" &&
         openssl asn1parse -inform DER -in "$run/trial" 2>/dev/null | grep -q authEnvelopedData
 }
 
-# In a process of its own, which it becomes.
+# In a process of its own, which it becomes. (The end of a pipeline is none in ksh93, without parentheses.)
 seal() { # CIPHER
     exec openssl cms -encrypt -stream -binary -outform DER "$1" "$folder"/recipients/*.pem
 }
@@ -1163,7 +1163,7 @@ check_tools() {
     else
         say "ok: curl $found"
     fi
-    if echo nightdrop | seal -aes-256-cbc >/dev/null 2>"$run/said"; then
+    if echo nightdrop | (seal -aes-256-cbc) >/dev/null 2>"$run/said"; then
         say "ok: $(openssl version) seals"
     else
         trouble "openssl cannot seal: $(head -n 1 "$run/said")" "openssl 1.1.1 or newer, or a LibreSSL that has cms"

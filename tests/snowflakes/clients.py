@@ -41,6 +41,8 @@ SHELLS = {
     # Debian 13 has none.
     **({"yash": [yash, "--posixly-correct"]} if (yash := shutil.which("yash")) else {}),
     "bash": [_found("bash"), "--posix"],
+    # The sh of some Unixes, and rarely installed.
+    **({"ksh93": [ksh93]} if (ksh93 := shutil.which("ksh93")) else {}),
 }
 """By their names, how each shell is run."""
 
