@@ -22,8 +22,9 @@ class Terminal:
         self.said = ""
         self._pid, self._screen = pty.fork()
         if self._pid == 0:
-            # Whoever runs tests in the background makes them deaf to this.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            # Whoever runs tests in the background, or by nohup, makes them deaf to these.
+            for each in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(each, signal.SIG_DFL)
             os.execvp(str(words[0]), [str(word) for word in words])
 
     def __enter__(self) -> "Terminal":

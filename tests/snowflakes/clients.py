@@ -235,7 +235,7 @@ class Broken:
 
     `limits` are for one connection after the other, None for a good one; the last is for all that follow.
     `still` is set when one stands still, from when on nothing goes either way there.
-    Each begins so many seconds `late`.
+    The first answer on each, a part of the handshake, is so many seconds `late`.
     """
 
     def __init__(self, limits: list[int | None], *, stall: bool, late: float) -> None:
@@ -251,7 +251,6 @@ class Broken:
         """See `gates.Look`."""
         if before == 0:
             self.connections += 1
-            time.sleep(self.late)
         limit = self.limits[min(connection, len(self.limits) - 1)]
         if limit is None or before + len(piece) <= limit:
             return
@@ -261,8 +260,10 @@ class Broken:
             self._over.wait()
         raise ConnectionAbortedError
 
-    def look_back(self, connection: int, _before: int, _piece: bytes) -> None:
+    def look_back(self, connection: int, before: int, _piece: bytes) -> None:
         """See `gates.Look`."""
+        if before == 0:
+            time.sleep(self.late)
         if connection in self._stalled:
             self._over.wait()
 
