@@ -412,7 +412,7 @@ def test_who_sends_small_chunks_rests(size: int, rests: int) -> None:
     assert written is not None
     assert (written.size, written.sha256) == (3000 * size, sha256(b"x" * 3000 * size).hexdigest())
     assert len(rested) == rests
-    # A chunk that comes in two pieces may be cut by a rest, and counts once: each rest is early or late by
+    # A chunk that comes in two pieces may be cut by a rest, and counts once: a rest is early or late by
     # less than a chunk, and what lies between two of them by less than two.
     apart = [after - before for before, after in pairwise(rested)] or [0]
     assert max(apart) - min(apart) < 2 * size, "they are evenly spread"
