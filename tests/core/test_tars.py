@@ -148,8 +148,14 @@ def test_headers_without_sense_are_said_to_be_so(what: str) -> None:
         packed[place] = octets
         packed[148:156] = b" " * 8
         packed[148:156] = b"%06o\0 " % sum(packed[: tars.BLOCK])
-    with pytest.raises(tarfile.ReadError, match="makes no sense"):
-        list(islice(tars.Reader(io.BytesIO(packed)), 10))
+    reader = tars.Reader(io.BytesIO(packed))
+    try:
+        found = list(islice(reader, 10))
+    except tarfile.ReadError as error:
+        assert "makes no sense" in str(error)
+    else:
+        # A newer tarfile takes a size below zero for no header at all: nothing comes, and it is no end.
+        assert (found, reader.whole, what[:12]) == ([], False, "a size below")
 
 
 class Endless:
