@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from check import test_damage, test_drills, test_peers, test_rules, test_signed
+from check import test_clocks, test_damage, test_drills, test_peers, test_rules, test_scrub, test_signed
 from check.vaults import HOUR, Shelves
 from nightdrop_check import rules
 
 SEEN_ALONE: dict[str, Callable[..., Any]] = {
     "bad-signature": test_signed.test_another_signer,
     "broken-chain": test_damage.test_newest_set_withdrawn,
-    "clock-skew": test_rules.test_clock_that_is_ahead,
+    "clock-skew": test_clocks.test_clock_that_is_ahead,
     "corrupt": test_damage.test_ledger_knows_other_bytes,
     "could-not-look": test_damage.test_ledger_that_is_none,
     "disk-near-full": test_rules.test_disk_that_is_full,
@@ -34,7 +34,7 @@ SEEN_ALONE: dict[str, Callable[..., Any]] = {
     "overwrite-refused": test_rules.test_refused_overwrites,
     "peer-silent": test_peers.test_a_check_that_does_not_run_any_more,
     "quota-near": test_rules.test_quota,
-    "scrub-overdue": test_rules.test_scrub_that_is_overdue,
+    "scrub-overdue": test_scrub.test_scrub_that_is_overdue,
     "shrunk": test_rules.test_sizes_of_a_real_host,
     "source-errors": test_rules.test_source_that_a_real_run_could_not_read,
     "truncated": test_damage.test_a_damage_is_found_once,

@@ -18,6 +18,7 @@ from nightdrop.ledger import Drop, Ledger
 from nightdrop.mirror import load_mirror
 from nightdrop.names import SetKey, format_time, parse_name
 from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
+from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
 from nightdrop_check.report import Report
 from nightdrop_check.scrub import Budget
@@ -200,6 +201,13 @@ class Shelves:
     def check(self, after: float = 0, budget: Budget | None = None) -> Report:
         """Judge the mirror, so many seconds later."""
         return judge_mirror(self.mirror, self.now + after, budget=budget)
+
+    def only(self, after: float = 0, budget: Budget | None = None) -> Finding:
+        """The one finding there is, so many seconds later."""
+        findings = self.check(after, budget).findings
+        assert len(findings) == 1, [(f.code, f.sentence) for f in findings]
+        assert findings[0].hint
+        return findings[0]
 
     def sql(self, statement: str, *values: object, book: str = "ledger") -> list[tuple[object, ...]]:
         """Ask, or alter, the ledger or the check's memory."""

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import textwrap
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from snowflakes.clients import ONLY, RUN, SCRIPT, SHELLS, Client, Mirrors, end, programs_of
 from snowflakes.conftest import NewClient
 
-from mirrors import PATIENCE, wait_for, wait_until
+from mirrors import PATIENCE, wait_for
 
 NOBODY = 65534
 
@@ -218,86 +217,6 @@ def test_nothing_came(new_client: NewClient, volume: str, command: list[str], wh
     assert client.names() == []
 
 
-@pytest.fixture
-def tmpfs(tmp_path: Path) -> Iterator[Callable[[Client, int], Path]]:
-    """Put a client's temporary files on a tmpfs of so many megabytes."""
-    folder = tmp_path / "tmpfs"
-
-    def mount(client: Client, megabytes: int) -> Path:
-        folder.mkdir()
-        options = f"size={megabytes}m"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "nightdrop", folder], check=True)
-        client.temporary = folder / "temporary"
-        client.temporary.mkdir()
-        client.set(temporary=client.temporary, volume="256M")
-        return folder
-
-    yield mount
-    # Processes that were killed may have files there for a moment.
-    umount = ["umount", folder]
-    wait_until(
-        lambda: not folder.is_mount() or subprocess.run(umount, check=False).returncode == 0,
-        "nobody is there any more",
-    )
-
-
-def test_full_tmpfs(some_client: Client, noise: Path, tmpfs: Callable[[Client, int], Path]) -> None:
-    folder = tmpfs(some_client, 6)
-    some_client.drop("mtd", "cat", noise)
-    assert some_client.opened() == noise.read_bytes()
-    fill = f"head -c 1000000 {noise}; cat /dev/zero >{folder}/full; cat {noise}"
-    assert "no backup was made" in some_client.drop("full", "sh", "-c", fill, expect=1)
-    assert len(some_client.receipts()) == 1
-
-
-@pytest.mark.parametrize(("volume", "first"), [("1M", 2), ("stream", 20)])
-def test_full_at_each_moment(new_client: NewClient, tmp_path: Path, volume: str, first: int) -> None:
-    """There is room for so many files, one more in each run: it fails in one place after the other."""
-    client = new_client("dash")
-    folder = tmp_path / "tmpfs"
-    folder.mkdir()
-    client.set(temporary=folder, volume=volume)
-    said = ""
-    for inodes in range(first, 60):
-        options = f"size=10m,nr_inodes={inodes}"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "nightdrop", folder], check=True)
-        try:
-            done = subprocess.run(
-                client.command("drop", client.kind("conf"), "bin", "--", "echo", "one"),
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                check=False,
-                env=client.variables(),
-                timeout=RUN,
-            )
-            said = done.stderr
-            if done.returncode == 0:
-                break
-            assert (done.returncode, "nightdrop: error: " in said, "\nhint: " in said) == (
-                1,
-                True,
-                True,
-            ), said
-            assert client.receipts() == []
-            assert os.listdir(folder) == []
-        finally:
-            subprocess.run(["umount", folder], check=True)
-    assert inodes > first, said
-    assert client.opened() == b"one\n"
-
-
-def test_little_room_makes_streams(
-    new_client: NewClient, noise: Path, tmpfs: Callable[[Client, int], Path]
-) -> None:
-    client = new_client()
-    tmpfs(client, 1)
-    client.drop("mtd", "cat", noise)
-    [receipt] = client.receipts()
-    assert [file.name.split(".", 2)[2] for file in receipt.files] == ["bin.p7m"]
-    assert client.opened() == noise.read_bytes()
-
-
 def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path) -> None:
     """OpenWrt's busybox is built without it, Debian's is not: a dd that refuses it stands in here. Not in
     Debian's ash, to which its own dd comes before all others.
@@ -314,45 +233,6 @@ def test_dd_without_fullblock(new_client: NewClient, noise: Path, tmp_path: Path
     client.drop("mtd", "dd", f"if={noise}", "bs=1000")
     assert len(client.receipts()[0].files) >= 3
     assert client.opened() == noise.read_bytes()
-
-
-@pytest.fixture
-def in_2020(tmp_path: Path, home: Mirrors) -> Client:
-    """A client with another clock than all others: what is said in the file `clock` sets it anew. Always
-    in dash: a busybox without shared libraries cannot be told another time.
-    """
-    client = Client(tmp_path / "client", home, SHELLS["dash"], None)
-    clock = client.folder / "clock"
-    clock.write_text("@2020-01-01 00:00:00\n")
-    preload = subprocess.check_output(["faketime", "now", "printenv", "LD_PRELOAD"], text=True).strip()
-    client.environment |= {
-        "LD_PRELOAD": preload,
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    return client
-
-
-def test_clock_that_is_set_while_the_run_waits_for_it(in_2020: Client) -> None:
-    """A router has to ask the network for the time, and its names would lie before."""
-    in_2020.set(patience=int(PATIENCE))
-    run = in_2020.begin("conf", "echo", "one")
-    in_2020.stage("clock")
-    (in_2020.folder / "clock").write_text("+0\n")
-    status, said = end(run)
-    assert (status, "was never set" in said) == (0, False), said
-    assert in_2020.names()[0].split(".")[1] > "2026"
-
-
-def test_clock_that_is_never_set(in_2020: Client) -> None:
-    """A backup with a name that lies is better than none."""
-    in_2020.set(patience=1)
-    said = in_2020.drop("conf", "echo", "one")
-    assert "nightdrop: error: the clock says 2020-01-01T00:00:0" in said
-    assert "Z: it was never set\nhint: " in said
-    assert all(name.split(".")[1].startswith("20200101T00") for name in in_2020.names())
-    assert "it was never set" in in_2020.run("doctor", expect=1).stderr
 
 
 def test_failures_are_in_syslog(new_client: NewClient, tmp_path: Path) -> None:
@@ -473,25 +353,6 @@ def test_as_cron_runs_it(new_client: NewClient) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert client.opened() == b"one\n"
-
-
-def test_state_that_cannot_be_written(new_client: NewClient) -> None:
-    client = new_client()
-    client.drop("conf", "echo", "one")
-    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-    done = subprocess.run(
-        [
-            *("unshare", "-m", "sh", "-ec", script, client.state),
-            *client.command("drop", client.kind("conf"), "bin", "--", "touch", client.folder / "ran"),
-        ],
-        capture_output=True,
-        text=True,
-        env=client.variables() | {"PATH": os.environ["PATH"]},
-        check=False,
-    )
-    assert (done.returncode, "cannot be made" in done.stderr) == (1, True), done.stderr
-    assert not (client.folder / "ran").exists()
-    client.left_nothing()
 
 
 def test_more_than_one_piece_is_counted(new_client: NewClient) -> None:

@@ -1,0 +1,80 @@
+"""The scrub: what it reads, when, and what it finds that nothing else could."""
+
+from datetime import UTC, datetime
+
+from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves
+from nightdrop_check.scrub import Budget
+
+
+def scrubbed_files(shelves: Shelves) -> int:
+    """How many files the scrub has to read at first: the look itself reads receipts."""
+    return sum(not path.name.endswith(".json") for path in shelves.folder.iterdir())
+
+
+def test_scrub_reads_what_waits_longest_within_its_budget(shelves: Shelves) -> None:
+    """A damage that only reading shows is told when its turn comes, and from then on."""
+    budget = Budget(size=1)
+    path = shelves.path("manifest", "inc", 1)
+    octets = bytearray(path.read_bytes())
+    octets[-30] ^= 1
+    path.write_bytes(octets)
+    files = scrubbed_files(shelves)
+    reports = [shelves.check(hour * HOUR, budget) for hour in range(files + 1)]
+    assert [report.verified_files for report in reports] == [1] * files + [0]
+    found = [[finding.code for finding in report.findings] for report in reports]
+    assert found[0] == [] and found[-1] == ["corrupt"]
+    assert found == sorted(found)
+    # Receipts are read whole by every look at sets that are not settled.
+    receipts = len(list(shelves.folder.glob("*.receipt.json")))
+    covered = [report.coverage.files_read - receipts for report in reports if report.coverage]
+    assert covered == [*range(1, files + 1), files]
+
+
+def test_scrub_spends_no_more_time_than_it_may(shelves: Shelves) -> None:
+    shelves.configure('[check]\nscrub_time = "0s"')
+    report = shelves.check()
+    assert (report.verified_files, report.findings) == (0, ())
+
+
+def test_scrub_reads_again_after_a_week_or_a_change(shelves: Shelves) -> None:
+    shelves.check()
+    assert shelves.check(DAY).verified_files == 0
+    files = len(list(shelves.folder.iterdir()))
+    assert shelves.check(DAY, Budget(everything=True)).verified_files == files
+    shelves.path("volume").touch()
+    assert shelves.check(2 * DAY).verified_files == 1
+    assert shelves.check(12 * DAY).verified_files == files
+
+
+def test_bytes_that_change_without_a_trace(shelves: Shelves) -> None:
+    """A disk that alters what it holds leaves the times of the file as they were."""
+    shelves.check()
+    path = shelves.path("volume")
+    octets = bytearray(path.read_bytes())
+    octets[900_000] ^= 1
+    path.write_bytes(octets)
+    changed = path.stat().st_ctime
+    shelves.sql("UPDATE files SET changed = ? WHERE name = ?", changed, path.name, book="check")
+    assert shelves.codes(after=DAY) == []
+    shelves.configure('[[check.expect]]\nhosts = ["*"]\nlate_after = "20D"\n')
+    assert shelves.codes(after=8 * DAY) == ["corrupt"]
+
+
+def test_bytes_that_change_where_nothing_else_knows_them(mirror: Mirror) -> None:
+    """No receipts, no ledger: the digest that a file had when it was first read tells."""
+    mirror.enroll("old")
+    mirror.full("old", NIGHT, receipt=False, ledger=False)
+    shelves = Shelves(mirror.config, "old", datetime.now(UTC).timestamp())
+    assert shelves.codes() == []
+    path = shelves.path("volume")
+    octets = bytearray(path.read_bytes())
+    octets[5000] ^= 1
+    path.write_bytes(octets)
+    assert shelves.only(after=DAY).code == "corrupt"
+
+
+def test_scrub_that_is_overdue(shelves: Shelves) -> None:
+    shelves.configure('[check]\nscrub_time = "0s"\nlate_after = "200D"\nfull_late_after = "200D"')
+    assert shelves.codes() == []
+    found = shelves.only(after=100 * DAY)
+    assert (found.code, found.severity) == ("scrub-overdue", "warning")
