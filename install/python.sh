@@ -166,7 +166,7 @@ link_manuals() {
         if [ -L "$link" ] && [ ! -e "$link" ]; then step "remove $link" rm -f "$link"; fi
     done
     unlinked=''
-    for each in man/man1/nightdrop.1 bash-completion/completions/nightdrop $(cd "$opt/.venv/share" 2>/dev/null && echo man/man1/*); do
+    for each in man/man1/nightdrop.1 bash-completion/completions/nightdrop $(cd "$opt/.venv/share" 2>/dev/null && echo man/man1/nightdrop*); do
         [ "$(readlink "/usr/local/share/$each" || true)" = "$opt/.venv/share/$each" ] || unlinked="$unlinked $each"
     done
     [ -z "$unlinked" ] || step "link the manual pages and bash's completion in /usr/local/share" link_unlinked

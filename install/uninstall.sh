@@ -18,7 +18,7 @@ install_uninstall() {
         [ ! -d "$folder" ] || [ -n "$dry_run" ] || rmdir "$folder" 2>/dev/null || true
     done
     reload_if_due
-    for link in /usr/local/bin/nightdrop /usr/local/share/man/man1/nightdrop*.1 \
+    for link in /usr/local/bin/nightdrop /usr/local/share/man/man1/*.1 \
         /usr/local/share/bash-completion/completions/nightdrop; do
         case $(readlink "$link" || true) in
         "$opt"/*) step "remove $link" rm "$link" ;;
