@@ -86,8 +86,8 @@ def test_state_that_cannot_be_written(
     done = check(shelves, expect=ExitStatus.FINDINGS)
     assert done.stderr == ""
     assert done.stdout.startswith("backup.example.org: 1 of 2 hosts well, 2 errors\n")
-    assert "what is seen now cannot be remembered" in done.stdout
-    assert why in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "what is seen now cannot be remembered" in said and why in said
     assert "\npage: " not in done.stdout
     assert (state / "page" / "index.html").read_bytes() == old_page
     with server.running():

@@ -252,6 +252,7 @@ def test_an_answer_that_is_no_yes(
     assert client.receipts(1) == []
 
 
+@pytest.mark.slow
 def test_a_mirror_that_crawls_has_broken_off(new_client: NewClient, noise: Path) -> None:
     """It would hold the other one up for days."""
     client = new_client()
