@@ -497,8 +497,8 @@ was_sealed() {
 
 # --- a mirror ---
 
-# One request. What its answer means: 0 taken, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
-# says what is wrong. What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so
+# One request. What its answer means: 0 done, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
+# says what is wrong. Only a mirror says 201 or 204; a hotel's log-in page says 200 to whatever it is asked. What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so
 # long, but no sooner than a mirror that is busy, or its disk, would go on.
 ask() { # MIRROR ARGUMENT ...
     asked=$1 stall=60 code=000 octets_sent=0 seconds=0 why='' stage_status=none
@@ -513,9 +513,10 @@ ask() { # MIRROR ARGUMENT ...
     read -r code octets_sent seconds <"$run/result.$asked" || :
     outcome=1
     case $stage_status,$code in
-    0,20[014] | 0,207) outcome=0 ;;
+    0,201 | 0,204) outcome=0 ;;
     *,401) why="it does not accept the password of $host" ;;
-    *,409) why="it has other bytes under that name already" ;;
+    *,409) why="it has other bytes under that name already: did the clock go back, or $state?" ;;
+    0,2??) why="it answered $code, as no mirror does: is that one, or a page to log in?" ;;
     *,[345]??)
         why=$(head -n 1 "$run/answer.$asked" 2>/dev/null | legible)
         case $why in
@@ -549,7 +550,7 @@ put() { # MIRROR FILE NAME
 }
 
 hail() { # MIRROR
-    ask "$1" -X OPTIONS "$(folder_of "$1")/" 3</dev/null
+    ask "$1" -X OPTIONS -D "$run/fields.$1" "$(folder_of "$1")/" 3</dev/null || [ "$stage_status,$code" = 0,200 ]
 }
 
 # Again and again, within bounds, until the mirror takes it; in the end it has, or is dead for this run. What
@@ -1191,7 +1192,7 @@ check_signing_key() {
 # A mirror has to be there, know us, and give nothing out. A body whose digest is not the one declared shows that it
 # takes files: it is read to its end, refused, and not kept. Only our own door is asked that: nginx would keep it.
 check_mirror() { # MIRROR
-    if ! ask "$1" -X OPTIONS -D "$run/fields" "$(folder_of "$1")/" 3</dev/null; then
+    if ! hail "$1"; then
         trouble "$1: $why" "see whether the mirror runs, and whether the bundle is the newest"
         return
     fi
@@ -1202,7 +1203,7 @@ check_mirror() { # MIRROR
     405 | 403) say "ok: $1 gives nothing out" ;;
     *) trouble "$1: GET was answered with $code, and has to be refused" "look how that mirror is configured" ;;
     esac
-    grep -qi '^server: nightdrop' "$run/fields" || return 0
+    grep -qi '^server: nightdrop' "$run/fields.$1" || return 0
     echo nightdrop >"$run/probe"
     digest=$(printf %064d 0)
     put "$1" "$run/probe" "$probe" || :

@@ -214,6 +214,8 @@ def impostor(client: Client, number: int, talk: Callable[[ssl.SSLSocket], None])
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
+        # To whatever it is asked: a page to log in, say.
+        (OK, "it answered 200, as no mirror does"),
         (b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "it answered 301"),
         (b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig", "it answered 413 big"),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 13\r\n\r\n<html>\n</html>", "it answered 502\n"),
