@@ -349,7 +349,7 @@ clean_up() {
     exit "$status"
 }
 
-# How the last run of each kind went, for `status`.
+# How the last run of each kind goes, for `status`: written when it begins, too, so that one that was killed is told of.
 note() { # WHAT IT DID
     mkdir -p "$state/runs" && echo "$kind-$type $1" >"$state/runs/.$kind" && mv "$state/runs/.$kind" "$state/runs/$kind" &&
         noted=yes
@@ -512,8 +512,9 @@ was_sealed() {
 # --- a mirror ---
 
 # One request. What its answer means: 0 done, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
-# says what is wrong. Only a mirror says 201 or 204; a hotel's log-in page says 200 to whatever it is asked. What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so
-# long, but no sooner than a mirror that is busy, or its disk, would go on.
+# says what is wrong. Only a mirror says 201 or 204; a page to log in says 200 to whatever it is asked. What stands still
+# for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long, but no sooner than a mirror that is
+# busy, or its disk, would go on.
 ask() { # MIRROR ARGUMENT ...
     asked=$1 stall=60 code=000 octets_sent=0 seconds=0 why='' stage_status=none
     handshake=$(cat "$run/handshake.$asked" 2>/dev/null) || handshake=20
@@ -981,8 +982,7 @@ everywhere_it_can_be() {
 install() { # BUNDLE
     [ -r "$1" ] || misused "$1: cannot be read"
     mkdir -p "$folder" || fail "$folder: the folder cannot be made"
-    # A run reads what is replaced here, so there is none meanwhile. The settings may be what is to be mended: of them only
-    # where the lock is.
+    # A run reads what is replaced here. Of the settings, which may be what is to be mended, only where its lock is matters.
     state=$(sed -n 's,^state=/,/,p' "$folder/nightdrop.conf" 2>/dev/null | tail -n 1)
     state=${state:-$folder/state} temporary=$folder fresh=$folder/.fresh
     take_lock
