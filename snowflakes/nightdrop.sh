@@ -22,7 +22,7 @@ ulimit -c 0 2>/dev/null || :
 
 version=0.1.0
 written=2026      # the year this was: a clock that says an earlier one was never set
-grace=30          # seconds that a failing mirror may cost while another one takes the files
+grace=30          # seconds that a failing mirror may cost a run after another one took the file
 tries=5           # how often one file is sent again after it broke off in the middle
 slowest=2000      # octets a second: what is slower for a minute has broken off, or would hold up the other mirror for days
 smallest=1000000  # octets; with room for less than this in a volume, streams go without temporary files
@@ -39,7 +39,7 @@ drop     Run the command, seal what it writes, drop it on every mirror, and end 
 install  Make the configuration in FOLDER from a bundle that `nightdrop enroll` made. Settings that are there
          stay as they are.
 doctor   Try everything but a backup: the mirrors, the passwords, that nothing is given out, openssl, room.
-status   What was dropped lately, where it is, and what a mirror still lacks.
+status   What was dropped lately, where it is, how the last run of each kind went, and what a mirror still lacks.
 delay    Sleep this host's own part of `delay` in the configuration, the same each time, by its name; or show it.
 
 FOLDER is /etc/nightdrop unless -C or NIGHTDROP_FOLDER say otherwise; nightdrop.conf in it explains itself.
@@ -59,7 +59,7 @@ syslog() { # PRIORITY MESSAGE
 
 told=
 complain() { # MESSAGE [HINT]
-    told=yes
+    told=$1
     printf 'nightdrop: error: %s\n' "$1" >&2
     [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
     syslog err "$1"
@@ -238,19 +238,23 @@ unset_clock() { # COMMAND: that says it
         "have it set over the network (NTP): certificates and the names of backups go by it"
 }
 
-# The set's own time. Written down before anything is sent under it: no name is ever sent twice.
+# The set's own time. Written down before anything is sent under it: no name is ever sent twice, though a clock without
+# a battery may begin at the same second each time.
 take_time() {
-    last=$(cat "$state/last" 2>/dev/null) || last=
+    last=$(tail -n 1 "$state/last" 2>/dev/null) || last=
     until
         time=$(date -u +%Y%m%dT%H%M%SZ)
-        [ "$time" != "$last" ]
+        ! grep -q "^$time" "$state/last" 2>/dev/null
     do sleep 1; done
     if expr "$time" \< "${last:-0}" >/dev/null; then
         [ "$type" = full ] || fail "the clock ($time) is behind the last backup ($last)" \
             "an incremental needs a later time than its base: set the clock, or make a full"
         complain "the clock ($time) is behind the last backup ($last)" "see whether it is set over the network"
     fi
-    echo "$time" >"$state/last" || fail "$state/last: cannot be written"
+    if ! { { tail -n 399 "$state/last" 2>/dev/null || :; echo "$time"; } >"$state/.last" &&
+        mv "$state/.last" "$state/last"; }; then
+        fail "$state/last: cannot be written"
+    fi
     stem=$kind-$type.$time
 }
 
@@ -274,21 +278,20 @@ take_lock() {
     if ! ln -s $$ "$lock" 2>/dev/null; then
         holder=$(target_of "$lock")
         [ -n "$holder" ] || fail "$lock: cannot be made" "is the disk full, or read-only?"
-        ! is_alive "$holder" || fail "a run is under way already: process $holder" "this one was skipped"
+        ! is_alive "$holder" || fail "a run is under way already: process $holder" "this one did nothing"
         # It was killed. Of several that see so at once, only one moves the very link that it saw.
         if ! { mv "$lock" "$lock.$$" && [ "$(target_of "$lock.$$")" = "$holder" ] && rm "$lock.$$" &&
             ln -s $$ "$lock"; } 2>/dev/null; then
-            fail "another run has just begun" "this one was skipped"
+            fail "another run has just begun" "this one did nothing"
         fi
     fi
-    workplace='' run='' ending='' outlook="there is no receipt, so nothing counts; the next run makes a new set"
+    workplace='' run='' ending='' noted='' outlook="there is no receipt, so nothing counts; the next run makes a new set"
     trap clean_up EXIT
     trap 'interrupted 129' HUP
     trap 'interrupted 130' INT
     trap 'interrupted 131' QUIT
     trap 'interrupted 141' PIPE
     trap 'interrupted 143' TERM
-    make_workplace
 }
 
 # Anybody may write to /tmp. So the folder has a name that nobody knows before, all happens below it, and what
@@ -337,9 +340,20 @@ clean_up() {
         kill_stages ''
         rm -rf "$workplace"
     fi
+    case $noted,$status in
+    yes,0) note "was done at $(rfc3339)" ;;
+    yes,3) note "was done at $(rfc3339), but not everywhere: $told" ;;
+    yes,*) note "failed at $(rfc3339): $told" ;;
+    esac || :
     [ "$(target_of "$lock")" != $$ ] || rm -f "$lock"
     exit "$status"
 }
+
+# How the last run of each kind goes, for `status`: written when it begins, too, so that one that was killed is told of.
+note() { # WHAT IT DID
+    mkdir -p "$state/runs" && echo "$kind-$type $1" >"$state/runs/.$kind" && mv "$state/runs/.$kind" "$state/runs/$kind" &&
+        noted=yes
+} 2>/dev/null
 
 
 # --- stages ---
@@ -497,9 +511,10 @@ was_sealed() {
 
 # --- a mirror ---
 
-# One request. What its answer means: 0 taken, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
-# says what is wrong. What stands still for a minute, or nearly so, has broken off; sooner where nobody wants to wait so
-# long, but no sooner than a mirror that is busy, or its disk, would go on.
+# One request. What its answer means: 0 done, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
+# says what is wrong. Only a mirror says 201 or 204; a page to log in says 200 to whatever it is asked. What stands still
+# for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long, but no sooner than a mirror that is
+# busy, or its disk, would go on.
 ask() { # MIRROR ARGUMENT ...
     asked=$1 stall=60 code=000 octets_sent=0 seconds=0 why='' stage_status=none
     handshake=$(cat "$run/handshake.$asked" 2>/dev/null) || handshake=20
@@ -513,9 +528,10 @@ ask() { # MIRROR ARGUMENT ...
     read -r code octets_sent seconds <"$run/result.$asked" || :
     outcome=1
     case $stage_status,$code in
-    0,20[014] | 0,207) outcome=0 ;;
+    0,201 | 0,204) outcome=0 ;;
     *,401) why="it does not accept the password of $host" ;;
-    *,409) why="it has other bytes under that name already" ;;
+    *,409) why="it has other bytes under that name already: did the clock go back, or $state?" ;;
+    0,2??) why="it answered $code, as no mirror does: is that one, or a page to log in?" ;;
     *,[345]??)
         why=$(head -n 1 "$run/answer.$asked" 2>/dev/null | legible)
         case $why in
@@ -526,9 +542,16 @@ ask() { # MIRROR ARGUMENT ...
         408 | 429 | 50[0234]) outcome=2 ;;
         esac
         ;;
-    51,* | 60,* | 90,*) why="its certificate is not the one that enrolment pinned, or not valid now: $(curl_said)" ;;
     none,* | 1[2-5]?,* | 3??,*) why="curl was killed" outcome=2 ;;
-    *) why=$(curl_said) outcome=2 ;;
+    *)
+        why=$(curl_said) outcome=2
+        # With wolfSSL and a newer mbedTLS curl has only 35 for it, as for a handshake that broke off.
+        case $stage_status,$why in
+        51,* | 60,* | 90,* | 35,*' ASN '* | 35,*X509*)
+            why="its certificate is not the one that enrolment pinned, or not valid now: $why" outcome=1
+            ;;
+        esac
+        ;;
     esac
     return $outcome
 }
@@ -549,19 +572,25 @@ put() { # MIRROR FILE NAME
 }
 
 hail() { # MIRROR
-    ask "$1" -X OPTIONS "$(folder_of "$1")/" 3</dev/null
+    ask "$1" -X OPTIONS -D "$run/fields.$1" "$(folder_of "$1")/" 3</dev/null || [ "$stage_status,$code" = 0,200 ]
 }
 
 # Again and again, within bounds, until the mirror takes it; in the end it has, or is dead for this run. What
 # broke off in the middle is sent again a few times; a mirror that is not there is waited for.
 persist() { # COMMAND MIRROR ...
-    waited=0 broken=0 pause=1
+    waited=0 broken=0 pause=1 taken=0
+    cost=$(cat "$run/cost.$2" 2>/dev/null) || :
+    cost=${cost:-0}
     while ! "$@"; do
         [ -d "$run" ] || return # the run has ended meanwhile
-        if [ "${octets_sent%%.*}" != 0 ]; then broken=$((broken + 1)); else waited=$((waited + ${seconds%%.*})); fi
-        waited=$((waited + pause))
-        if [ "$outcome" = 1 ] || [ $broken -ge $tries ] || [ $waited -gt "$patience" ] ||
-            { [ $waited -gt $grace ] && somebody_took; }; then
+        if [ "${octets_sent%%.*}" != 0 ]; then broken=$((broken + 1)) seconds=0; fi
+        waited=$((waited + ${seconds%%.*} + pause))
+        # Before another one took the file, this one held up nobody.
+        if somebody_took; then
+            cost=$((cost + taken * ${seconds%%.*} + pause)) taken=1
+            record "cost.$2" $cost || :
+        fi
+        if [ "$outcome" = 1 ] || [ $broken -ge $tries ] || [ $waited -gt "$patience" ] || [ "$cost" -gt $grace ]; then
             bury "$2"
             return
         fi
@@ -739,9 +768,10 @@ make_receipt() { # FILE
             "$(plain "$what")" "$(cat "$run/size")"
         printf ' "previous": "%s"\n}\n' "$digest"
     ) >"$1" || return 1
-    # A full disk may have cut it.
-    [ "$(tail -n 1 "$1")" = "}" ]
+    is_whole "$1" # a full disk may have cut it
 }
+
+is_whole() { [ "$(tail -n 1 "$1")" = "}" ]; } # RECEIPT
 
 rfc3339() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
@@ -783,6 +813,19 @@ settle_outbox() {
             rm -f "$prepared" "$prepared.p7s"
         fi
     done
+}
+
+# What a power cut emptied or cut off all the same is not sent: its name would be taken for good.
+discard_damaged() {
+    for receipt in "$state"/outbox/*/*.receipt.json; do
+        if [ ! -e "$receipt" ] || { is_whole "$receipt" && is_signature "$receipt.p7s"; }; then continue; fi
+        complain "$receipt is damaged, and not sent" "was the power cut? On that mirror the set stays without its receipt"
+        rm -f "$receipt" "$receipt.p7s"
+    done
+}
+
+is_signature() { # FILE: or none
+    [ ! -e "$1" ] || openssl cms -cmsout -noout -inform DER -in "$1" 2>/dev/null
 }
 
 # Pay what is owed, the oldest first.
@@ -833,9 +876,12 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
     shift
     read_configuration
     take_lock
+    note "began at $(rfc3339), and has not ended" || fail "$state/runs: cannot be written" "is the disk full?"
+    make_workplace
     await_clock
     started=$(rfc3339)
     settle_outbox
+    discard_damaged
     everywhere hail || give_up
     send_receipts || give_up
     choose_volume
@@ -936,11 +982,14 @@ everywhere_it_can_be() {
 install() { # BUNDLE
     [ -r "$1" ] || misused "$1: cannot be read"
     mkdir -p "$folder" || fail "$folder: the folder cannot be made"
-    fresh=$folder/.fresh
+    # A run reads what is replaced here. Of the settings, which may be what is to be mended, only where its lock is matters.
+    state=$(sed -n 's,^state=/,/,p' "$folder/nightdrop.conf" 2>/dev/null | tail -n 1)
+    state=${state:-$folder/state} temporary=$folder fresh=$folder/.fresh
+    take_lock
+    workplace=$fresh run=$fresh/run outlook="install it again"
     rm -rf "$fresh"
     mkdir "$fresh" "$fresh/mirrors" "$fresh/recipients" || fail "$folder: cannot be written to"
-    trap 'rm -rf "$fresh"' EXIT
-    unpack_bundle "$1" || exit 2
+    unpack_bundle "$1" || { told=yes; exit 2; }
     for certificate in "$fresh"/recipients/*.pem "$fresh"/mirrors/*.pem; do
         [ ! -e "$certificate" ] || openssl x509 -in "$certificate" -noout 2>/dev/null ||
             misused "$1: openssl cannot read a certificate in this bundle" "have the mirror make it anew"
@@ -1134,6 +1183,7 @@ unpack_bundle() { # BUNDLE
 doctor() {
     read_configuration
     take_lock
+    make_workplace
     trouble=0
     is_set || unset_clock trouble
     check_tools
@@ -1191,7 +1241,7 @@ check_signing_key() {
 # A mirror has to be there, know us, and give nothing out. A body whose digest is not the one declared shows that it
 # takes files: it is read to its end, refused, and not kept. Only our own door is asked that: nginx would keep it.
 check_mirror() { # MIRROR
-    if ! ask "$1" -X OPTIONS -D "$run/fields" "$(folder_of "$1")/" 3</dev/null; then
+    if ! hail "$1"; then
         trouble "$1: $why" "see whether the mirror runs, and whether the bundle is the newest"
         return
     fi
@@ -1202,7 +1252,7 @@ check_mirror() { # MIRROR
     405 | 403) say "ok: $1 gives nothing out" ;;
     *) trouble "$1: GET was answered with $code, and has to be refused" "look how that mirror is configured" ;;
     esac
-    grep -qi '^server: nightdrop' "$run/fields" || return 0
+    grep -qi '^server: nightdrop' "$run/fields.$1" || return 0
     echo nightdrop >"$run/probe"
     digest=$(printf %064d 0)
     put "$1" "$run/probe" "$probe" || :
@@ -1217,6 +1267,9 @@ status() {
     read_configuration
     if is_alive "$(target_of "$state/lock")"; then say "a run is under way"; fi
     if [ -s "$state/sets" ]; then tail -n 20 "$state/sets"; else say "nothing was dropped yet"; fi
+    for last in "$state"/runs/*; do
+        [ ! -e "$last" ] || say "the last run of $(cat "$last")"
+    done
     for one in $mirrors; do
         for receipt in "$state/outbox/$one"/*.json; do
             [ ! -e "$receipt" ] || say "$one still lacks ${receipt##*/}; the next run sends it"

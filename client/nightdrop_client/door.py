@@ -27,7 +27,9 @@ _PIECE: Final = 256 * 1024
 _ANSWER_READ: Final = 1024
 _CONNECT_TIMEOUT: Final = 10.0
 _EARLY_ANSWER: Final = 2.0
-_DONE: Final = (200, 201, 204)
+_GREETED: Final = (200, 204)
+# Only a mirror says that to a PUT; a page to log in says 200 to whatever it is asked.
+_TAKEN: Final = (201, 204)
 _WORTH_ANOTHER_TRY: Final = (408, 429, 500, 502, 503, 504)
 
 OnBytes = Callable[[int], None]
@@ -72,7 +74,7 @@ class Door:
 
         `patience` is how many seconds nothing may happen, in each step: connecting, answering.
         """
-        self._judge(self._ask(self._head("OPTIONS", ""), patience), "")
+        self._judge(self._ask(self._head("OPTIONS", ""), patience), _GREETED, "")
 
     def put(self, path: Path, file: ReceiptFile, patience: float, on_bytes: OnBytes) -> None:
         """Have it take a file, as `greet` in all else; sending counts as happening."""
@@ -85,7 +87,7 @@ class Door:
         ]
         head = self._head("PUT", file.name, fields)
         answer = self._ask(head, patience, lambda sock: self._send_file(sock, path, on_bytes))
-        self._judge(answer, file.name)
+        self._judge(answer, _TAKEN, file.name)
 
     def close(self) -> None:
         """Close the connection; another thread that waits for an answer gets none."""
@@ -170,7 +172,7 @@ class Door:
         response = http.client.HTTPResponse(_Readable(stream))  # type: ignore[arg-type]
         response.begin()
         said = b""
-        if response.status not in _DONE:
+        if response.status not in _GREETED + _TAKEN:
             with suppress(OSError, http.client.HTTPException):
                 said = response.read(_ANSWER_READ)
         elif response.length == 0:
@@ -179,9 +181,9 @@ class Door:
             self.close()
         return response.status, said.decode("utf-8", "replace")
 
-    def _judge(self, answer: tuple[int, str], name: str) -> None:
+    def _judge(self, answer: tuple[int, str], good: Sequence[int], name: str) -> None:
         status, text = answer
-        if status in _DONE:
+        if status in good:
             return
         said = harmless(text.strip().split("\n")[0], 120)
         if status in _WORTH_ANOTHER_TRY:

@@ -75,6 +75,7 @@ ODDLY: dict[str, Answer] = {
 """What it does from the start."""
 
 THEN: dict[str, Answer] = {
+    "200, like a log-in page": fails_with("200 OK"),
     "500": fails_with("500 Oops"),
     "503": fails_with("503 Later"),
     "507": fails_with("507 Full"),

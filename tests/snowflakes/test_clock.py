@@ -7,7 +7,7 @@ import pytest
 
 from snowflakes.clients import SHELLS, Client, Mirrors, end
 
-from mirrors import PATIENCE
+from mirrors import PATIENCE, wait_for
 
 
 @pytest.fixture
@@ -47,3 +47,36 @@ def test_clock_that_is_never_set(in_2020: Client) -> None:
     assert "Z: it was never set\nhint: " in said
     assert all(name.split(".")[1].startswith("20200101T00") for name in in_2020.names())
     assert "it was never set" in in_2020.run("doctor", expect=1).stderr
+
+
+def test_clock_that_begins_at_the_same_second_with_each_boot(in_2020: Client) -> None:
+    """It has no battery. No name is sent twice, not even one that was not the last."""
+    in_2020.set(patience=0)
+    clock = in_2020.folder / "clock"
+    for second in ("05", "06"):
+        clock.write_text(f"2020-01-01 00:00:{second}\n")
+        in_2020.drop("conf", "echo", second)
+    clock.write_text("2020-01-01 00:00:05\n")
+    run = in_2020.begin("conf", "echo", "07")
+    wait_for(lambda: run.poll() is not None or sleeps(run.pid), "it waits for a second that is its own")
+    clock.write_text("2020-01-01 00:00:07\n")
+    status, said = end(run)
+    assert status == 0, said
+    assert [receipt.set for receipt in in_2020.receipts()] == [
+        f"{in_2020.kind('conf')}-full.20200101T00000{second}Z" for second in "567"
+    ]
+
+
+def sleeps(parent: int) -> bool:
+    """Whether it has begun to sleep, itself."""
+    return subprocess.run(["pgrep", "-P", str(parent), "-x", "sleep"], check=False).returncode == 0
+
+
+def test_a_name_that_is_taken(in_2020: Client) -> None:
+    """The state was lost, and with it which names are."""
+    in_2020.set(patience=0)
+    (in_2020.folder / "clock").write_text("2020-01-01 00:01:00\n")
+    in_2020.drop("conf", "echo", "one")
+    (in_2020.state / "last").unlink()
+    said = in_2020.drop("conf", "echo", "two", expect=1)
+    assert "mirror-a: it has other bytes under that name already: did the clock go back, or" in said

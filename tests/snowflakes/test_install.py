@@ -172,3 +172,25 @@ def test_status(new_client: NewClient) -> None:
     assert f"{receipt.set}: {receipt.files[0].size} octets in 1 file; on: mirror-a, mirror-b" in (
         client.run("status").stdout
     )
+
+
+def test_status_of_runs_that_failed(new_client: NewClient) -> None:
+    """Each kind for itself: what goes well does not hide what does not."""
+    client = new_client("ash")
+    client.drop("mtd", "echo", "one")
+    client.drop("mtd-inc", "false", expect=1)
+    client.set(patience=1)
+    with broken(client, 1, [0]):
+        client.drop("conf", "echo", "two", expect=3)
+    client.drop("logs", "echo", "three")
+    said = client.run("status").stdout
+
+    def went(kind: str) -> str:
+        [line] = [line for line in said.splitlines() if f"the last run of {client.kind(kind)} " in line]
+        return line
+
+    assert " failed at 20" in went("mtd-inc")
+    assert ": source ended with status 1" in went("mtd-inc")
+    assert "Z, but not everywhere: " in went("conf-full")
+    assert went("conf-full").endswith("mirror-b lacks it")
+    assert went("logs-full").endswith("Z")

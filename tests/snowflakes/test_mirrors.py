@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from check.signers import make_signer
 from snowflakes.clients import Client, broken, end
 from snowflakes.conftest import NewClient
 
@@ -150,6 +151,24 @@ def test_a_receipt_that_nobody_took_is_not_forgotten(new_client: NewClient) -> N
     assert (first.previous, len(second.previous)) == ("", 64)
 
 
+@pytest.mark.parametrize("left", [b"", b"{\n", b"\0" * 1000], ids=["nothing", "a part", "zeros"])
+@pytest.mark.parametrize("damaged", ["*.json", "*.p7s"])
+def test_an_owed_receipt_that_a_power_cut_damaged(
+    new_client: NewClient, tmp_path: Path, damaged: str, left: bytes
+) -> None:
+    """Its name would be taken for good by what is left of it."""
+    client = new_client("ash")
+    client.set(patience=1, signing_key=make_signer(tmp_path, "signing")[0])
+    with broken(client, 1, [None, None, 0]):
+        client.drop("conf", "echo", "one", expect=3)
+    [owed] = (client.state / "outbox" / "mirror-b").glob(damaged)
+    owed.write_bytes(left)
+    assert "is damaged, and not sent" in client.drop("conf", "echo", "two")
+    assert "still lacks" not in client.run("status").stdout
+    assert client.receipts(1) == client.receipts(0)[1:]
+    assert sum(name.endswith(".p7s") for name in client.names(1)) == 1
+
+
 @pytest.mark.parametrize("volume", ["1M", "stream"])
 def test_an_answer_without_an_end(some_client: Client, noise: Path, volume: str) -> None:
     """It would fill the folder for temporary files, which may be in memory, and the run would not end."""
@@ -214,6 +233,8 @@ def impostor(client: Client, number: int, talk: Callable[[ssl.SSLSocket], None])
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
+        # To whatever it is asked: a page to log in, say.
+        (OK, "it answered 200, as no mirror does"),
         (b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "it answered 301"),
         (b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig", "it answered 413 big"),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 13\r\n\r\n<html>\n</html>", "it answered 502\n"),
@@ -284,6 +305,20 @@ def test_handshakes_that_take_long(new_client: NewClient) -> None:
         said = client.drop("conf", "echo", "one", expect=3)
     assert "mirror-b is lost for this run: " in said
     assert client.opened() == b"one\n"
+
+
+@pytest.mark.slow
+def test_what_a_mirror_costs_is_counted_when_another_one_took_the_file(new_client: NewClient) -> None:
+    """Both were away for more than half a minute; the first to be back is not the last."""
+    client = new_client()
+    client.set(patience=300)
+    # The first is back after 31 seconds. The second stands still twice, for 20 seconds and for 40.
+    with (
+        broken(client, 0, [0, 0, 0, 0, 0, None]),
+        broken(client, 1, [0, 0, None], stall=True),
+    ):
+        client.drop("conf", "echo", "one")
+    assert len(client.receipts(1)) == 1
 
 
 def test_rate_limit(new_client: NewClient, noise: Path) -> None:

@@ -30,7 +30,17 @@ def test_one_run_at_a_time(some_client: Client, tmp_path: Path) -> None:
         env=some_client.variables(),
     )
     assert (done.returncode, f"a run is under way already: process {run.pid}" in done.stderr) == (1, True)
-    assert "a run is under way" in status_of(some_client)
+    said = status_of(some_client)
+    assert "a run is under way" in said
+    assert f"the last run of {some_client.kind('conf')}-full began at 20" in said
+    installed = subprocess.run(
+        some_client.command("install", some_client.home.bundle),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=some_client.variables(),
+    )
+    assert (installed.returncode, "a run is under way already" in installed.stderr) == (1, True)
     (tmp_path / "gate").write_text("the first one goes on\n")
     status, said = end(run)
     assert status == 0, said
@@ -71,6 +81,8 @@ def test_what_a_killed_run_left_is_cleared(some_client: Client) -> None:
     assert end_hard(run) == -signal.SIGKILL
     os.kill(source, signal.SIGKILL)
     assert os.path.lexists(some_client.state / "lock")
+    said = status_of(some_client)
+    assert ("Z, and has not ended" in said, "under way" in said) == (True, False)
     some_client.drop("conf", "echo", "two")
     assert some_client.opened() == b"two\n"
     assert len(some_client.receipts()) == 1
@@ -125,7 +137,6 @@ def test_a_run_of_another_configuration_goes_on(new_client: NewClient, tmp_path:
 def test_lock_from_before_a_reboot(new_client: NewClient, holder: str) -> None:
     """The number in it is nobody's now, or somebody else's, or by chance our own."""
     client = new_client("ash")
-    client.state.mkdir()
     script = 'rm -f "$0"; ln -s "$1" "$0"; shift; exec "$@"'
     number = "$$" if holder == "own" else holder
     done = subprocess.run(
