@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+Digest = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | X25519PrivateKey
 
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
@@ -41,7 +42,16 @@ def make_certificate(
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     signer = Ed25519PrivateKey.generate() if isinstance(private, X25519PrivateKey) else private
-    return builder.sign(signer, None if isinstance(signer, Ed25519PrivateKey) else hashes.SHA256())
+    return builder.sign(signer, _digest(signer))
+
+
+def _digest(signer: RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey) -> Digest | None:
+    """What a key signs with: on a curve, gpgsm takes none that is shorter than the curve."""
+    if isinstance(signer, Ed25519PrivateKey):
+        return None
+    if isinstance(signer, RSAPrivateKey) or signer.key_size <= 256:
+        return hashes.SHA256()
+    return hashes.SHA384() if signer.key_size <= 384 else hashes.SHA512()
 
 
 def to_pem(made: PrivateKey | x509.Certificate) -> bytes:

@@ -34,9 +34,9 @@ def new_key(
 ) -> tuple[Path, Path]:
     """Make a recipient called `name` in `folder`, which must not hold one: (key, certificate).
 
-    RSA of 4096 bits is what openssl, gpgsm and every old tool open; P-384 opens with openssl, X25519
-    with `nightdrop open` alone. The certificate is good for 20 years, because a backup is opened long
-    after it was made. Raises UsageError if there is a key in `folder` already.
+    RSA of 4096 bits is what openssl, gpgsm and every old tool open; P-384 opens with openssl and gpgsm
+    2.4, X25519 with `nightdrop open` alone. The certificate is good for 20 years, because a backup is
+    opened long after it was made. Raises UsageError if there is a key in `folder` already.
     """
     private = _generate(key_type)
     certificate = _certificate(private, name).public_bytes(serialization.Encoding.PEM)
@@ -89,7 +89,9 @@ def _certificate(private: PrivateKey, name: str) -> x509.Certificate:
     if isinstance(private, X25519PrivateKey):
         # It cannot sign. Nobody trusts the certificate for its signature, so any key will do, once.
         return builder.sign(Ed25519PrivateKey.generate(), None)
-    return builder.sign(private, hashes.SHA256())
+    # gpgsm imports no certificate on a curve that is signed with a shorter digest than the curve's.
+    on_a_curve = isinstance(private, ec.EllipticCurvePrivateKey)
+    return builder.sign(private, hashes.SHA384() if on_a_curve else hashes.SHA256())
 
 
 def _key_usage(is_rsa: bool) -> x509.KeyUsage:

@@ -1,6 +1,7 @@
 """Stock tools as an administrator has them: openssl, gpgsm, zstd."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -8,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.hazmat.primitives import hashes
 
 from core.keyring import Holder
 
@@ -35,6 +35,13 @@ def run(*words: str | Path, stdin: bytes = b"", environment: dict[str, str] | No
 def unpack(content: bytes) -> bytes:
     """The end of every escape hatch."""
     return run("zstd", "-dcf", stdin=content)
+
+
+def gpgsm_version() -> tuple[int, int]:
+    """Of the one that is installed, such as (2, 4)."""
+    said = re.match(rb"gpgsm \(GnuPG\) ([0-9]+)\.([0-9]+)\.", run("gpgsm", "--version"))
+    assert said, "gpgsm says which version it is"
+    return int(said[1]), int(said[2])
 
 
 class Gpgsm:
@@ -116,13 +123,8 @@ done
 
 def _pkcs12(holder: Holder) -> bytes:
     """Key and certificate in the one form that every gpgsm imports."""
-    protection = (
-        serialization.PrivateFormat.PKCS12.encryption_builder()
-        .kdf_rounds(2048)
-        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
-        .hmac_hash(hashes.SHA1())
-        .build(PASSPHRASE)
-    )
-    return pkcs12.serialize_key_and_certificates(
-        b"test", holder.private, holder.certificate, None, protection
+    form = ["-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1"]
+    both = holder.private_pem + holder.certificate_pem
+    return run(
+        "openssl", "pkcs12", "-export", *form, "-passout", f"pass:{PASSPHRASE.decode()}", stdin=both
     )

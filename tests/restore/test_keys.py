@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from core.stock import RefusedError, run
+from core.keyring import holder_of
+from core.stock import Gpgsm, RefusedError, gpgsm_version, run
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop_restore.keys import load_key
 
@@ -79,6 +82,26 @@ def test_what_is_sealed_to_it_opens_with_it(made: tuple[str, Path]) -> None:
     opening = ["--key", folder / "key.pem", "--passphrase-file", secret]
     assert run(NIGHTDROP, "open", *opening, sealed) == b"content"
     assert load_key(folder / "key.pem", PASSPHRASE.encode).ids
+
+
+def test_gpgsm_opens_with_one_on_a_curve_from_2_4_on(tmp_path: Path) -> None:
+    """It imports none whose certificate is signed with a digest shorter than the curve."""
+    folder, sealed = tmp_path / "key", tmp_path / "sealed"
+    assert new(folder, "--type", "ec-p384").returncode == 0
+    described = run("openssl", "x509", "-in", folder / "certificate.pem", "-noout", "-text")
+    assert b"Signature Algorithm: ecdsa-with-SHA384\n" in described
+    to = ["--recipient", folder / "certificate.pem", "--cipher", "aes-256-cbc", "--compress", "none"]
+    sealed.write_bytes(run(NIGHTDROP, "seal", *to, stdin=b"content"))
+    private = load_pem_private_key((folder / "key.pem").read_bytes(), PASSPHRASE.encode())
+    assert isinstance(private, EllipticCurvePrivateKey)
+    certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
+    with Gpgsm() as home:
+        if gpgsm_version() >= (2, 4):
+            home.own(holder_of(private, certificate))
+            assert home.run("--decrypt", str(sealed)) == b"content"
+        else:
+            with pytest.raises(RefusedError, match="Segmentation fault"):
+                home.own(holder_of(private, certificate))
 
 
 def test_a_key_is_never_overwritten(made: tuple[str, Path]) -> None:

@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--type",
         choices=("rsa-4096", "ec-p384", "x25519"),
         default="rsa-4096",
-        help="rsa-4096 is for openssl and gpgsm, too (default), ec-p384 for openssl; x25519 for neither",
+        help="rsa-4096 is for openssl and gpgsm, too (default), ec-p384 for openssl and gpgsm 2.4; "
+        "x25519 for neither",
     )
     add_passphrase_arguments(parser)
 
