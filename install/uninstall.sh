@@ -2,7 +2,8 @@
 # ./install.sh uninstall: everything that the other parts put there, and nothing else.
 
 install_uninstall() {
-    for unit in "$units"/nightdrop-*; do
+    # What starts others goes first, or systemd warns that it still could.
+    for unit in "$units"/nightdrop-*.timer "$units"/nightdrop-*.socket "$units"/nightdrop-*.service; do
         [ -e "$unit" ] || continue
         name=${unit##*/}
         case $name in

@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import os
 import shutil
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -227,6 +229,48 @@ def test_a_mirror_that_does_not_serve(tmp_path: Path, admin_key: Key) -> None:
     assert lines["vault"][0] == "ok"
     assert lines["door"][0] == "fail"
     assert "does not answer on 127.0.0.1" in lines["door"][1]
+
+
+def test_what_the_mirrors_user_cannot_read(admin_key: Key) -> None:
+    """Root reads everything; the check, which runs as nightdrop, does not, and goes through no link to
+    where it may not.
+    """
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="nightdrop-doctor-") as name:
+        root = Path(name)
+        root.chmod(0o755)
+        recipients, password = root / "recipients.pem", root / "smtp.password"
+        shutil.copy(admin_key.certificate, recipients)
+        password.write_text("secret\n")
+        mirror = Mirror(root, "owned", [recipients])
+        with mirror.config.open("a") as file:
+            file.write(
+                '[check.mail]\nto = ["a@example.org"]\nserver = "127.0.0.1:1"\n'
+                f'password_file = "{password}"\n'
+            )
+        for folder in (mirror.state, mirror.vault):
+            folder.mkdir()
+            os.chown(folder, 4711, 4711)
+        lines = mirror_lines(mirror, expect=1)
+        assert lines["recipient CN=admin"][0] == "ok"
+        assert lines["mail"] == ("ok", "to a@example.org by 127.0.0.1:1", "")
+        for path in (recipients, password):
+            path.chmod(0o600)
+        lines = mirror_lines(mirror, expect=1)
+        assert lines["recipients"][0] == "fail"
+        assert lines["recipients"][1].startswith(f"{recipients}: cannot")
+        assert lines["mail"][0] == "fail"
+        assert lines["mail"][2] == f"chgrp nightdrop {password}; chmod 640 {password}"
+
+
+def test_mails_that_could_not_be_sent(tmp_path: Path, admin_key: Key) -> None:
+    mirror = Mirror(tmp_path, "one", [admin_key.certificate])
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    with mirror.config.open("a") as file:
+        file.write('[check.mail]\nto = ["a@example.org"]\nserver = "127.0.0.1:1"\n')
+    run("check", "--config", mirror.config, "--mail", "--no-page", expect=3)
+    verdict, text, hint = mirror_lines(mirror, expect=1)["mail"]
+    assert (verdict, text) == ("warn", "to a@example.org by 127.0.0.1:1; 1 mail could not be sent yet")
+    assert "--send" in hint
 
 
 def test_an_administrators_machine() -> None:

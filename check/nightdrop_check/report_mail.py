@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, make_msgid
 from typing import Final
 
 from nightdrop import __version__
@@ -13,6 +10,7 @@ from nightdrop.mailing import MailSettings
 from nightdrop.text import count, format_size
 from nightdrop_check import report_text
 from nightdrop_check.charts import heights
+from nightdrop_check.composing import compose
 from nightdrop_check.findings import Finding
 from nightdrop_check.rendering import environment
 from nightdrop_check.report import HostSummary, Report
@@ -91,15 +89,7 @@ def _cut(text: str) -> str:
 
 
 def _mail(subject_line: str, text: str, html: str, settings: MailSettings) -> EmailMessage:
-    mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = subject_line
-    mail["From"] = Address("Nightdrop", addr_spec=settings.sender)
-    mail["To"] = ", ".join(settings.to)
-    mail["Date"] = format_datetime(datetime.now(UTC))
-    mail["Message-ID"] = make_msgid(domain=settings.sender.rpartition("@")[2])
-    # RFC 3834: nobody's holiday notice need answer this.
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text, cte="quoted-printable")
+    mail = compose(subject_line, text, settings)
     mail.add_alternative(html, subtype="html", cte="quoted-printable")
     return mail
 

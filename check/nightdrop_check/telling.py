@@ -5,10 +5,9 @@ mails and notifies only when an error is new, and once more when it is over.
 """
 
 from contextlib import closing, suppress
-from pathlib import Path
-from typing import Final
 
 from nightdrop.mirror import Mirror
+from nightdrop_check.composing import compose
 from nightdrop_check.memory import Memory, memories, memory_path
 from nightdrop_check.news import news, remember_told
 from nightdrop_check.notifying import notify
@@ -17,14 +16,12 @@ from nightdrop_check.report import Report
 from nightdrop_check.report_mail import news_mail, news_subject, news_text, report_mail
 from nightdrop_check.store import NotKeptError
 
-_FOLDER: Final = "mails"
-
 
 def tell_report(mirror: Mirror, report: Report) -> list[str]:
     """Mail the weekly report, and remember that its errors were told; what went wrong in doing so."""
     if (settings := mirror.check.mail) is None:
         return []
-    problem = post(report_mail(report, settings), _queue(mirror), settings)
+    problem = post(report_mail(report, settings), mirror.mails, settings)
     if not problem:
         with closing(_memory(mirror)) as memory, suppress(NotKeptError):
             remember_told(memory, report.findings)
@@ -40,7 +37,7 @@ def tell_news(mirror: Mirror, report: Report) -> list[str]:
         mailed = notified = ""
         if settings := mirror.check.mail:
             mail = news_mail(report, found.new, found.over, settings)
-            mailed = post(mail, _queue(mirror), settings)
+            mailed = post(mail, mirror.mails, settings)
         if configuration := mirror.check.notify:
             title = news_subject(report, found.new, found.over)
             notified = notify(configuration, title, news_text(report, found.new, found.over))
@@ -48,6 +45,16 @@ def tell_news(mirror: Mirror, report: Report) -> list[str]:
         if not (mailed if settings else notified):
             with suppress(NotKeptError):
                 remember_told(memory, report.findings)
+    return _problems(mailed, notified)
+
+
+def tell_notice(mirror: Mirror, subject: str, text: str) -> list[str]:
+    """Tell something that is not the check's; what went wrong in doing so."""
+    mailed = notified = ""
+    if settings := mirror.check.mail:
+        mailed = post(compose(subject, text, settings), mirror.mails, settings)
+    if configuration := mirror.check.notify:
+        notified = notify(configuration, subject, text)
     return _problems(mailed, notified)
 
 
@@ -69,13 +76,9 @@ def send_queued(mirror: Mirror, seconds: float = DEADLINE) -> list[str]:
     """Send what waits in the queue, within so many seconds; why some of it could not be sent."""
     if (settings := mirror.check.mail) is None:
         return []
-    failures = flush(_queue(mirror), settings, seconds)
+    failures = flush(mirror.mails, settings, seconds)
     if not failures:
         return []
     waiting = "a mail waits" if len(failures) == 1 else f"{len(failures):,} mails wait"
     hint = f"\nhint: {failures[0].hint}" if failures[0].hint else ""
     return [f"{waiting} to be sent: {failures[0].message}{hint}"]
-
-
-def _queue(mirror: Mirror) -> Path:
-    return mirror.state / _FOLDER

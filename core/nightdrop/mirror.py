@@ -63,6 +63,11 @@ class Mirror:
         return self.state / "check.prom"
 
     @property
+    def mails(self) -> Path:
+        """The folder with the mails that wait to be sent, a file each."""
+        return self.state / "mails"
+
+    @property
     def hosts(self) -> Path:
         """The folder with one enrolment file a host."""
         return self.state / "hosts"

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from nightdrop.errors import ExitStatus
 from nightdrop.examining import Line
+
+_STATUS: Final = {
+    str(ExitStatus.PARTIAL.value): "it was done, but not everywhere",
+    str(ExitStatus.FINDINGS.value): "it found errors",
+}
 
 _BOOTED: Final = Path("/run/systemd/system")
 
@@ -47,15 +53,19 @@ def _outcome(name: str) -> Iterator[Line]:
     elif not facts.get("ExecMainExitTimestamp"):
         yield Line("ok", name, "has not run since the machine started")
     elif facts.get("Result") == "success":
-        yield Line("ok", name, f"ended well on {facts['ExecMainExitTimestamp']}{_partly(facts)}")
+        yield _success(name, facts["ExecMainExitTimestamp"], facts.get("ExecMainStatus", "0"))
     else:
         text = f"failed ({facts.get('Result')}) on {facts['ExecMainExitTimestamp']}"
         yield Line("fail", name, text, f"journalctl -u {name}")
 
 
-def _partly(facts: dict[str, str]) -> str:
-    status = facts.get("ExecMainStatus", "0")
-    return "" if status == "0" else f", with status {status}"
+def _success(name: str, ended: str, status: str) -> Line:
+    """What systemd takes for one is less where not all was done, or something was found."""
+    if status == "0":
+        return Line("ok", name, f"ended well on {ended}")
+    return Line(
+        "warn", name, f"{_STATUS.get(status, f'status {status}')}, on {ended}", f"journalctl -u {name}"
+    )
 
 
 def _not_active(name: str, facts: dict[str, str], install: str) -> Line:

@@ -1,6 +1,7 @@
 """What `nightdrop doctor` looks at on a mirror: the door, the vault, and what the check needs."""
 
 import http.client
+import os
 import shutil
 import ssl
 import subprocess
@@ -9,6 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+
+# Used further below, by whom it may be out of reach: Nightdrop runs from root's home, too.
+import asn1crypto.x509  # noqa: F401
 
 from nightdrop import systemd
 from nightdrop.bounded import bounded
@@ -33,18 +37,14 @@ def examine(path: Path) -> Iterator[Line]:
     """Everything of the mirror with this configuration. Changes nothing."""
     mirror = load_mirror(path)
     yield Line("ok", "configuration", f"mirror {mirror.name}, {mirror.url}")
-    for file in mirror.recipients:
-        try:
-            yield from recipients(iter(load_recipients(file)))
-        except NightdropError as error:
-            yield Line("fail", "recipients", error.message, error.hint)
+    yield from _as_the_mirror("recipients", mirror, _recipients)
     yield from _as_the_mirror("vault", mirror, _vault)
     yield from _as_the_mirror("hosts", mirror, _hosts)
     if mirror.tls or mirror.administration_tls:
         yield from _as_the_mirror("certificate", mirror, _certificate)
     yield from _as_the_mirror("door", mirror, _door)
     yield from bounded("clock", lambda: [_synchronised()])
-    yield _mail(mirror)
+    yield from _as_the_mirror("mail", mirror, _mail)
     wanted = units(mirror)
     timers = [name for name in wanted if name.endswith(".timer")]
     services = [name for name in wanted if not name.endswith(".timer")]
@@ -61,6 +61,14 @@ def _as_the_mirror(what: str, mirror: Mirror, look: Callable[[Mirror], Iterable[
             yield from look(mirror)
 
     return bounded(what, looking)
+
+
+def _recipients(mirror: Mirror) -> Iterator[Line]:
+    for file in mirror.recipients:
+        try:
+            yield from recipients(iter(load_recipients(file)))
+        except NightdropError as error:
+            yield Line("fail", "recipients", error.message, error.hint)
 
 
 def _vault(mirror: Mirror) -> Iterator[Line]:
@@ -159,11 +167,23 @@ def _synchronised() -> Line:
     return Line("warn", "clock", "nothing says that it is kept right; ages are judged by it", hint)
 
 
-def _mail(mirror: Mirror) -> Line:
+def _mail(mirror: Mirror) -> Iterator[Line]:
+    """Whether the reports can be mailed, and those before were."""
     mail = mirror.check.mail
     if mail is None:
-        return Line("warn", "mail", "nobody is named to get the reports", "[check.mail] in mirror.toml")
-    where = f"{mail.server}:{mail.port}" if mail.server else str(mail.sendmail)
+        yield Line("warn", "mail", "nobody is named to get the reports", "[check.mail] in mirror.toml")
+        return
     if not mail.server and not mail.sendmail.exists():
-        return Line("fail", "mail", f"there is no {mail.sendmail}", "name a mail server with `server`")
-    return Line("ok", "mail", f"to {', '.join(mail.to)} by {where}")
+        yield Line("fail", "mail", f"there is no {mail.sendmail}", "name a mail server with `server`")
+        return
+    if mail.password is not None and not os.access(mail.password, os.R_OK, effective_ids=True):
+        text = f"whom `nightdrop check` runs as cannot read {mail.password}"
+        yield Line("fail", "mail", text, f"chgrp nightdrop {mail.password}; chmod 640 {mail.password}")
+        return
+    where = f"{mail.server}:{mail.port}" if mail.server else str(mail.sendmail)
+    text = f"to {', '.join(mail.to)} by {where}"
+    if waiting := len(list(mirror.mails.glob("*.eml"))):
+        hint = "`runuser -u nightdrop -- nightdrop check --send` sends them, or says why not"
+        yield Line("warn", "mail", f"{text}; {count(waiting, 'mail')} could not be sent yet", hint)
+    else:
+        yield Line("ok", "mail", text)

@@ -189,37 +189,3 @@ def test_other_shells(shell: str) -> None:
     command = [*shell.split(), str(ROOT / "install.sh"), "admin", "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("this was a dry run: nothing was changed\n")
-
-
-def failed(tmp_path: Path, script: str) -> tuple[Path, dict[str, str]]:
-    """A program for /etc/nightdrop/on-failure's or sendmail's place, which keeps what it was told."""
-    program = tmp_path / script
-    program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/words"; cat >"{tmp_path}/text"\n')
-    program.chmod(0o755)
-    return program, dict(os.environ)
-
-
-def test_a_failure_is_told_to_the_administrators_command(tmp_path: Path) -> None:
-    program, environment = failed(tmp_path, "on-failure")
-    script = ROOT / "core" / "nightdrop" / "systemd" / "nightdrop-failed"
-    subprocess.run(
-        ["sh", str(script), "some.service"],
-        check=True,
-        env=environment | {"NIGHTDROP_ON_FAILURE": str(program)},
-    )
-    assert (tmp_path / "words").read_text() == "some.service\n"
-    assert "some.service failed on " in (tmp_path / "text").read_text()
-
-
-def test_a_failure_is_mailed_where_there_is_a_sendmail(tmp_path: Path) -> None:
-    _, environment = failed(tmp_path, "sendmail")
-    script = (ROOT / "core" / "nightdrop" / "systemd" / "nightdrop-failed").read_text()
-    here = tmp_path / "nightdrop-failed"
-    here.write_text(script.replace("PATH=/usr/sbin:/usr/lib:$PATH", f"PATH={tmp_path}:$PATH"))
-    subprocess.run(
-        ["sh", str(here), "some.service"],
-        check=True,
-        env=environment | {"NIGHTDROP_ON_FAILURE": "/nowhere"},
-    )
-    assert (tmp_path / "words").read_text() == "-t\n"
-    assert "\nSubject: [nightdrop] some.service failed on " in (tmp_path / "text").read_text()

@@ -11,6 +11,7 @@ lab=$(mktemp -d /var/tmp/nightdrop-lab-XXXXXX)
 kept=${NIGHTDROP_LAB_ROOT:-$lab/kept}
 machines=''
 hub=nightdrop-hub-$$
+mail_server=''
 
 lab_begin() {
     [ "$(id -u)" = 0 ] || skip "root is needed"
@@ -28,6 +29,7 @@ lab_begin() {
 }
 
 lab_end() {
+    [ -z "$mail_server" ] || kill "$mail_server" 2>/dev/null || true
     for name in $machines; do stop_machine "$name" || true; done
     for name in $machines; do
         for mounted in root/mnt/checkout root/mnt/wheels root/srv root srv; do
@@ -157,6 +159,19 @@ know_the_mirrors() { # NAME ...
     for each; do
         printf 'fd99::1 backup1.example.org\nfd99::2 backup2.example.org\n10.99.0.254 mail.example.org\n' >>"$(of "$each")/etc/hosts"
     done
+}
+
+# A mail server, mail.example.org, that takes every mail: they lie in $lab/mails/new.
+serve_mail() {
+    ip -n "$hub" addr add 10.99.0.254/24 dev hub
+    ip netns exec "$hub" .venv/bin/python -m aiosmtpd -n -l 10.99.0.254:25 -c aiosmtpd.handlers.Mailbox "$lab/mails" \
+        2>"$lab/mail_server.log" &
+    mail_server=$!
+    until_true "the mail server listens" takes_mail
+}
+takes_mail() {
+    kill -0 "$mail_server" 2>/dev/null || skip "no mail server: $(tail -n 1 "$lab/mail_server.log")"
+    ip netns exec "$hub" ss -Hltn sport = 25 | grep -q .
 }
 
 # install.sh of the checkout, or of another one, with packages from a folder in PyPI's place.

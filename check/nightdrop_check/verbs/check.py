@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from nightdrop.arguments import add_config
 from nightdrop.checking import CheckSettings
 from nightdrop.errors import ConfigurationError, ExitStatus
 from nightdrop.mirror import DEFAULT_PATH, Mirror, load_mirror
+from nightdrop.text import harmless
 from nightdrop_check.report import Report
 from nightdrop_check.scrub import Budget
 
@@ -21,6 +23,9 @@ size, and sealed to our recipients alone? Reads files to their last byte for as 
 (`scrub_time`), those that wait longest first. Prints a report and writes it as a page. Changes nothing in
 the vault. Exits 4 if there is a finding of severity error, and 3 if somebody could not be told yet.
 """
+
+_NOTICE: Final = 1_000_000
+"""Octets of a notice that are passed on: more is no mail."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="mail and notify only errors that are new, or over; print the headline, not the report",
     )
     told.add_argument("--send", action="store_true", help="look at nothing, send mails that wait")
+    told.add_argument(
+        "--notice",
+        metavar="SUBJECT",
+        help="look at nothing, mail and notify what standard input says",
+    )
     scrub = parser.add_mutually_exclusive_group()
     scrub.add_argument("--scrub-all", action="store_true", help="read every file to its last byte")
     scrub.add_argument("--no-scrub", action="store_true", help="read no file to its last byte")
@@ -46,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Judge, print, write, tell."""
     mirror = load_mirror(arguments.config)
-    if mirror.check.mail is None and arguments.mail:
+    nobody = mirror.check.mail is None and (arguments.notice is None or mirror.check.notify is None)
+    if nobody and (arguments.mail or arguments.notice is not None):
         raise ConfigurationError(
             f"{mirror.path}: nobody is named to mail to",
             'name somebody under [check.mail]: to = ["admin@example.org"]',
@@ -55,9 +66,20 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         from nightdrop_check.telling import send_queued
 
         return _warn(send_queued(mirror))
+    if arguments.notice is not None:
+        return _notice(mirror, arguments.notice)
     if not (arguments.mail or arguments.daily):
         return _findings(_look(arguments, mirror), ExitStatus.DONE)
     return _look_and_tell(arguments, mirror)
+
+
+def _notice(mirror: Mirror, subject: str) -> ExitStatus:
+    """What is run when a unit fails."""
+    from nightdrop_check.telling import send_queued, tell_notice
+
+    text = sys.stdin.buffer.read(_NOTICE).decode(errors="replace")
+    problems = tell_notice(mirror, harmless(subject), text)
+    return _warn(problems + send_queued(mirror))
 
 
 def _look_and_tell(arguments: argparse.Namespace, mirror: Mirror) -> ExitStatus:
