@@ -4,14 +4,12 @@ What speaks HTTP is loaded only for a listener: from a folder, a small restore w
 """
 
 import argparse
-import json
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
@@ -104,18 +102,15 @@ def require_backups(places: Sequence[Place], hosts: Sequence[str]) -> None:
         )
 
 
-def share_places(places: Sequence[Place]) -> int:
-    """A descriptor that holds where these vaults are, passwords too, for a process to inherit."""
-    descriptor = os.memfd_create("nightdrop", os.MFD_CLOEXEC)
-    facts = [{"name": place.name, **_facts(place.vault)} for place in places]
-    os.write(descriptor, json.dumps(facts).encode())
-    return descriptor
+def facts_of(places: Sequence[Place]) -> list[Mapping[str, object]]:
+    """Where these vaults are, passwords too, for a process of ours."""
+    return [{"name": place.name, **_facts(place.vault)} for place in places]
 
 
-def shared_places(descriptor: int) -> list[Place]:
-    """The vaults in such a descriptor."""
+def places_in(all_facts: Sequence[Mapping[str, Any]]) -> list[Place]:
+    """The vaults of which these are the facts."""
     found = []
-    for facts in json.loads(os.pread(descriptor, _LONGEST, 0)):
+    for facts in all_facts:
         vault: Vault
         if "folder" in facts:
             vault = FolderVault(Path(facts["folder"]))

@@ -6,7 +6,7 @@ handed to zstd at a time is therefore cut by the blocks in it, of which each giv
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import BinaryIO, Final
 
 import zstandard
 
@@ -67,6 +67,26 @@ class Decompressor:
         if self._frame is not None:
             raise EnvelopeError("its compressed content ends in the middle")
         self._write(self._head)
+
+
+class Decompressed:
+    """Reads a file, and undoes zstd where it begins with a frame of it: no more is unpacked than is read.
+
+    EnvelopeError if it cannot be; where it ends within a frame, what is read just ends.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        compressed = file.read(4).startswith(ZSTD_MAGICS)
+        file.seek(0)
+        zstd = zstandard.ZstdDecompressor()
+        self._file = zstd.stream_reader(file, read_across_frames=True) if compressed else file
+
+    def read(self, octets: int, /) -> bytes:
+        """At most so many octets; b"" at the end."""
+        try:
+            return self._file.read(octets)
+        except zstandard.ZstdError as error:
+            raise EnvelopeError("its content begins as zstd does, but cannot be decompressed") from error
 
 
 class _Frame:

@@ -1,12 +1,10 @@
-"""The folder that files are restored to: what has to be so, and where temporary files are meanwhile."""
+"""The folder that files are restored to: what has to be so."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from nightdrop.errors import UsageError
-from nightdrop.interrupts import temporary_folder
+from nightdrop_restore.workplaces import is_writable
 from nightdrop_restore.writing import Overwrite
 
 
@@ -16,14 +14,7 @@ def require_destination(folder: Path, overwrite: Overwrite | None) -> None:
     """
     if folder.is_symlink():
         raise UsageError(f"{folder} is a symbolic link", "name the folder that it leads to")
-    if not folder.parent.is_dir():
-        raise UsageError(f"there is no folder {folder.parent}", "make it first")
-    place = folder if folder.is_dir() else folder.parent
-    if not _is_writable(place):
-        raise UsageError(
-            f"nothing can be written to {place}",
-            "it is read-only, or somebody else's; name another folder",
-        )
+    _require_place(folder)
     if overwrite is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             f"{folder} is there and {'not empty' if folder.is_dir() else 'no folder'}",
@@ -31,16 +22,19 @@ def require_destination(folder: Path, overwrite: Overwrite | None) -> None:
         )
 
 
-@contextmanager
-def workplace(near: Path) -> Iterator[Path]:
-    """A temporary folder for volumes and metadata, on the disk that is restored to: they are plain.
-
-    Beside `near`; or in it, where it is a disk of its own, or lies in a folder that is somebody else's.
-    """
-    inside = near.is_mount() or (near.is_dir() and not _is_writable(near.parent))
-    with temporary_folder(".nightdrop-restore-", near if inside else near.parent) as folder:
-        yield folder
+def require_folder(folder: Path) -> None:
+    """UsageError if it is no folder that things can be put into, and cannot be made one."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UsageError(f"{folder} is there and no folder", "name a folder, or one that is to be made")
+    _require_place(folder)
 
 
-def _is_writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)
+def _require_place(folder: Path) -> None:
+    if not folder.parent.is_dir():
+        raise UsageError(f"there is no folder {folder.parent}", "make it first")
+    place = folder if folder.is_dir() else folder.parent
+    if not is_writable(place):
+        raise UsageError(
+            f"nothing can be written to {place}",
+            "it is read-only, or somebody else's; name another folder",
+        )

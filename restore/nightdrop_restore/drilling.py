@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nightdrop.drills import DrilledHost
 from nightdrop.errors import NightdropError
-from nightdrop.interrupts import temporary_folder
 from nightdrop_restore.catalog import NEWEST, StoredSet, catalogue, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.copies import Place
@@ -18,6 +17,7 @@ from nightdrop_restore.restoring import Writing, restore
 from nightdrop_restore.sampling import Sample, sample
 from nightdrop_restore.streams import open_stream, streams_at, verified
 from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.workplaces import locked_folder
 
 OnText = Callable[[str], object]
 
@@ -62,9 +62,10 @@ def _drill_files(
     except NightdropError as error:
         return _failed(host, "", error, begun)
     stem = chain[-1].key.stem
-    origin = Origin(places, host, judged_chain(host, chain), key, passed_over(sets, chain, NEWEST))
+    newer = passed_over(sets, chain, NEWEST)
+    origin = Origin(places, host, judged_chain(host, chain), lambda: key, newer)
     try:
-        with temporary_folder(".nightdrop-drill-", folder) as work:
+        with locked_folder("drill", folder) as work:
             _there, chosen = sample(work, origin, number)
             # What counts is how long restoring takes; which files, one knows on the day itself.
             begun = time.monotonic()

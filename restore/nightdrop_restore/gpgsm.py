@@ -30,12 +30,17 @@ def write_gpgsm(path: Path, key_descriptor: int) -> None:
     write_script(path, __name__, [str(key_descriptor)])
 
 
-def share_key(key: Key) -> int:
-    """A descriptor that holds the key, for stand-ins to inherit; gone when the last one closes it."""
+def key_as_text(key: Key) -> str:
+    """The key, for a process of ours that makes it known to stand-ins."""
     private = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     ids = [(one.issuer.hex(), one.serial, one.key_id.hex()) for one in key.ids]
-    descriptor = os.memfd_create("nightdrop", os.MFD_CLOEXEC)
-    os.write(descriptor, json.dumps({"private": private.hex(), "ids": ids}).encode())
+    return json.dumps({"private": private.hex(), "ids": ids})
+
+
+def share_key(text: str) -> int:
+    """A descriptor that holds such a key, for stand-ins to inherit; gone when the last one closes it."""
+    descriptor = os.memfd_create("nightdrop", 0)
+    os.write(descriptor, text.encode())
     return descriptor
 
 

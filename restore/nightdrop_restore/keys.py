@@ -31,10 +31,16 @@ def certificates_in(octets: bytes) -> list[bytes]:
 
 
 def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
-    """Read a private key: PEM, DER (PKCS#8) or PKCS#12. `passphrase` is only called if it has one.
+    """Read a private key, at once: see `read_key`."""
+    return read_key(path, passphrase)()
 
-    Raises ConfigurationError for a file that is no key, or of a kind that opens nothing;
-    NightdropError for a wrong passphrase.
+
+def read_key(path: Path, passphrase: Callable[[], bytes]) -> Callable[[], Key]:
+    """Read a private key, PEM, DER (PKCS#8) or PKCS#12, and give what unlocks it: only that calls
+    `passphrase`, and only if there is one.
+
+    Raises ConfigurationError for a file that is no key, or of a kind that opens nothing; so does the
+    unlocking, and NightdropError for a wrong passphrase.
     """
     try:
         with path.open("rb") as file:
@@ -43,11 +49,18 @@ def load_key(path: Path, passphrase: Callable[[], bytes]) -> Key:
         raise ConfigurationError(f"{path}: cannot read this key: {error.strerror}") from error
     certificates = certificates_in(octets)
     try:
-        private: object = _private(octets, None)
+        private = _private(octets, None)
     except TypeError:
-        private = _unlocked(path, octets, passphrase())
+        return lambda: _usable(_unlocked(path, octets, passphrase()), certificates, path)
     except ValueError:
-        private, certificates = _from_pkcs12(path, octets, passphrase)
+        _require_pkcs12(path, octets)
+        return lambda: _usable(*_from_pkcs12(path, octets, passphrase), path)
+    key = _usable(private, certificates, path)
+    return lambda: key
+
+
+def _usable(private: object, certificates: list[bytes], path: Path) -> Key:
+    """The key, if it is of a kind that opens envelopes."""
     if not isinstance(private, PrivateKey) or (
         isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name not in EC_SCHEMES
     ):
@@ -117,6 +130,14 @@ def _unlocked(path: Path, octets: bytes, passphrase: bytes) -> object:
         return _private(octets, passphrase)
 
 
+def _require_pkcs12(path: Path, octets: bytes) -> None:
+    # It is a sequence whose first element is version 3.
+    if not octets.startswith(b"\x30") or b"\x02\x01\x03" not in octets[:9]:
+        raise ConfigurationError(
+            f"{path}: this is no private key", "what is: PEM, PKCS#8 in DER, and PKCS#12"
+        )
+
+
 def _from_pkcs12(
     path: Path, octets: bytes, passphrase: Callable[[], bytes]
 ) -> tuple[object, list[bytes]]:
@@ -124,11 +145,6 @@ def _from_pkcs12(
     # 0.03 s that only such a key has to wait for.
     from cryptography.hazmat.primitives.serialization import pkcs12
 
-    # It is a sequence whose first element is version 3.
-    if not octets.startswith(b"\x30") or b"\x02\x01\x03" not in octets[:9]:
-        raise ConfigurationError(
-            f"{path}: this is no private key", "what is: PEM, PKCS#8 in DER, and PKCS#12"
-        )
     try:
         store = pkcs12.load_pkcs12(octets, None)
     except ValueError:

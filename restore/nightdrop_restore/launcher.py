@@ -1,7 +1,8 @@
 """The restoring duplicity process: duplicity's own program, reading from a vault.
 
-Runs as `python -m nightdrop_restore.launcher ORDER DESCRIPTOR`. duplicity sees only the files of the
-one chain that is to be restored, so nothing that is unfinished or damaged beside it can confuse it.
+Runs as `python -m nightdrop_restore.launcher DESCRIPTOR`, and is told its order on standard input: it
+gets ready while the key is unlocked. duplicity sees only the files of the one chain that is to be
+restored, so nothing that is unfinished or damaged beside it can confuse it.
 """
 
 import os
@@ -18,14 +19,15 @@ from nightdrop.engine.events import Event, EventWriter
 from nightdrop.engine.inside import is_pinned, run_duplicity
 from nightdrop.errors import VaultError
 from nightdrop.names import SetKey
-from nightdrop_restore.addresses import shared_places
+from nightdrop_restore.addresses import places_in
 from nightdrop_restore.choosing import Choice
 from nightdrop_restore.conveying import Sender
 from nightdrop_restore.copies import Copies
+from nightdrop_restore.gpgsm import share_key, write_gpgsm
 from nightdrop_restore.items import Index, shown
 from nightdrop_restore.listing import list_to
 from nightdrop_restore.losing import Losses
-from nightdrop_restore.order import Order
+from nightdrop_restore.order import Order, read_order
 from nightdrop_restore.owners import Owners
 from nightdrop_restore.placing import restore_only
 from nightdrop_restore.unpacking import convey, map_owners, read_on_after_dots
@@ -33,14 +35,17 @@ from nightdrop_restore.unpacking import convey, map_owners, read_on_after_dots
 
 def main() -> None:
     """Run duplicity as the order says; leaves with duplicity's exit status."""
-    order = Order.read(Path(sys.argv[1]))
-    events = EventWriter(int(sys.argv[2]))
+    if pinned := is_pinned():
+        from nightdrop_restore import substitutions
+    order, events = read_order(), EventWriter(int(sys.argv[1]))
+    key = share_key(order.key)
+    write_gpgsm(Path(order.stand_in), key)
 
     def left(index: Index, reason: str) -> None:
         events.tell(Event("unrestored", shown(index), reason))
 
     copies = Copies(
-        shared_places(order.vaults),
+        places_in(order.vaults),
         order.host,
         order.digests,
         lambda text: events.tell(Event("elsewhere", text)),
@@ -53,10 +58,8 @@ def main() -> None:
         left,
         choice,
     )
-    if is_pinned():
-        from nightdrop_restore import substitutions
-
-        substitutions.install(order.key)
+    if pinned:
+        substitutions.install(key)
     losses.install()
     restore_only(choice, left)
     read_on_after_dots()

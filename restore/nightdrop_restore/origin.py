@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from nightdrop_restore.catalog import StoredSet
 from nightdrop_restore.copies import Copies, Place
@@ -13,15 +14,20 @@ OnText = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Origin:
-    """The vaults, a host in them, the chain to restore, full first, the key; and the sets newer than the
-    chain that cannot be restored.
+    """The vaults, a host in them, the chain to restore, full first, what gives the key; and the sets
+    newer than the chain that cannot be restored.
     """
 
     places: Sequence[Place]
     host: str
     chain: Sequence[JudgedSet]
-    key: Key
+    load_key: Callable[[], Key]
     passed_over: Sequence[StoredSet] = ()
+
+    @cached_property
+    def key(self) -> Key:
+        """The key: its passphrase may have to be asked for, and takes time."""
+        return self.load_key()
 
     @property
     def unsigned(self) -> dict[str, str]:

@@ -1,33 +1,32 @@
 """Restoring a host's files from a vault: duplicity unpacks a chain, then the supplement is applied."""
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nightdrop.engine.process import Engine
 from nightdrop.errors import NightdropError
-from nightdrop_restore.addresses import share_places
+from nightdrop_restore.addresses import facts_of
 from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.destination import workplace
-from nightdrop_restore.gpgsm import share_key, write_gpgsm
+from nightdrop_restore.gpgsm import key_as_text
 from nightdrop_restore.listing import Listed, listed
 from nightdrop_restore.manifests import fetch_manifests, volume_names
 from nightdrop_restore.noting import Notes, OnProgress, Restored
 from nightdrop_restore.order import URL, Order
-from nightdrop_restore.origin import Origin
+from nightdrop_restore.origin import OnText, Origin
 from nightdrop_restore.owners import Owners
 from nightdrop_restore.receiving import written_beside
 from nightdrop_restore.room import no_room_in
 from nightdrop_restore.supplementing import supplement_tree
+from nightdrop_restore.workplaces import workplace
 from nightdrop_restore.writing import Policy, Writer
 
-_LISTING: Final = "listing"
+_LAUNCHER: Final = "nightdrop_restore.launcher"
 
 _NOTHING_THERE: Final = 20
 """duplicity's status where there was nothing to restore."""
@@ -50,16 +49,32 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
     What cannot be restored costs nothing else. Raises NightdropError if duplicity gave up; what it had
     written by then is left.
     """
-    begun, folder = time.monotonic(), writing.folder
+    folder, below = writing.folder, writing.choice.below
     done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
-    below = writing.choice.below
     notes, asker = Notes(done, on_progress, tuple(below.split(b"/")) if below else ()), Asker()
     with workplace(folder) as work:
-        # Where it goes is the writer's business; duplicity wants to be told a place that is empty.
-        action = ["restore", URL, str(work / "nowhere")]
+        engine = Engine(work / "duplicity.log")
         writer = partial(Writer, folder.absolute(), writing.policy, notes, asker)
-        with written_beside(writer, asker.stop) as written:
-            engine = _run(work, origin, action, writing, notes, written.descriptor)
+        with (
+            written_beside(writer, asker.stop) as written,
+            engine.started(_LAUNCHER, keep_open=[written.descriptor]),
+        ):
+            # While it gets ready, the key is unlocked; from then on, nobody has to be waited for.
+            key = key_as_text(origin.key)
+            begun = time.monotonic()
+            # Where it goes is the writer's business; duplicity wants to be told a place that is empty.
+            action = ["restore", URL, str(work / "nowhere")]
+            numeric = ["--numeric-owner"] if writing.numeric_owner else []
+            order = replace(
+                _order(work, origin, key, [*action, *numeric], notes.elsewhere),
+                paths=writing.choice.paths,
+                find=writing.choice.find,
+                strip=writing.choice.strip,
+                users=writing.owners.users,
+                groups=writing.owners.groups,
+                out=written.descriptor,
+            )
+            engine.proceed(order.to_bytes(), notes.hear)
         nothing = engine.status == _NOTHING_THERE
         if nothing and not done.unrestored:
             raise _nothing_of_it(origin)
@@ -80,14 +95,20 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
 def list_files(origin: Origin, choice: Choice) -> Iterator[Listed]:
     """What is chosen of the chain's last set; NightdropError at the end if nothing is."""
     with workplace(Path(tempfile.gettempdir()) / "x") as work:
-        action = ["list-current-files", URL]
+        engine, listing = Engine(work / "duplicity.log"), work / "listing"
         notes = Notes(Restored(), lambda _done: None)
-        engine = _run(work, origin, action, Writing(work, Choice()), notes)
+        with engine.started(_LAUNCHER):
+            order = _order(
+                work, origin, key_as_text(origin.key), ["list-current-files", URL], notes.elsewhere
+            )
+            signatures = [one.key.signatures_name for one in origin.chain]
+            order = replace(order, names=[*order.names, *signatures], listing=str(listing))
+            engine.proceed(order.to_bytes(), notes.hear)
         if engine.status != 0:
             # What else duplicity said is gone with the workplace.
             raise NightdropError(engine.failure(f"listing the files of {origin.host} failed").message)
         none = True
-        for one in listed(work / _LISTING):
+        for one in listed(listing):
             if choice.wants(one.path):
                 none = False
                 yield one
@@ -102,56 +123,26 @@ def _nothing_of_it(origin: Origin) -> NightdropError:
     )
 
 
-def _run(  # noqa: PLR0917
-    work: Path,
-    origin: Origin,
-    action: list[str],
-    writing: Writing,
-    notes: Notes,
-    out: int | None = None,
-) -> Engine:
-    """Run duplicity's `action` in the workplace, on the signatures if there is no `out` to send to."""
-    engine = Engine(work / "duplicity.log")
-    here = fetch_manifests(work, origin, notes.elsewhere)
-    names = [*here, *volume_names(here)]
-    if out is None:
-        names += [one.key.signatures_name for one in origin.chain]
-    key, places = share_key(origin.key), share_places(origin.places)
-    try:
-        stand_in = work / "gpgsm"
-        write_gpgsm(stand_in, key)
-        order = work / "order.json"
-        Order(
-            vaults=places,
-            key=key,
-            host=origin.host,
-            chain=[(k.kind, k.end, k.type, k.start) for k in (one.key for one in origin.chain)],
-            names=names,
-            digests=origin.digests(),
-            here={name: str(paths.sealed) for name, paths in here.items()},
-            paths=writing.choice.paths,
-            find=writing.choice.find,
-            strip=writing.choice.strip,
-            users=writing.owners.users,
-            groups=writing.owners.groups,
-            out=out,
-            listing=str(work / _LISTING) if out is None else "",
-            arguments=_arguments(work, stand_in, action, writing.numeric_owner),
-        ).write(order)
-
-        keep_open = [key, places, *([out] if out is not None else [])]
-        engine.run("nightdrop_restore.launcher", [str(order)], notes.hear, keep_open)
-    finally:
-        os.close(key)
-        os.close(places)
-    return engine
+def _order(work: Path, origin: Origin, key: str, action: list[str], on_other: OnText) -> Order:
+    """The order to do what `action` tells duplicity in the workplace, with the manifests fetched."""
+    here = fetch_manifests(work, origin, on_other)
+    stand_in = str(work / "gpgsm")
+    return Order(
+        vaults=facts_of(origin.places),
+        key=key,
+        host=origin.host,
+        chain=[(k.kind, k.end, k.type, k.start) for k in (one.key for one in origin.chain)],
+        names=[*here, *volume_names(here)],
+        digests=origin.digests(),
+        here={name: str(paths.sealed) for name, paths in here.items()},
+        arguments=[*action, *_settings(work, stand_in)],
+        stand_in=stand_in,
+    )
 
 
-def _arguments(work: Path, stand_in: Path, action: list[str], numeric_owner: bool) -> list[str]:
-    """The arguments that duplicity is given."""
+def _settings(work: Path, stand_in: str) -> list[str]:
+    """What duplicity is told whatever it does."""
     return [
-        *action,
-        *(["--numeric-owner"] if numeric_owner else []),
         "--verbosity",
         "2",
         "--archive-dir",
@@ -162,7 +153,7 @@ def _arguments(work: Path, stand_in: Path, action: list[str], numeric_owner: boo
         str(work),
         "--use-gpgsm",
         "--gpg-binary",
-        str(stand_in),
+        stand_in,
         # No agent: duplicity then opens no passphrase pipe, and the stand-in has its key.
         "--use-agent",
         "--encrypt-key",

@@ -24,6 +24,7 @@ from duplicity.librsync import SigGenerator
 
 from nightdrop.engine.tars import Member, Reader
 from nightdrop.errors import EnvelopeError, VaultError
+from nightdrop_restore.decompressing import Decompressed
 from nightdrop_restore.items import Index
 from nightdrop_restore.manifests import opening_whole
 from nightdrop_restore.opening import open_envelope
@@ -81,10 +82,10 @@ def sample(work: Path, origin: Origin, number: int) -> tuple[int, list[Sample]]:
     choose = random.SystemRandom()
     chosen: list[Sample] = []
     entries = seen = 0
-    plain = [_signatures(work, origin, each) for each in range(len(origin.chain))]
+    files = [_signatures(work, origin, each) for each in range(len(origin.chain))]
     try:
         with ExitStack() as opened:
-            archives = [Reader(opened.enter_context(path.open("rb"))) for path in plain]
+            archives = [Reader(Decompressed(opened.enter_context(path.open("rb")))) for path in files]
             for archive, member in _newest(archives):
                 entries += 1
                 if not member.name.startswith(_SIGNED):
@@ -113,13 +114,15 @@ def sample(work: Path, origin: Origin, number: int) -> tuple[int, list[Sample]]:
 
 
 def _signatures(work: Path, origin: Origin, number: int) -> Path:
-    """The signatures of one set of the chain, opened, as the tar file that they are."""
+    """The signatures of one set of the chain, opened, as the tar file that they are; still compressed:
+    a hostile host's unpack to more than any disk holds.
+    """
     name = origin.chain[number].key.signatures_name
-    sealed, plain = work / name, work / f"signatures-{number}.tar"
+    sealed, plain = work / name, work / f"signatures-{number}"
     origin.copies(lambda _text: None).fetch(name, sealed, opening_whole(origin, name))
     with sealed.open("rb") as file, plain.open("wb") as out:
         try:
-            open_envelope(file.read, out.write, [origin.key])
+            open_envelope(file.read, out.write, [origin.key], decompress=False)
         except EnvelopeError as error:
             raise EnvelopeError(f"{origin.host}/{name}: {error.message}", error.hint) from error
     sealed.unlink()

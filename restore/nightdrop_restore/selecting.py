@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nightdrop_restore.addresses import add_vault_arguments, places_of
 from nightdrop_restore.catalog import catalogue, chain_at, hosts_of, parse_moment, passed_over
 from nightdrop_restore.judging import judged_chain
-from nightdrop_restore.keys import add_key_arguments, ask_passphrase, load_key
+from nightdrop_restore.keys import add_key_arguments, ask_passphrase, read_key
 from nightdrop_restore.origin import Origin
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def add_origin_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def origin_of(arguments: argparse.Namespace, signers: tuple["Certificate", ...] = ()) -> Origin:
-    """What the arguments choose; the key is asked for last, when all the rest is known to be there."""
+    """What the arguments choose. The key's passphrase is asked for when it is needed: all else is known
+    to be there by then.
+    """
     places = places_of(arguments, arguments.vaults)
     moment = parse_moment(arguments.time, datetime.now(UTC))
     [host] = hosts_of(places, [arguments.host])
@@ -51,5 +53,5 @@ def origin_of(arguments: argparse.Namespace, signers: tuple["Certificate", ...] 
     chain = chain_at(sets, moment)
     newer = passed_over(sets, chain, moment)
     of_chain = judged_chain(host, chain, signers)
-    key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
-    return Origin(places, host, of_chain, key, newer)
+    load = read_key(arguments.key, ask_passphrase(arguments.key, arguments))
+    return Origin(places, host, of_chain, load, newer)

@@ -1,7 +1,5 @@
 """Streams written into a folder: a tar unpacked, all else as it is; whole, or not under its name."""
 
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from nightdrop_restore.flash import Partition, partitions
 from nightdrop_restore.items import Index, shown
 from nightdrop_restore.streams import OnRead, Stream, open_stream, verified
 from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.workplaces import locked_folder
 from nightdrop_restore.writing import Policy
 
 
@@ -75,10 +74,7 @@ class StreamWriter:
         return output
 
     def _unpack_to(self, output: Output, produce: Callable[[Callable[[bytes], object]], None]) -> None:
-        working = self._folder / f".nightdrop-{secrets.token_hex(8)}"
-        try:
-            unpack(produce, working, self._policy, output)
-            working.rename(output.path)
-        finally:
-            shutil.rmtree(working, ignore_errors=True)
+        with locked_folder("open", self._folder) as work:
+            unpack(produce, work, self._policy, output)
+            work.rename(output.path)
         output.partitions = partitions(output.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_restore.destination import workplace
+from nightdrop_restore.workplaces import workplace
 
 from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP
@@ -133,3 +133,17 @@ def test_a_disk_of_its_own_has_the_workplace(tmp_path: Path) -> None:
         subprocess.run(["umount", disk], check=True)
     with workplace(disk) as work:
         assert work.parent == tmp_path
+
+
+def test_open_into_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    """It is said before anything is read, and before a passphrase is asked for."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    words = ["restore", "open", tmp_path / "conf-full.20260102T030405Z.tar.p7m", "--key", tmp_path / "no"]
+    for path, why in (
+        (tmp_path / "no" / "folder", f"there is no folder {tmp_path / 'no'}"),
+        (tmp_path / "file", f"{tmp_path / 'file'} is there and no folder"),
+        (tmp_path / "dangling", f"{tmp_path / 'dangling'} is there and no folder"),
+    ):
+        error, _hint = complaint(run(*words, "-o", path, expect=2))
+        assert error == f"nightdrop: error: {why}"

@@ -199,3 +199,17 @@ def test_mistakes(chain: House, tmp_path: Path) -> None:
     assert "--sample needs" in complaint(run(*words, "--sample", "0", expect=2))[0]
     assert "there is no folder" in complaint(run(*words, "--record", tmp_path / "no", expect=2))[0]
     assert "no host nobody" in complaint(run(*words, "--host", "nobody", expect=2))[0]
+
+
+def test_a_drill_by_signatures_that_unpack_to_more_than_the_disk_holds(
+    admin_key: Key, tmp_path: Path
+) -> None:
+    """A few kilobytes of them may be gigabytes: nothing is unpacked to the disk."""
+    large = 100_000_000
+    files = [(member("snapshot/file"), b"content")]
+    forge(tmp_path / "vault", admin_key, files, tar([(member("signature/file"), bytes(large))]))
+    words = ["restore", "drill", tmp_path / "vault", "--work", tmp_path, *admin_key.arguments]
+    limited = ["prlimit", f"--fsize={large // 2}", *NIGHTDROP, *map(str, words)]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "file: it is not what was backed up" in done.stdout

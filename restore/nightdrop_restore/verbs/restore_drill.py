@@ -52,12 +52,14 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.catalog import hosts_of
     from nightdrop_restore.drilling import drill_host
     from nightdrop_restore.keys import ask_passphrase, load_key
+    from nightdrop_restore.workplaces import tell_leftovers
 
     if arguments.sample < 1:
         raise UsageError("--sample needs a number of files, at least 1", "12 is the default")
     for folder in filter(None, (arguments.record, arguments.work)):
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}", "make it first")
+    tell_leftovers(arguments.work)
     places = places_of(arguments, arguments.vaults)
     hosts = hosts_of(places, arguments.hosts)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))

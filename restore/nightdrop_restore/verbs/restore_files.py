@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 from nightdrop.errors import ExitStatus
 from nightdrop.text import harmless
@@ -27,8 +29,10 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.items import shown
     from nightdrop_restore.restoring import list_files
     from nightdrop_restore.selecting import origin_of
+    from nightdrop_restore.workplaces import tell_leftovers
 
     choice = choice_of(arguments.paths, arguments.find, None)
+    tell_leftovers(Path(tempfile.gettempdir()))
     found = list_files(origin_of(arguments), choice)
     if not arguments.json:
         for one in found:

@@ -55,13 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Open the sets."""
+    from nightdrop_restore.destination import require_folder
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.stream_output import Output, StreamWriter
+    from nightdrop_restore.workplaces import tell_leftovers
     from nightdrop_restore.writing import Policy
 
-    streams, older = _chosen(arguments)
-    if arguments.output == "-" and sys.stdout.isatty():
+    if arguments.output != "-":
+        require_folder(Path(arguments.output))
+    elif sys.stdout.isatty():
         raise NightdropError("a stream would go to the terminal", "send it to a file or a program")
+    streams, older = _chosen(arguments)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     policy = Policy(devices=arguments.devices, setuid=arguments.setuid)
     if arguments.output == "-":
@@ -69,6 +73,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         return ExitStatus.PARTIAL if older else ExitStatus.DONE
     folder = Path(arguments.output)
     folder.mkdir(exist_ok=True)
+    tell_leftovers(folder)
     writer = StreamWriter(folder, policy, unpack=not arguments.raw)
     outputs = _each(streams, lambda stream, on_read: writer.write(stream, key, on_read))
     for output in outputs:

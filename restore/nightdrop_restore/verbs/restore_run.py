@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.restoring import Writing, restore
     from nightdrop_restore.selecting import origin_of
     from nightdrop_restore.signers import signers_of
+    from nightdrop_restore.workplaces import tell_leftovers, where_to_work
     from nightdrop_restore.writing import Policy
 
     choice = choice_of(arguments.paths, arguments.find, arguments.strip)
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     if policy.overwrite == "ask" and not sys.stdin.isatty():
         raise UsageError("--overwrite ask needs a terminal", "say never or always")
     require_destination(arguments.to, policy.overwrite)
+    tell_leftovers(where_to_work(arguments.to))
     origin = origin_of(arguments, signers_of(arguments))
     if not arguments.json:
         _announce(origin, arguments.to)
