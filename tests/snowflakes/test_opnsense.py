@@ -373,7 +373,8 @@ def test_installed_twice(firewall: Firewall) -> None:
     firewall.run("install", bundle)
     assert (firewall.folder / "opnsense.conf").read_text() == settings
     assert sorted(path.name for path in firewall.folder.iterdir()) == [
-        *("mirrors", "nightdrop.conf", "nightdrop.sh", "opnsense.conf", "opnsense.sh", "recipients")
+        *("mirrors", "nightdrop.conf", "nightdrop.sh", "opnsense.conf", "opnsense.sh", "recipients"),
+        "state",
     ]
 
 
