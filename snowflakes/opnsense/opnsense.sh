@@ -2,9 +2,10 @@
 # Nightdrop on an OPNsense firewall, or any FreeBSD on ZFS: a full of the whole pool each month, what changed since each
 # day, and /conf by itself, which is what a new firewall is set up from.
 #
-# An incremental goes from the base, the last snapshot of which a mirror has the receipt, to a new one. The new one becomes the
-# base only when a mirror has its receipt, and only then the old base is destroyed. So a run that breaks off
-# costs nothing: the next one starts from the same base again.
+# An incremental goes from the base, the last snapshot of which a mirror has the receipt, to a new one. The new one
+# becomes the base only when a mirror has its receipt, and only then the old base is destroyed. So a run that breaks off
+# costs nothing: the next one starts from the same base again. Between two runs the base is the only snapshot
+# called nightdrop-TIME.
 #
 # ROOT stands before every path of the system, so that tests need no firewall.
 set -eu
@@ -40,6 +41,8 @@ complain() { # MESSAGE [HINT]
 }
 
 fail() { complain "$@"; exit 1; }
+
+misused() { complain "$@"; exit 2; }
 
 
 # --- install ---
@@ -77,26 +80,82 @@ END
 
 read_settings() {
     pool='' full_every=30
-    [ ! -r "$folder/opnsense.conf" ] || while IFS= read -r line; do
+    [ ! -r "$folder/opnsense.conf" ] || while IFS= read -r line || [ -n "$line" ]; do
         case $line in
         '' | '#'*) ;;
         pool=*) pool=${line#*=} ;;
         full_every=*) full_every=${line#*=} ;;
-        *) complain "$folder/opnsense.conf: no setting: $line" "pool=NAME, full_every=DAYS"; exit 2 ;;
+        *) misused "$folder/opnsense.conf: no setting: $line" "pool=NAME, full_every=DAYS" ;;
         esac
     done <"$folder/opnsense.conf"
-    [ -n "$pool" ] || pool=$(zfs list -H -o name / 2>/dev/null | sed 's,/.*,,') || pool=
-    if ! zfs list -H -o name "$pool" >/dev/null 2>&1; then
-        complain "there is no pool \"$pool\"" "name it in $folder/opnsense.conf: pool=NAME"
-        exit 2
-    fi
     case $full_every in
-    '' | *[!0-9]*) complain "$folder/opnsense.conf: full_every has to be days, and is \"$full_every\""; exit 2 ;;
+    '' | *[!0-9]* | 0?* | ?????*) misused "$folder/opnsense.conf: full_every has to be days, and is \"$full_every\"" ;;
     esac
+    command -v zfs >/dev/null || misused "there is no ZFS here" "\`opnsense.sh conf\` drops /conf alone"
+    [ -n "$pool" ] || pool=$(zfs list -H -o name / 2>/dev/null | sed 's,/.*,,') || pool=
+    [ -n "$pool" ] || misused "/ is on no pool" \
+        "\`opnsense.sh conf\` drops /conf alone; a pool is named in $folder/opnsense.conf: pool=NAME"
+    zfs list -H -o name "$pool" >/dev/null 2>&1 ||
+        misused "there is no pool \"$pool\"" "name it in $folder/opnsense.conf: pool=NAME"
     # A kind has no other characters.
     kind=$(printf %s "$pool" | tr '[:upper:]' '[:lower:]' | tr -c '[:lower:][:digit:]' _ | cut -c 1-32)
     memory=$folder/state/zfs.$kind
-    mkdir -p "$folder/state"
+}
+
+
+# --- one run at a time, and nothing left behind ---
+
+# Or two would destroy each other's snapshots. Each says first that it is there, and looks for others then: of two that
+# begin in one moment both may give way, but never neither.
+take_turn() {
+    { mkdir -p "$folder/state" && echo >"$folder/state/running.$$"; } 2>/dev/null ||
+        fail "$folder/state: cannot be written to" "is the disk full, or read-only?"
+    for mark in "$folder"/state/running.*; do
+        owner=${mark##*.}
+        if [ "$owner" = $$ ]; then
+            continue
+        elif is_alive "$owner"; then
+            fail "a run is under way already, of the pool: process $owner" "this one was skipped"
+        fi
+        rm -f "$mark"
+    done
+}
+
+is_alive() { # PID: and it is a run of ours, not a later process that got its number, after a reboot maybe
+    kill -0 "$1" 2>/dev/null &&
+        { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qF -e "${0##*/}"
+}
+
+# In the background, so that a signal is heeded at once, and not when all has been sent.
+drop() { # ARGUMENT ...
+    "$here/nightdrop.sh" drop "$@" &
+    dropping=$!
+    drop_status=0
+    wait $dropping || drop_status=$?
+    dropping=
+    return $drop_status
+}
+
+interrupted() { # STATUS
+    trap '' HUP INT QUIT PIPE TERM
+    ending=$1 # mksh forgets it
+    # It says so, and heeds no INT, being in the background.
+    if [ -n "$dropping" ]; then
+        { kill -s TERM "$dropping" && wait "$dropping"; } 2>/dev/null || :
+    else
+        complain interrupted
+    fi
+    exit "$1"
+}
+
+clean_up() {
+    status=$?
+    [ -z "$ending" ] || status=$ending
+    trap '' HUP INT QUIT PIPE TERM
+    trap - EXIT
+    [ -z "$pending" ] || destroy "$pending"
+    rm -f "$folder/state/running.$$"
+    exit "$status"
 }
 
 
@@ -104,26 +163,27 @@ read_settings() {
 
 backup_pool() { # WISH
     read_settings
+    take_turn
     recall_base
-    choose_type "$1"
+    # What runs left that were killed: a pool that is full of it could never be dropped.
+    remove_all_but_base
     until
         snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
         ! is_there "$pool@$snapshot"
     do sleep 1; done
-    zfs snapshot -r "$pool@$snapshot" || fail "$pool@$snapshot: the snapshot cannot be made"
+    choose_type "$1"
+    take_snapshot
     raw=
     ! is_encrypted || raw=-w
     status=0
     if [ "$type" = full ]; then
         full_at=$(date +%s)
-        "$here/nightdrop.sh" drop "$kind-full" zfs --what "$pool" -- zfs send -R $raw "$pool@$snapshot" || status=$?
+        drop "$kind-full" zfs --what "$pool" -- zfs send -R $raw "$pool@$snapshot" || status=$?
     else
-        "$here/nightdrop.sh" drop "$kind-inc" zfs --what "$pool" -- \
-            zfs send -R $raw -I "@$base" "$pool@$snapshot" || status=$?
+        drop "$kind-inc" zfs --what "$pool" -- zfs send -R $raw -I "@$base" "$pool@$snapshot" || status=$?
     fi
     case $status in
     0 | 3) become_base ;;
-    *) destroy "$pool@$snapshot" ;;
     esac
     return $status
 }
@@ -133,16 +193,11 @@ recall_base() {
     [ -e "$memory" ] || return 0
     read -r base full_at <"$memory" || :
     case $base,$full_at in
-    *,*[!0-9]* | *,) ;;
+    *,*[!0-9]* | *, | *,0?*) ;;
     nightdrop-*,*) return ;;
     esac
     base='' full_at=0
     complain "$memory does not say what the last base was: making a full of $pool" "is the disk full, or was it?"
-}
-
-# Whether that works is no reason to end a run: what stays is tried again by the next.
-destroy() { # SNAPSHOT
-    zfs destroy -r "$1" || complain "$1: the snapshot cannot be destroyed now"
 }
 
 choose_type() { # WISH
@@ -151,7 +206,10 @@ choose_type() { # WISH
         return
     elif ! is_there "$pool@$base"; then
         complain "$pool@$base, the base of the next incremental, is gone: making a full of $pool instead" \
-            "nothing is lost; who destroyed it? Snapshots named nightdrop-… are Nightdrop's own"
+            "nothing is lost; who destroyed it? Snapshots named nightdrop-TIME are Nightdrop's own"
+    elif expr "$snapshot" \< "$base" >/dev/null; then
+        complain "the clock is behind $pool@$base, the base of the next incremental: making a full of $pool instead" \
+            "see whether the clock is set over the network"
     elif [ $(($(date +%s) - full_at)) -lt $((full_every * 86400)) ]; then
         type=inc
     fi
@@ -160,34 +218,50 @@ choose_type() { # WISH
 is_there() { zfs list -H -t snapshot -o name "$1" >/dev/null 2>&1; } # SNAPSHOT
 
 is_encrypted() {
-    zfs get -H -r -o value encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'
+    zfs list -H -r -o encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'
+}
+
+take_snapshot() {
+    pending=$pool@$snapshot
+    said=$(zfs snapshot -r "$pending" 2>&1) && return
+    pending=''
+    fail "$pool@$snapshot: the snapshot cannot be made: $(legible)"
 }
 
 # Written down first: if that fails, all stays as it was, and the next run starts from the old base again.
 become_base() {
-    if ! { echo "$snapshot $full_at" >"$memory.new" && mv "$memory.new" "$memory"; }; then
+    pending=''
+    if { echo "$snapshot $full_at" >"$memory.new" && mv "$memory.new" "$memory"; } 2>/dev/null; then
+        base=$snapshot
+    else
         complain "$memory: cannot be written, so $pool@$snapshot does not become the base" "is the disk full?"
-        destroy "$pool@$snapshot"
-        return
     fi
-    remove_older
+    remove_all_but_base
 }
 
-# The base before, and what runs left that were killed. While a send that was killed still lets go of its snapshot, that is busy,
-# and goes with the next base. What is newer belongs to a run that began meanwhile. A pool may have blanks in its name.
-remove_older() {
-    zfs list -H -t snapshot -o name -r "$pool" | while IFS= read -r older; do
-        case $older in
-        "$pool@nightdrop-"*) ! expr "$older" \< "$pool@$snapshot" >/dev/null || destroy "$older" </dev/null ;;
+# A pool may have blanks in its name, and somebody else's snapshots may begin as ours do.
+remove_all_but_base() {
+    zfs list -H -t snapshot -o name -d 1 "$pool" | while IFS= read -r one; do
+        case $one in
+        "$pool@$base") ;;
+        "$pool@nightdrop-"????????T??????Z) destroy "$one" ;;
         esac
     done
 }
+
+# Whether that works is no reason to end a run: what stays is tried again by the next.
+destroy() { # SNAPSHOT
+    said=$(zfs destroy -r "$1" 2>&1 </dev/null) || complain "$1: the snapshot cannot be destroyed now: $(legible)" \
+        "held, cloned (zfs list -o name,origin) or still being sent: the next run tries again"
+}
+
+legible() { printf %s "$said" | tr '\n' ' ' | cut -c 1-300; }
 
 
 # --- the command line ---
 
 backup_conf() {
-    "$here/nightdrop.sh" drop conf-full tar --what /conf -- tar -C "$root/" -cf - conf
+    drop conf-full tar --what /conf -- tar -C "$root/" -cf - conf
 }
 
 run() { # WISH
@@ -216,6 +290,13 @@ for option; do
     *) usage >&2; exit 2 ;;
     esac
 done
+dropping='' pending='' ending=''
+trap clean_up EXIT
+trap 'interrupted 129' HUP
+trap 'interrupted 130' INT
+trap 'interrupted 131' QUIT
+trap 'interrupted 141' PIPE
+trap 'interrupted 143' TERM
 case $verb in
 run) run "$wish" ;;
 conf) backup_conf ;;

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from snowflakes.test_opnsense import Firewall, Zfs, firewall, receive, zfs
+from snowflakes.firewalls import Firewall, Zfs, firewall, receive, zfs
 
 from house import Key
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from snowflakes.clients import ONLY, SHELLS, TESTED, Client, Mirrors, programs_of
+from snowflakes.firewalls import firewall, zfs
 
 from house import Key
 from mirrors import Mirror
+
+__all__ = ["firewall", "zfs"]
 
 HOST = "router1"
 
