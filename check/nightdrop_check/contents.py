@@ -22,7 +22,6 @@ from typing import Literal, NamedTuple
 
 from nightdrop.envelope.algorithms import CIPHER_OIDS, CIPHERS
 from nightdrop.envelope.recipients import RecipientId
-from nightdrop.errors import VaultError
 from nightdrop_check.heads import Head, HeadReader
 from nightdrop_check.memory import Seen
 from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet
@@ -79,12 +78,18 @@ def judge_contents(
     """
     verdicts, seen = [], {}
     judge = _HeadJudge(ours)
-    for each, file in _worth_looking_at(shelf):
+    files = list(_worth_looking_at(shelf))
+    new = [file.name for _, file in files if not _is_known(file, known) and file.size]
+    sealed = [name.name for name in new if name.sealed]
+    read = dict(zip(sealed, heads.read(shelf.host, sealed), strict=True)) if sealed else {}
+    for each, file in files:
         name = file.name.name
         if file.name.part == "receipt":
             facts = _receipt_seen(each, file, known.get(name), now)
+        elif _is_known(file, known):
+            facts = known[name]
         else:
-            facts = look_at_file(heads, shelf.host, each, file, known.get(name))
+            facts = _seen(each, file, known.get(name), read.get(name))
         seen[name] = facts
         if (found := judge_file(each, file, facts, judge)) is not None:
             verdicts.append(Verdict(found[0], each, file, found[1]))
@@ -101,24 +106,23 @@ def _receipt_seen(each: ShelfSet, file: ShelfFile, before: Seen | None, now: flo
     return Seen(file.name.name, file.size, file.changed, file.received, None, first, sha256, now)
 
 
-def look_at_file(
-    heads: HeadReader, host: str, each: ShelfSet, file: ShelfFile, before: Seen | None
-) -> Seen:
-    """What is to be seen of a file, without reading it to its end. Errors become facts.
+def _is_known(file: ShelfFile, known: dict[str, Seen]) -> bool:
+    """Whether a file is as it was seen before."""
+    before = known.get(file.name.name)
+    return before is not None and (before.size, before.changed) == (file.size, file.changed)
+
+
+def _seen(each: ShelfSet, file: ShelfFile, before: Seen | None, head: Head | Exception | None) -> Seen:
+    """What is to be seen of a file that is new or has changed, without reading it to its end.
 
     One that has changed is remembered for the digest it had first, and has to be read again.
     """
-    if before is not None and (before.size, before.changed) == (file.size, file.changed):
-        return before
     stated = each.stated.get(file.name.name)
     first = before.first if before else file.drop.sha256 if file.drop else stated.sha256 if stated else ""
-    head, changed, problem = None, file.changed, ""
-    if file.name.sealed and file.size:
-        try:
-            head = heads.read(host, file.name.name)
-        except (VaultError, OSError) as error:
-            # Not remembered as it is: the next look tries again.
-            changed, problem = 0.0, str(error)
+    changed, problem = file.changed, ""
+    if isinstance(head, Exception):
+        # Not remembered as it is: the next look tries again.
+        head, changed, problem = None, 0.0, str(head)
     return Seen(file.name.name, file.size, changed, file.received, head, first, "", 0, problem)
 
 

@@ -12,15 +12,18 @@ from typing import BinaryIO, Final
 
 from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import AUTH_ENVELOPED_DATA, ENVELOPED_DATA
-from nightdrop.envelope.extent import LONGEST_TAIL
 from nightdrop.envelope.inspection import Inspection, inspect_envelope
 from nightdrop.envelope.likeness import Likeness
 from nightdrop.envelope.recipients import RecipientId
-from nightdrop.errors import EnvelopeError, UnknownCipherError
-from nightdrop.vault import FolderVault
+from nightdrop.errors import EnvelopeError, UnknownCipherError, VaultError
+from nightdrop.vault import FolderVault, Wanted
 
 _SAMPLE_AT: Final = 6 * 1024
-_SAMPLE: Final = 4 * 1024
+_SAMPLE: Final = 2 * 1024
+_TAIL: Final = 64
+"""Octets that tell whether a message of indefinite length ends. All in all, of most files three pages of
+memory are read.
+"""
 _NOISE: Final = 0.9
 _GLANCE: Final = 128
 _MANY: Final = 85
@@ -76,9 +79,20 @@ class HeadReader:
         self._ours = ours
         self._known: list[_Kind] = []
 
-    def read(self, host: str, name: str) -> Head:
-        """Describe a file of a host; VaultError or OSError if it cannot be read."""
-        head, tail, size = self._vault.ends(host, name, _SAMPLE_AT + _SAMPLE, LONGEST_TAIL)
+    def read(self, host: str, names: Iterable[str]) -> Iterator[Head | Exception]:
+        """Describe files of a host, one after the other; of one that cannot be read, why."""
+        wanted = [Wanted(name, _SAMPLE_AT + _SAMPLE, _TAIL) for name in names]
+        for each, ends in zip(wanted, self._vault.ends(host, wanted), strict=True):
+            if isinstance(ends, VaultError):
+                yield ends
+                continue
+            try:
+                yield self._describe(host, each.name, *ends)
+            except (VaultError, OSError) as error:
+                yield error
+
+    def _describe(self, host: str, name: str, head: bytes, tail: bytes, size: int) -> Head:
+        """What a file of so many octets, with these ends, tells of itself."""
         for number, kind in enumerate(self._known):
             if kind.likeness.holds_for(head):
                 if number:

@@ -82,8 +82,7 @@ class HostJudge:
         """
         findings: list[Finding] = []
         try:
-            with self._vault.holding(host.name):
-                found = self._judge(host, findings)
+            found = self._judge(host, findings)
         except NotKeptError:
             raise
         except NightdropError as error:

@@ -15,7 +15,7 @@ from nightdrop.vault import MOST_FILES, FolderVault, StoredFile
 from nightdrop_check.listings import Glance, beside_settled, digest
 from nightdrop_check.receipts import Receipts
 from nightdrop_check.settled import Remembered
-from nightdrop_check.shelf import Shelf, ShelfFile, ShelfSet, shelf_set
+from nightdrop_check.shelf import ReadReceipt, Shelf, ShelfFile, ShelfSet, shelf_set
 
 
 class Book:
@@ -156,12 +156,20 @@ def _sets(
         if name.endswith(".receipt.json") and (parsed := parse_name(name)) is not None
     }
     receipts = Receipts(vault, enrolled, frozenset(entry.name for entry in irregular))
-    sets = {key: _set(receipts, key, files, dropped.get(key)) for key, files in by_set.items()}
+    sets = {
+        key: _set(receipts, key, files, read, dropped.get(key))
+        for (key, files), read in zip(by_set.items(), receipts.read(by_set), strict=True)
+    }
     return _Found(sets, tuple(strange), tuple(irregular), dropped)
 
 
-def _set(receipts: Receipts, key: SetKey, files: dict[str, ShelfFile], dropped: Drop | None) -> ShelfSet:
-    read = receipts.read(key, files)
+def _set(
+    receipts: Receipts,
+    key: SetKey,
+    files: dict[str, ShelfFile],
+    read: ReadReceipt,
+    dropped: Drop | None,
+) -> ShelfSet:
     digests = {read.digest, dropped.sha256 if dropped else ""} - {""}
     # A name that a link or a pipe took is told as such, not as a file that is missing. And a set may
     # arrive while we look: what the listing did not have yet, a second look may find.

@@ -2,6 +2,7 @@
 read up to a limit, each and all together, and parsed with suspicion.
 """
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +11,7 @@ from nightdrop.errors import ConfigurationError, ReceiptError, SignatureError, V
 from nightdrop.names import SetKey, parse_time
 from nightdrop.receipts import MAX_SIZE, digest, parse_receipt
 from nightdrop.signatures import LONGEST, load_signers, verify
-from nightdrop.vault import FolderVault
+from nightdrop.vault import Ends, FolderVault, Wanted
 from nightdrop_check.shelf import ReadReceipt, ShelfFile, SignatureState
 
 RECEIPTS_TOGETHER: Final = 40_000_000
@@ -31,8 +32,17 @@ class Receipts:
         """Whether something has this name, whatever it is."""
         return name in self._irregular or self._vault.stat(self._host.name, name) is not None
 
-    def read(self, key: SetKey, files: dict[str, ShelfFile]) -> ReadReceipt:
-        """The receipt of a set with these files."""
+    def read(self, sets: Mapping[SetKey, Mapping[str, ShelfFile]]) -> Iterator[ReadReceipt]:
+        """The receipts of sets with these files, one after the other."""
+        told = {key: self._without_reading(key, files) for key, files in sets.items()}
+        names = {key.receipt_name: files for key, files in sets.items() if told[key] is None}
+        wanted = [Wanted(name, files[name].size + 1) for name, files in names.items()]
+        ends = self._vault.ends(self._host.name, wanted) if wanted else iter(())
+        for key, files in sets.items():
+            yield told[key] or self._judge(key, files, next(ends))
+
+    def _without_reading(self, key: SetKey, files: Mapping[str, ShelfFile]) -> ReadReceipt | None:
+        """What is to be told of a receipt that is not to be read."""
         name = key.receipt_name
         if name in self._irregular:
             return ReadReceipt(None, "irregular")
@@ -43,10 +53,13 @@ class Receipts:
         if file.size > self._room:
             return ReadReceipt(None, "unreadable", "the receipts of this host are too long together")
         self._room -= file.size
-        try:
-            octets = self._octets(name, file.size)
-        except (VaultError, OSError) as error:
-            return ReadReceipt(None, "unreadable", str(error))
+        return None
+
+    def _judge(self, key: SetKey, files: Mapping[str, ShelfFile], read: Ends | VaultError) -> ReadReceipt:
+        """A receipt of which this was read."""
+        if isinstance(read, VaultError):
+            return ReadReceipt(None, "unreadable", str(read))
+        octets = read.head
         try:
             receipt = parse_receipt(octets, key, self._host.name)
         except ReceiptError as error:
@@ -55,7 +68,7 @@ class Receipts:
         return ReadReceipt(receipt, "usable", "", digest(octets), signature, problem)
 
     def _signature(
-        self, key: SetKey, files: dict[str, ShelfFile], octets: bytes
+        self, key: SetKey, files: Mapping[str, ShelfFile], octets: bytes
     ) -> tuple[SignatureState, str]:
         """How it is with the signature of a receipt with these octets, and why."""
         if not self._host.signers:
@@ -64,7 +77,7 @@ class Receipts:
             return "absent" if self._has_to_be_signed(files[key.receipt_name]) else "not asked for", ""
         try:
             signers = load_signers("\n".join(self._host.signers), "its enrolment")
-            verify(self._octets(key.signature_name, min(file.size, LONGEST)), octets, signers)
+            verify(self._read(key.signature_name, min(file.size, LONGEST)), octets, signers)
         except SignatureError as error:
             return "bad", error.message
         except (ConfigurationError, VaultError, OSError) as error:
@@ -76,9 +89,12 @@ class Receipts:
         came = receipt.received if receipt.drop else parse_time(receipt.name.set.end).timestamp()
         return came > self._signed_since
 
-    def _octets(self, name: str, size: int) -> bytes:
+    def _read(self, name: str, size: int) -> bytes:
         """A file of this size, and one octet more if there is one."""
-        return self._vault.ends(self._host.name, name, size + 1, 0).head
+        [ends] = self._vault.ends(self._host.name, [Wanted(name, size + 1)])
+        if isinstance(ends, VaultError):
+            raise ends
+        return ends.head
 
 
 def _epoch(text: str) -> float:

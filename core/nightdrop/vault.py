@@ -8,7 +8,8 @@ files, so nothing here follows a symbolic link or opens anything but a regular f
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
@@ -23,6 +24,10 @@ MOST_FILES: Final = 150_000
 
 
 _NAME: Final = itemgetter(0)
+_AHEAD: Final = 32
+"""Files that are asked for before the first of them is looked at: a disk answers many at a time sooner
+than one after the other.
+"""
 
 
 class StoredFile(NamedTuple):
@@ -56,6 +61,14 @@ class Vault(Protocol):
         """The file's bytes, seekable."""
 
 
+class Wanted(NamedTuple):
+    """A file of which the first and the last octets are wanted, so many of each."""
+
+    name: str
+    head: int
+    tail: int = 0
+
+
 class Ends(NamedTuple):
     """How a file begins and ends, and its size in octets."""
 
@@ -70,7 +83,6 @@ class FolderVault:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._root = str(root)
-        self._held: tuple[str, int] | None = None
 
     def hosts(self) -> list[str]:
         """Every host that has a folder, sorted; VaultError if the vault cannot be looked at."""
@@ -121,42 +133,28 @@ class FolderVault:
         with _explained(f"{harmless(host)}/{harmless(name)}"), self.folder(host) as folder:
             return os.fdopen(_open(folder, name)[0], "rb")
 
-    def ends(self, host: str, name: str, head: int, tail: int) -> Ends:
-        """The file's first and last octets, at most so many of each; VaultError as for `open`."""
-        # As directly as can be, because the check does it a million times.
-        try:
-            if self._held is not None and self._held[0] == host:
-                descriptor, size = _open(self._held[1], name)
-            else:
-                with self.folder(host) as folder:
-                    descriptor, size = _open(folder, name)
-            try:
-                # What lies between the ends is nothing that the system should read ahead.
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-                last = os.pread(descriptor, tail, max(0, size - tail)) if tail else b""
-                return Ends(os.pread(descriptor, head, 0), last, size)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            what = f"{harmless(host)}/{harmless(name)}"
-            raise VaultError(f"cannot read {what}: {error.strerror}") from error
-
-    @contextmanager
-    def holding(self, host: str) -> Iterator[None]:
-        """Keep the folder of `host`, if there is one, open for `ends`. For one thread, and one host at
-        a time.
+    def ends(self, host: str, wanted: Iterable[Wanted]) -> Iterator[Ends | VaultError]:
+        """The first and last octets of these files, at most so many of each, in this order; of one that
+        cannot be read, why.
         """
+        asked: deque[_Asked | VaultError] = deque()
         try:
             folder = self._open_folder(host)
-        except OSError:
-            yield  # whoever looks at a file will be told
+        except OSError as error:
+            yield from [_unreadable(host, each, error) for each in wanted]
             return
-        self._held = host, folder
         try:
-            yield
+            for each in wanted:
+                asked.append(_ask(folder, host, each))
+                if len(asked) > _AHEAD:
+                    yield _answer(host, asked.popleft())
+            while asked:
+                yield _answer(host, asked.popleft())
         finally:
-            self._held = None
             os.close(folder)
+            for left in asked:
+                if isinstance(left, _Asked):
+                    os.close(left.descriptor)
 
     @contextmanager
     def folder(self, host: str) -> Iterator[int]:
@@ -170,6 +168,52 @@ class FolderVault:
     def _open_folder(self, host: str) -> int:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(f"{self._root}/{host}", flags)
+
+
+class _Asked(NamedTuple):
+    """A file that is open, and whose ends the system reads meanwhile."""
+
+    wanted: Wanted
+    descriptor: int
+    size: int
+
+
+def _ask(folder: int, host: str, wanted: Wanted) -> _Asked | VaultError:
+    """Have the system begin to read what is wanted of a file. As directly as can be, because the check
+    does it a million times.
+    """
+    try:
+        descriptor, size = _open(folder, wanted.name)
+    except OSError as error:
+        return _unreadable(host, wanted, error)
+    if size <= wanted.head + wanted.tail:
+        os.posix_fadvise(descriptor, 0, size, os.POSIX_FADV_WILLNEED)
+    else:
+        os.posix_fadvise(descriptor, 0, wanted.head, os.POSIX_FADV_WILLNEED)
+        if wanted.tail:
+            os.posix_fadvise(descriptor, size - wanted.tail, wanted.tail, os.POSIX_FADV_WILLNEED)
+    return _Asked(wanted, descriptor, size)
+
+
+def _answer(host: str, asked: _Asked | VaultError) -> Ends | VaultError:
+    """What was wanted, waited for where it is not read yet."""
+    if isinstance(asked, VaultError):
+        return asked
+    (_, head, tail), descriptor, size = asked
+    try:
+        if size <= head + tail:
+            octets = os.pread(descriptor, head + tail, 0)
+            return Ends(octets[:head], octets[max(0, size - tail) :], size)
+        first = os.pread(descriptor, head, 0)
+        return Ends(first, os.pread(descriptor, tail, size - tail) if tail else b"", size)
+    except OSError as error:
+        return _unreadable(host, asked.wanted, error)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(host: str, wanted: Wanted, error: OSError) -> VaultError:
+    return VaultError(f"cannot read {harmless(host)}/{harmless(wanted.name)}: {error.strerror}")
 
 
 def _entries(folder: int, most: int | None) -> list[StoredFile]:
