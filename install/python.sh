@@ -32,7 +32,7 @@ need_python() {
     esac
     python_can 'import ensurepip, venv' || need_debian_packages python3-venv
     case $architecture in
-    # There are no wheels of cffi, duplicity, zstandard and, for Python 3.13, PyYAML for these.
+    # There are no wheels of cffi, duplicity, zstandard and PyYAML for these.
     armhf | armv*)
         builders='build-essential python3-dev librsync-dev libffi-dev gettext'
         # shellcheck disable=SC2086 # a list of words
