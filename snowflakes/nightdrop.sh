@@ -561,9 +561,9 @@ curl_said() { { grep '^curl: ' "$run/curl-said.$asked" || cat "$run/curl-said.$a
 legible() { tr -cd ' -~' | cut -c 1-160; }
 
 # No answer is long. One without an end would fill $temporary, which may be a router's memory, and take the other
-# mirror's backup with it. Not every curl counts what comes in chunks.
+# mirror's backup with it. Not every curl counts what comes in chunks, and posh has no ulimit.
 fetch() {
-    ulimit -f 200 2>/dev/null || :
+    ulimit -f 200 2>/dev/null || exec sh -c 'ulimit -f 200; exec curl "$@"' sh "$@"
     exec curl "$@"
 }
 
