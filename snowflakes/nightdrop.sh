@@ -400,15 +400,15 @@ vital() { # NAME COMMAND ...
 }
 
 # Whether these stages all succeeded; the first that did not is remembered as the failure. Who was killed by
-# SIGPIPE (141, or 397 in yash) or by us (143, 399) is only the victim of another.
+# SIGPIPE (141, in ksh93 269, in yash 397) or by us (143, 271, 399) is only the victim of another.
 succeeded() { # STAGE ...
     blame=
     for stage_name; do
         stage_status=$(cat "$run/status.$stage_name" 2>/dev/null) || stage_status=
         case $stage_status in
         0) ;;
-        141 | 397) blame=${blame:-"$stage_name lost its reader"} ;;
-        143 | 399) blame=${blame:-"$stage_name was ended"} ;;
+        141 | 269 | 397) blame=${blame:-"$stage_name lost its reader"} ;;
+        143 | 271 | 399) blame=${blame:-"$stage_name was ended"} ;;
         '') blame="$stage_name was killed, or $temporary is full"; break ;;
         *) blame="$stage_name ended with status $stage_status"; break ;;
         esac
@@ -542,7 +542,7 @@ ask() { # MIRROR ARGUMENT ...
         408 | 429 | 50[0234]) outcome=2 ;;
         esac
         ;;
-    none,* | 1[2-5]?,* | 3??,*) why="curl was killed" outcome=2 ;;
+    none,* | [1-3]??,*) why="curl was killed" outcome=2 ;;
     *)
         why=$(curl_said) outcome=2
         # With wolfSSL and a newer mbedTLS curl has only 35 for it, as for a handshake that broke off.
