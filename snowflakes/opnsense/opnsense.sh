@@ -204,15 +204,27 @@ choose_type() { # WISH
     type=full
     if [ "$1" = full ] || [ -z "$base" ]; then
         return
-    elif ! is_there "$pool@$base"; then
-        complain "$pool@$base, the base of the next incremental, is gone: making a full of $pool instead" \
-            "nothing is lost; who destroyed it? Snapshots named nightdrop-TIME are Nightdrop's own"
+    fi
+    lacking=$(lacking_base)
+    if [ -n "$lacking" ]; then
+        complain "$lacking@$base, the base of the next incremental, is gone: making a full of $pool instead" \
+            "nothing is lost; was it destroyed, or rolled back? Snapshots named nightdrop-TIME are Nightdrop's own"
     elif expr "$snapshot" \< "$base" >/dev/null; then
         complain "the clock is behind $pool@$base, the base of the next incremental: making a full of $pool instead" \
             "see whether the clock is set over the network"
     elif [ $(($(date +%s) - full_at)) -lt $((full_every * 86400)) ]; then
         type=inc
     fi
+}
+
+# The pool, or what in it is as old as the base and lacks it all the same: rolled back, say. zfs send would send that from its
+# beginning without a word, and zfs receive refuses it where there are other snapshots of it.
+lacking_base() {
+    is_there "$pool@$base" || { echo "$pool"; return; }
+    zfs list -H -t filesystem,volume,snapshot -o createtxg,name -r "$pool" | pool=$pool base=$base awk -F '\t' '
+        !index($2, "@") { made[$2] = $1 }
+        substr($2, index($2, "@")) == "@" ENVIRON["base"] { has[substr($2, 1, index($2, "@") - 1)] = $1 }
+        END { for (each in made) if (!(each in has) && made[each] + 0 < has[ENVIRON["pool"]] + 0) { print each; exit } }'
 }
 
 is_there() { zfs list -H -t snapshot -o name "$1" >/dev/null 2>&1; } # SNAPSHOT

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from snowflakes.firewalls import SCRIPT, Firewall, Zfs, receive, tree
 
 from gates import way_to
 from house import Key
+from mirrors import NIGHTDROP
 
 
 def test_a_pool_goes_and_comes_back(tmp_path: Path, zfs: Zfs, firewall: Firewall, admin_key: Key) -> None:
@@ -54,15 +56,18 @@ def test_a_pool_goes_and_comes_back(tmp_path: Path, zfs: Zfs, firewall: Firewall
     told = findings(firewall.mirror)
     assert all("was never finished" in one and "a later set is complete" in one for one in told), told
 
-    before = tree(files)
-    altroot = tmp_path / "back"
-    # Not mounted meanwhile: zfs-fuse takes a moment to let go of what is mounted again for each set.
-    zfs.pool("back", tmp_path, "-R", altroot, "-m", tmp_path / "tank", "-O", "canmount=off")
-    for stem in sets[1:]:
-        receive(zfs, firewall, admin_key, stem, tmp_path)
-    zfs.run("zfs", "set", "canmount=on", "back")
+    # By the very commands that are printed.
+    out, altroot = tmp_path / "out", tmp_path / "back"
+    vault = firewall.mirror.vault
+    words = ["restore", "open", vault, "--host", "fw1", "--kind", "tank", *admin_key.arguments, "-o", out]
+    said = subprocess.run([*NIGHTDROP, *words], check=True, capture_output=True, text=True).stdout
+    commands = [line.strip() for line in said.splitlines() if line.startswith("  zfs receive")]
+    assert len(commands) == 4
+    zfs.pool("back", tmp_path, "-R", altroot)
+    for command in commands:
+        zfs.run("sh", "-c", command.replace("POOL/NAME", "back/fw1"))
     zfs.run("zfs", "mount", "-a")
-    assert tree(zfs.root / str(altroot)[1:] / str(tmp_path / "tank")[1:]) == before
+    assert tree(zfs.root / str(altroot)[1:] / str(tmp_path / "tank")[1:]) == tree(files)
 
     # A lost base makes a full, said loudly.
     zfs.run("zfs", "destroy", "-r", firewall.base())

@@ -48,6 +48,15 @@ def test_what_is_remembered_of_the_base(tmp_path: Path, zfs: Zfs, firewall: Fire
     firewall.memory.write_text("")
     assert "does not say what the last base was: making a full" in firewall.run("zfs")
     only_the_base()
+    # What is new never had the base.
+    zfs.run("zfs", "create", "my pool/new")
+    assert "error" not in firewall.run("zfs")
+    zfs.run("zfs", "destroy", "-r", "my pool/new")
+    # Somebody rolls back a part of the pool, and the base is gone there.
+    zfs.run("zfs", "destroy", f"my pool/a b:c@{only_the_base()}")
+    assert "my pool/a b:c@nightdrop-" in (said := firewall.run("zfs")), said
+    assert "the base of the next incremental, is gone: making a full of my pool instead" in said
+    only_the_base()
     # The clock was wrong when the base was made, and is right again.
     zfs.run("zfs", "snapshot", "-r", f"my pool@{LATER}")
     firewall.memory.write_text(f"{LATER} 32472144000\n")
@@ -55,7 +64,7 @@ def test_what_is_remembered_of_the_base(tmp_path: Path, zfs: Zfs, firewall: Fire
     assert f"the clock is behind my pool@{LATER}, the base of the next incremental: making a full" in said
     assert only_the_base() != LATER
     assert [name.split(".")[0] for name in firewall.sets()] == [
-        *("my_pool-full", "my_pool-inc", "my_pool-full", "my_pool-full")
+        *("my_pool-full", "my_pool-inc", "my_pool-full", "my_pool-inc", "my_pool-full", "my_pool-full")
     ]
     # The pool has vanished; /conf is dropped all the same.
     zfs.run("zpool", "export", "my pool")

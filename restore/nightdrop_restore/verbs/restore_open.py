@@ -162,6 +162,6 @@ def _tell(output: "Output") -> None:
 
 def _tell_about_zfs(paths: list[Path]) -> None:
     if paths:
-        print("to receive, in this order, into a pool of yours:")
+        print("to receive, in this order, into a pool that has another root (zpool create -R /mnt ...):")
         for path in paths:
             print(f"  zfs receive -uF POOL/NAME <{shlex.quote(os.fspath(path))}")
