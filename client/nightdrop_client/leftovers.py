@@ -13,6 +13,7 @@ from pathlib import Path
 from nightdrop.files import sync
 from nightdrop.names import SetKey, parse_name, parse_time
 from nightdrop.receipts import ReceiptFile
+from nightdrop.sets import chained
 from nightdrop_client.droplog import DropLog
 from nightdrop_client.rotation import recipients_path
 from nightdrop_client.state import State
@@ -31,6 +32,8 @@ def clear(state: State, log: DropLog, now: float) -> dict[SetKey, str]:
         elif parse_time(done.key.end).timestamp() > now:
             forgotten[done.key] = "its time has not come yet by this machine's clock"
     for key in forgotten:
+        log.forget(key)
+    for key in _cut_off(state, log):
         log.forget(key)
     _empty(state.scratch)
     finished = {done.key for done in log.sets()}
@@ -60,6 +63,17 @@ def keep_metadata(state: State, key: SetKey) -> list[ReceiptFile]:
         sync(path)
     sync(state.archive)
     return [_as_it_is(path) for path in paths]
+
+
+def _cut_off(state: State, log: DropLog) -> list[SetKey]:
+    """Sets that nothing will build on because one that they build on is forgotten: duplicity would only
+    warn of them. But not those that a mirror may still get the receipt of.
+    """
+    keys = [done.key for done in log.sets()]
+    owed = [
+        key for key in keys if log.receipt_of(key) is None or (state.outbox / key.receipt_name).exists()
+    ]
+    return list(set(keys) - set(chained(keys)) - set(owed))
 
 
 def _flaw(state: State, log: DropLog, key: SetKey) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,23 @@ def test_a_set_that_lost_a_part_of_its_metadata_is_forgotten(state: State, lost:
     [path] = state.root.rglob(f"*.{lost}")
     path.unlink()
     assert clear(state, log, NOW) == {FULL: "its local metadata is gone"}
+    assert os.listdir(state.archive) == []
+
+
+def test_what_builds_on_a_forgotten_set_goes_with_it(state: State) -> None:
+    """Or duplicity would warn of each of its files; but not as long as a mirror is owed its receipt."""
+    log = DropLog(state.drop_log)
+    second = SetKey("duplicity", "20260102T120000Z", "inc", FIRST.end)
+    finish(state, log, FULL, FIRST, second)
+    for key in (FULL, FIRST, second):
+        log.issue(key, sha256(b"").hexdigest())
+    (state.outbox / second.receipt_name).touch()
+    next(state.archive.glob("*-full.*.manifest")).unlink()
+    assert clear(state, log, NOW) == {FULL: "its local metadata is gone"}
+    assert [done.key for done in log.sets()] == [second]
+    (state.outbox / second.receipt_name).unlink()
+    assert clear(state, log, NOW) == {}
+    assert log.sets() == []
     assert os.listdir(state.archive) == []
 
 
