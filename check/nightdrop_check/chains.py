@@ -56,6 +56,14 @@ def building_on(shelf: Shelf, key: SetKey) -> list[ShelfSet]:
     return out
 
 
+def base_is_acknowledged(shelf: Shelf, key: SetKey) -> bool:
+    """Whether somebody knows that what an incremental builds on is gone."""
+    return any(
+        each.kind == key.kind and (each.end == key.start if key.start else each.end < key.end)
+        for each in shelf.acknowledged
+    )
+
+
 def bases(shelf: Shelf) -> frozenset[tuple[str, str]]:
     """Kind and end of every set that a finished incremental names as the one it builds on."""
     return frozenset((each.key.kind, each.key.start) for each in shelf.done if each.key.start)
@@ -66,13 +74,27 @@ def claimed(shelf: Shelf) -> frozenset[SetKey]:
     return frozenset(culprit.key for _, culprit in _dangling(shelf) if culprit is not None)
 
 
-def gaps(shelf: Shelf) -> list[Gap]:
-    """Every place where sets are missing, once.
+def missed(shelf: Shelf) -> list[SetKey]:
+    """The sets that are gone and should not be.
 
-    Sets older than the oldest one there are not missed, by the time of their names or by when they came:
-    an administrator makes room from that end. Neither are those whose names were of a time to come, which
-    stand in the way of a restore until they are removed.
+    Not those older than the oldest one there, by the time of their names or by when they came: an
+    administrator makes room from that end. Neither those whose names were of a time to come, which stand
+    in the way of a restore until they are removed.
     """
+    first = min((each.key.end for each in shelf.done), default=None)
+    oldest = min((each.received for each in shelf.done), default=0.0)
+    return [
+        key
+        for key, drop in shelf.gone
+        if first is not None
+        and key.end >= first
+        and drop.received >= oldest
+        and not is_ahead(key, drop.received)
+    ]
+
+
+def gaps(shelf: Shelf) -> list[Gap]:
+    """Every place where sets are missing and nobody is known to know it, once."""
     done = shelf.done
     found: dict[SetKey, Gap] = {}
     for each, culprit in _dangling(shelf):
@@ -83,11 +105,9 @@ def gaps(shelf: Shelf) -> list[Gap]:
             found[each.key] = Gap("base", each, ())
     gone: dict[SetKey | None, list[SetKey]] = {}
     ends = [each.key.end for each in done]
-    oldest = min((each.received for each in done), default=0.0)
-    for key, drop in shelf.gone:
-        if drop.received < oldest or is_ahead(key, drop.received):
-            continue
-        if (place := bisect_right(ends, key.end)) > 0:
+    for key in missed(shelf):
+        if key not in shelf.acknowledged:
+            place = bisect_right(ends, key.end)
             gone.setdefault(done[place].key if place < len(done) else None, []).append(key)
     for following, keys in gone.items():
         keys.sort(key=lambda key: key.end)
@@ -108,6 +128,7 @@ def _dangling(shelf: Shelf) -> list[tuple[ShelfSet, ShelfSet | None]]:
     this mirror is younger than the host.
     """
     known = {digest for each in shelf.sets for digest in each.receipt_digests}
+    known |= {drop.sha256 for key, drop in shelf.gone if key in shelf.acknowledged}
     out: list[tuple[ShelfSet, ShelfSet | None]] = []
     before: ShelfSet | None = None
     between: list[ShelfSet] = []

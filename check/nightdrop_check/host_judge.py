@@ -20,6 +20,7 @@ from nightdrop_check.inventory import Holding, hold
 from nightdrop_check.key_use import Openers, Sealed, sum_up_sealed
 from nightdrop_check.listings import digest, take_glance
 from nightdrop_check.looking import Book, look_at_host
+from nightdrop_check.losses import Acknowledged
 from nightdrop_check.memory import Memory, Seen
 from nightdrop_check.report import HostSummary
 from nightdrop_check.rules import HOST_RULES
@@ -53,13 +54,15 @@ class Looked:
 class Setting:
     """What the judging of every host of a mirror has in common: the folders in the vault, None where
     they could not be listed; recipients that there should be, by the ways to name them, with their
-    fingerprints; what was refused to hosts lately; the time (epoch seconds).
+    fingerprints; what was refused to hosts lately, and which of their losses are acknowledged; the time
+    (epoch seconds).
     """
 
     mirror: Mirror
     folders: frozenset[str] | None
     ours: Mapping[RecipientId, str]
     refused: Mapping[str, Refusals]
+    losses: Mapping[str, Acknowledged]
     now: float
 
 
@@ -108,6 +111,7 @@ class HostJudge:
         )
         if shelf is None:
             return None
+        shelf = shelf.acknowledging(setting.losses.get(host.name, {}))
         contents = self._contents(shelf)
         refused = setting.refused.get(host.name)
         view = View(setting.mirror, host, shelf, contents, refused, setting.now)

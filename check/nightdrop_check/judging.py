@@ -24,6 +24,7 @@ from nightdrop_check.findings import Finding, printable, sort
 from nightdrop_check.host_judge import HostJudge, Looked, Setting
 from nightdrop_check.inventory import Inventory, write_inventory
 from nightdrop_check.key_use import key_uses
+from nightdrop_check.losses import Acknowledged, load_losses
 from nightdrop_check.memory import Coverage, Memory, memories, memory_path
 from nightdrop_check.peers import ask
 from nightdrop_check.report import Report
@@ -55,7 +56,7 @@ class _Judge:
         self.names: dict[str, str] = {}
         refused = self._refusals()
         folders = None if self.folders is None else frozenset(self.folders)
-        self.setting = Setting(mirror, folders, self._recipients(), refused, now)
+        self.setting = Setting(mirror, folders, self._recipients(), refused, self._losses(), now)
         self.judge = HostJudge(self.setting, self.vault, self.memory, self.ledger)
 
     def run(self, budget: Budget) -> Report:
@@ -147,6 +148,12 @@ class _Judge:
             self.ledger = None
             ledger.close()
         return refused or {}
+
+    def _losses(self) -> dict[str, Acknowledged]:
+        """What is acknowledged to be gone, by host."""
+        losses, troubles = self._attempt(lambda: load_losses(self.mirror.state)) or ({}, [])
+        self.findings += [could_not_look(trouble, severity="warning") for trouble in troubles]
+        return losses
 
     def _enrolled(self) -> list[EnrolledHost]:
         """Every enrolled host, one whose enrolment cannot be read among them."""

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from time import gmtime, strftime
 from typing import Final, Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from nightdrop.receipts import Receipt, ReceiptFile, Source
 from nightdrop.sets import lacking
 from nightdrop.vault import StoredFile
 from nightdrop_check.listings import Glance
+from nightdrop_check.losses import Acknowledged, Loss
 
 ReceiptState = Literal["usable", "absent", "wrong", "unreadable", "irregular"]
 SignatureState = Literal["not asked for", "good", "absent", "bad", "unreadable"]
@@ -31,12 +32,19 @@ _SLOW: Final = 100_000
 
 def is_ahead(key: SetKey, moment: float) -> bool:
     """Whether the time in a set's name is later than this one (epoch seconds)."""
-    return key.end > latest_name(moment)
+    # By days first, because looks ask this of all sets, and nearly all came the same day.
+    return key.end[:8] >= _day(int((moment + AHEAD) // 86400)) and key.end > latest_name(moment)
 
 
 def latest_name(moment: float) -> str:
     """The latest time, as names write it, that the name of what came then (epoch seconds) may tell."""
     return strftime("%Y%m%dT%H%M%SZ", gmtime(moment + AHEAD))
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> str:
+    """A day as names begin with it, by its number since the epoch."""
+    return strftime("%Y%m%d", gmtime(number * 86400))
 
 
 class ReadReceipt(NamedTuple):
@@ -197,9 +205,9 @@ def _read_told(text: str) -> Told:
 class Shelf:
     """All of one host. `sets` stand in the order of their own times; `strange` are entries whose name
     the pattern does not know, `irregular` those that are no regular files; `gone` are sets whose receipt
-    came here once and of which nothing is left, with the ledger's record of that receipt. `listing` is
-    all that lies there, `calm` the names in it that are of settled sets, `glance` by what that was seen,
-    None where it took more.
+    came here once and of which nothing is left, with the ledger's record of that receipt, `acknowledged`
+    those of them of which somebody is known to know. `listing` is all that lies there, `calm` the names
+    in it that are of settled sets, `glance` by what that was seen, None where it took more.
     """
 
     host: str
@@ -211,9 +219,19 @@ class Shelf:
     uses_receipts: bool
     files: int
     size: int
+    acknowledged: Mapping[SetKey, Loss] = field(default_factory=dict)
     listing: Sequence[StoredFile] = ()
     calm: frozenset[str] = frozenset()
     glance: Glance | None = None
+
+    def acknowledging(self, known: Acknowledged) -> "Shelf":
+        """The same, with what was acknowledged of this host."""
+        found = {
+            key: loss
+            for key, drop in self.gone
+            if (loss := known.get((key.stem, drop.sha256))) is not None
+        }
+        return replace(self, acknowledged=found) if found else self
 
     @cached_property
     def loose(self) -> list[ShelfSet]:

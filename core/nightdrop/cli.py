@@ -52,6 +52,9 @@ VERBS = {
     ),
     "nginx-config": Verb("server", "nightdrop_server.verbs.nginx_config", "the same mirror with nginx"),
     "check": Verb("check", "nightdrop_check.verbs.check", "judge the vault, report"),
+    "acknowledge": Verb(
+        "check", "nightdrop_check.verbs.acknowledge", "sets are lost, and nothing brings them back"
+    ),
     "key new": Verb("restore", "nightdrop_restore.verbs.key_new", "make a recipient key"),
     "key show": Verb("restore", "nightdrop_restore.verbs.key_show", "describe a recipient"),
     "key paper": Verb("restore", "nightdrop_restore.verbs.key_paper", "print a key, for a safe"),

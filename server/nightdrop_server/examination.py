@@ -21,10 +21,10 @@ from nightdrop.envelope.recipients import load_recipients
 from nightdrop.errors import NightdropError
 from nightdrop.examining import Line, certificate, recipients
 from nightdrop.mirror import Mirror, load_mirror
+from nightdrop.owners import as_owner
 from nightdrop.text import count, format_size
 from nightdrop_server import store
 from nightdrop_server.fitting import units
-from nightdrop_server.state import as_owner
 from nightdrop_server.targets import url_prefix
 from nightdrop_server.tls import ANEW, ensure_certificate, load_certificate
 

@@ -4,11 +4,11 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from nightdrop.enrolment import load_hosts
 from nightdrop.errors import VaultError
 from nightdrop.mirror import Mirror
+from nightdrop.owners import as_owner
 from nightdrop_server import store
 from nightdrop_server.files import make_folder
 from nightdrop_server.tls import ensure_certificate
@@ -33,33 +33,6 @@ def locked(mirror: Mirror) -> Iterator[None]:
             yield
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def as_owner(folder: Path) -> Iterator[None]:
-    """Have root do what follows as whoever the folder belongs to.
-
-    Whoever broke into the door is that user, and may have put links there: to /etc/shadow, for root to
-    copy it into a file of theirs. Of a folder that is not there, nothing can be read.
-    """
-    try:
-        owner = folder.stat()
-    except FileNotFoundError:
-        yield
-        return
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        yield
-        return
-    group, groups = os.getegid(), os.getgroups()
-    os.setgroups([])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 def _prepare_vault(mirror: Mirror) -> None:

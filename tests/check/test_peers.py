@@ -79,6 +79,15 @@ def test_a_set_that_is_only_here(two: tuple[Shelves, Shelves]) -> None:
     assert "is here and not on mirror-b" in found.sentence
 
 
+def test_a_loss_that_is_acknowledged_there_is_told_here(two: tuple[Shelves, Shelves]) -> None:
+    """Whoever rules that mirror may acknowledge what they like: it quiets no other one."""
+    here, there = two
+    there.remove_set("inc")
+    run("acknowledge", HOST, "--because", "it is old", "--config", there.config)
+    assert there.check(HOUR).number_of("error") == 0
+    assert only(here).code == "mirror-differs"
+
+
 def test_a_set_that_has_another_receipt_there(two: tuple[Shelves, Shelves]) -> None:
     here, there = two
     path = there.path("receipt", "inc")

@@ -1,17 +1,19 @@
 """`broken-chain`: a set is not on this mirror that another one builds on, or was received after."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
-from nightdrop.text import count
-from nightdrop_check.chains import Gap, building_on, gaps
+from nightdrop.text import count, harmless
+from nightdrop_check.chains import Gap, base_is_acknowledged, building_on, gaps, missed
 from nightdrop_check.findings import Finding, Severity
+from nightdrop_check.losses import Loss
 from nightdrop_check.shelf import ShelfSet
 from nightdrop_check.view import View
 from nightdrop_check.words import listed, some
 
 
 def judge(view: View) -> Iterator[Finding]:
-    """Say every gap once, at the set that shows it."""
+    """Say every gap once, at the set that shows it; and what is acknowledged, quietly."""
     for gap in gaps(view.shelf):
         gone = [key.stem for key in gap.gone]
         if gap.after is None:
@@ -22,6 +24,27 @@ def judge(view: View) -> Iterator[Finding]:
             yield _finding(view, gap, *_base(view, gap.after, lost), lost=lost)
         else:
             yield _finding(view, gap, *_previous(view, gap, gap.after), lost=len(gone))
+    yield from _acknowledged(view)
+
+
+def _acknowledged(view: View) -> Iterator[Finding]:
+    """What somebody knows to be gone, by when they said so: as long as it would be missed."""
+    by_record: dict[float, tuple[Loss, list[str]]] = {}
+    for key in missed(view.shelf):
+        if (loss := view.shelf.acknowledged.get(key)) is not None:
+            by_record.setdefault(loss.at, (loss, []))[1].append(key.stem)
+    for loss, gone in by_record.values():
+        day = datetime.fromtimestamp(loss.at, UTC).date()
+        yield Finding(
+            "broken-chain",
+            "info",
+            view.host,
+            gone[-1],
+            f"{some(gone)} came here complete and {_is(gone)} gone, acknowledged by "
+            f"{harmless(loss.by, 80)} on {day}: {harmless(loss.because, 300)}",
+            "nothing is to be done; a set that gets lost from now on is an error again",
+            {"gone": listed(gone), "by": loss.by, "at": loss.at, "because": loss.because},
+        )
 
 
 def _base(view: View, after: ShelfSet, number: int) -> tuple[Severity, str, str]:
@@ -33,7 +56,9 @@ def _base(view: View, after: ShelfSet, number: int) -> tuple[Severity, str, str]
     )
     sentence = f"{after.stem} builds on {base} that is not here: {lost}"
     if newer:
-        return "warning", after.stem, f"{sentence}; what came since the next full can"
+        known = base_is_acknowledged(view.shelf, after.key)
+        severity: Severity = "info" if known else "warning"
+        return severity, after.stem, f"{sentence}; what came since the next full can"
     return "error", after.stem, sentence
 
 
@@ -51,7 +76,10 @@ def _finding(
     if gap.after is not None and gone:
         sentence += f" ({some(gone)} came here once and {_is(gone)} gone)"
     if gone:
-        hint = "look who was on this mirror; what the other one has may be copied back (`rsync -a`); "
+        hint = (
+            "look who was on this mirror; what the other one has may be copied back (`rsync -a`), and "
+            f"what nobody has is acknowledged with `nightdrop acknowledge {view.host}`; "
+        )
     else:
         hint = "if this mirror was away when the set was dropped, the other one has it, "
         hint += "and otherwise somebody withdrew it; "

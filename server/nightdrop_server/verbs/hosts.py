@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """List them."""
     from nightdrop.ledger import Ledger
+    from nightdrop.owners import as_owner
     from nightdrop.vault import FolderVault
     from nightdrop_server.facts import Facts
-    from nightdrop_server.state import as_owner
 
     mirror = load_mirror(arguments.config)
     with as_owner(mirror.state), closing(Ledger.reading(mirror.ledger, briefly=True)) as ledger:
