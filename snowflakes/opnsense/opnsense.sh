@@ -171,16 +171,15 @@ backup_pool() { # WISH
         snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
         ! is_there "$pool@$snapshot"
     do sleep 1; done
-    choose_type "$1"
     take_snapshot
-    raw=
-    ! is_encrypted || raw=-w
+    choose_type "$1"
+    choose_options
     status=0
     if [ "$type" = full ]; then
         full_at=$(date +%s)
-        drop "$kind-full" zfs --what "$pool" -- zfs send -R $raw "$pool@$snapshot" || status=$?
+        drop "$kind-full" zfs --what "$pool" -- zfs send -R $raw $skip "$pool@$snapshot" || status=$?
     else
-        drop "$kind-inc" zfs --what "$pool" -- zfs send -R $raw -I "@$base" "$pool@$snapshot" || status=$?
+        drop "$kind-inc" zfs --what "$pool" -- zfs send -R $raw $skip -I "@$base" "$pool@$snapshot" || status=$?
     fi
     case $status in
     0 | 3) become_base ;;
@@ -205,9 +204,9 @@ choose_type() { # WISH
     if [ "$1" = full ] || [ -z "$base" ]; then
         return
     fi
-    lacking=$(lacking_base)
-    if [ -n "$lacking" ]; then
-        complain "$lacking@$base, the base of the next incremental, is gone: making a full of $pool instead" \
+    if is_there "$pool@$base"; then gone=$(lacking "$base" | head -n 1); else gone=$pool; fi
+    if [ -n "$gone" ]; then
+        complain "$gone@$base, the base of the next incremental, is gone: making a full of $pool instead" \
             "nothing is lost; was it destroyed, or rolled back? Snapshots named nightdrop-TIME are Nightdrop's own"
     elif expr "$snapshot" \< "$base" >/dev/null; then
         complain "the clock is behind $pool@$base, the base of the next incremental: making a full of $pool instead" \
@@ -217,20 +216,33 @@ choose_type() { # WISH
     fi
 }
 
-# The pool, or what in it is as old as the base and lacks it all the same: rolled back, say. zfs send would send that from its
-# beginning without a word, and zfs receive refuses it where there are other snapshots of it.
-lacking_base() {
-    is_there "$pool@$base" || { echo "$pool"; return; }
-    zfs list -H -t filesystem,volume,snapshot -o createtxg,name -r "$pool" | pool=$pool base=$base awk -F '\t' '
-        !index($2, "@") { made[$2] = $1 }
-        substr($2, index($2, "@")) == "@" ENVIRON["base"] { has[substr($2, 1, index($2, "@") - 1)] = $1 }
-        END { for (each in made) if (!(each in has) && made[each] + 0 < has[ENVIRON["pool"]] + 0) { print each; exit } }'
+# What of the pool is older than a snapshot of the pool, and lacks it all the same.
+#
+# If that is the base, it was rolled back, say: zfs send would send it from its beginning without a word, and zfs receive
+# refuses that where there are other snapshots of it. If it is the new one, it is being received, or was in part:
+# then it has none at all, so it is never looked for among what lacks the base.
+lacking() { # SNAPSHOT
+    zfs list -H -t filesystem,volume,snapshot -o createtxg,name -r "$pool" | pool=$pool wanted=$1 new=$snapshot awk -F '\t' '
+        BEGIN { pool = ENVIRON["pool"]; wanted = ENVIRON["wanted"]; new = ENVIRON["new"] }
+        { split($2, part, "@"); made[part[1], part[2]] = $1 }
+        part[2] == "" { names[part[1]] }
+        END {
+            for (name in names) if (!((name, wanted) in made) && made[name, ""] + 0 < made[pool, wanted] + 0)
+                if (wanted == new || (name, new) in made) print name
+        }'
 }
 
 is_there() { zfs list -H -t snapshot -o name "$1" >/dev/null 2>&1; } # SNAPSHOT
 
-is_encrypted() {
-    zfs list -H -r -o encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'
+choose_options() {
+    raw='' skip=''
+    if zfs list -H -r -o encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'; then raw=-w; fi
+    unready=$(lacking "$snapshot" | tr '\n' ' ')
+    if [ -n "$unready" ]; then
+        complain "not in this backup, because it is being received, or was in part: ${unready% }" \
+            "zfs receive -A gives up what is not to be gone on with"
+        skip=-s
+    fi
 }
 
 take_snapshot() {
