@@ -177,9 +177,9 @@ backup_pool() { # WISH
     status=0
     if [ "$type" = full ]; then
         full_at=$(date +%s)
-        drop "$kind-full" zfs --what "$pool" -- zfs send -R $raw $skip "$pool@$snapshot" || status=$?
+        drop "$kind-full" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} "$pool@$snapshot" || status=$?
     else
-        drop "$kind-inc" zfs --what "$pool" -- zfs send -R $raw $skip -I "@$base" "$pool@$snapshot" || status=$?
+        drop "$kind-inc" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} -I "@$base" "$pool@$snapshot" || status=$?
     fi
     case $status in
     0 | 3) become_base ;;
@@ -188,14 +188,14 @@ backup_pool() { # WISH
 }
 
 recall_base() {
-    base='' full_at=0
+    base='' full_at=0 raw=
     [ -e "$memory" ] || return 0
-    read -r base full_at <"$memory" || :
-    case $base,$full_at in
-    *,*[!0-9]* | *, | *,0?*) ;;
-    nightdrop-*,*) return ;;
+    read -r base full_at raw <"$memory" || :
+    case $base,$full_at,$raw in
+    *,*[!0-9]*,* | *,,* | *,0?*,*) ;;
+    nightdrop-*,*, | nightdrop-*,*,-w) return ;;
     esac
-    base='' full_at=0
+    base='' full_at=0 raw=
     complain "$memory does not say what the last base was: making a full of $pool" "is the disk full, or was it?"
 }
 
@@ -234,14 +234,17 @@ lacking() { # SNAPSHOT
 
 is_there() { zfs list -H -t snapshot -o name "$1" >/dev/null 2>&1; } # SNAPSHOT
 
+# Raw, so that what is encrypted stays so. What follows in the chain is raw from then on, even if nothing is encrypted any
+# more: zfs receive refuses what is not, after that.
 choose_options() {
-    raw='' skip=''
+    skip=
+    [ "$type" = inc ] || raw=
     if zfs list -H -r -o encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'; then raw=-w; fi
     unready=$(lacking "$snapshot" | tr '\n' ' ')
     if [ -n "$unready" ]; then
         complain "not in this backup, because it is being received, or was in part: ${unready% }" \
             "zfs receive -A gives up what is not to be gone on with"
-        skip=-s
+        skip=yes
     fi
 }
 
@@ -255,7 +258,7 @@ take_snapshot() {
 # Written down first: if that fails, all stays as it was, and the next run starts from the old base again.
 become_base() {
     pending=''
-    if { echo "$snapshot $full_at" >"$memory.new" && mv "$memory.new" "$memory"; } 2>/dev/null; then
+    if { echo "$snapshot $full_at $raw" >"$memory.new" && mv "$memory.new" "$memory"; } 2>/dev/null; then
         base=$snapshot
     else
         complain "$memory: cannot be written, so $pool@$snapshot does not become the base" "is the disk full?"
