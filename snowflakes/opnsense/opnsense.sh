@@ -171,16 +171,15 @@ backup_pool() { # WISH
         snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
         ! is_there "$pool@$snapshot"
     do sleep 1; done
-    choose_type "$1"
     take_snapshot
-    raw=
-    ! is_encrypted || raw=-w
+    choose_type "$1"
+    choose_options
     status=0
     if [ "$type" = full ]; then
         full_at=$(date +%s)
-        drop "$kind-full" zfs --what "$pool" -- zfs send -R $raw "$pool@$snapshot" || status=$?
+        drop "$kind-full" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} "$pool@$snapshot" || status=$?
     else
-        drop "$kind-inc" zfs --what "$pool" -- zfs send -R $raw -I "@$base" "$pool@$snapshot" || status=$?
+        drop "$kind-inc" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} -I "@$base" "$pool@$snapshot" || status=$?
     fi
     case $status in
     0 | 3) become_base ;;
@@ -189,14 +188,14 @@ backup_pool() { # WISH
 }
 
 recall_base() {
-    base='' full_at=0
+    base='' full_at=0 raw=
     [ -e "$memory" ] || return 0
-    read -r base full_at <"$memory" || :
-    case $base,$full_at in
-    *,*[!0-9]* | *, | *,0?*) ;;
-    nightdrop-*,*) return ;;
+    read -r base full_at raw <"$memory" || :
+    case $base,$full_at,$raw in
+    *,*[!0-9]*,* | *,,* | *,0?*,*) ;;
+    nightdrop-*,*, | nightdrop-*,*,-w) return ;;
     esac
-    base='' full_at=0
+    base='' full_at=0 raw=
     complain "$memory does not say what the last base was: making a full of $pool" "is the disk full, or was it?"
 }
 
@@ -205,9 +204,9 @@ choose_type() { # WISH
     if [ "$1" = full ] || [ -z "$base" ]; then
         return
     fi
-    lacking=$(lacking_base)
-    if [ -n "$lacking" ]; then
-        complain "$lacking@$base, the base of the next incremental, is gone: making a full of $pool instead" \
+    if is_there "$pool@$base"; then gone=$(lacking "$base" | head -n 1); else gone=$pool; fi
+    if [ -n "$gone" ]; then
+        complain "$gone@$base, the base of the next incremental, is gone: making a full of $pool instead" \
             "nothing is lost; was it destroyed, or rolled back? Snapshots named nightdrop-TIME are Nightdrop's own"
     elif expr "$snapshot" \< "$base" >/dev/null; then
         complain "the clock is behind $pool@$base, the base of the next incremental: making a full of $pool instead" \
@@ -217,20 +216,36 @@ choose_type() { # WISH
     fi
 }
 
-# The pool, or what in it is as old as the base and lacks it all the same: rolled back, say. zfs send would send that from its
-# beginning without a word, and zfs receive refuses it where there are other snapshots of it.
-lacking_base() {
-    is_there "$pool@$base" || { echo "$pool"; return; }
-    zfs list -H -t filesystem,volume,snapshot -o createtxg,name -r "$pool" | pool=$pool base=$base awk -F '\t' '
-        !index($2, "@") { made[$2] = $1 }
-        substr($2, index($2, "@")) == "@" ENVIRON["base"] { has[substr($2, 1, index($2, "@") - 1)] = $1 }
-        END { for (each in made) if (!(each in has) && made[each] + 0 < has[ENVIRON["pool"]] + 0) { print each; exit } }'
+# What of the pool is older than a snapshot of the pool, and lacks it all the same.
+#
+# If that is the base, it was rolled back, say: zfs send would send it from its beginning without a word, and zfs receive
+# refuses that where there are other snapshots of it. If it is the new one, it is being received, or was in part:
+# then it has none at all, so it is never looked for among what lacks the base.
+lacking() { # SNAPSHOT
+    zfs list -H -t filesystem,volume,snapshot -o createtxg,name -r "$pool" | pool=$pool wanted=$1 new=$snapshot awk -F '\t' '
+        BEGIN { pool = ENVIRON["pool"]; wanted = ENVIRON["wanted"]; new = ENVIRON["new"] }
+        { split($2, part, "@"); made[part[1], part[2]] = $1 }
+        part[2] == "" { names[part[1]] }
+        END {
+            for (name in names) if (!((name, wanted) in made) && made[name, ""] + 0 < made[pool, wanted] + 0)
+                if (wanted == new || (name, new) in made) print name
+        }'
 }
 
 is_there() { zfs list -H -t snapshot -o name "$1" >/dev/null 2>&1; } # SNAPSHOT
 
-is_encrypted() {
-    zfs list -H -r -o encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'
+# Raw, so that what is encrypted stays so. What follows in the chain is raw from then on, even if nothing is encrypted any
+# more: zfs receive refuses what is not, after that.
+choose_options() {
+    skip=
+    [ "$type" = inc ] || raw=
+    if zfs list -H -r -o encryption "$pool" 2>/dev/null | grep -qv -e '^off$' -e '^-$'; then raw=-w; fi
+    unready=$(lacking "$snapshot" | tr '\n' ' ')
+    if [ -n "$unready" ]; then
+        complain "not in this backup, because it is being received, or was in part: ${unready% }" \
+            "zfs receive -A gives up what is not to be gone on with"
+        skip=yes
+    fi
 }
 
 take_snapshot() {
@@ -243,7 +258,7 @@ take_snapshot() {
 # Written down first: if that fails, all stays as it was, and the next run starts from the old base again.
 become_base() {
     pending=''
-    if { echo "$snapshot $full_at" >"$memory.new" && mv "$memory.new" "$memory"; } 2>/dev/null; then
+    if { echo "$snapshot $full_at $raw" >"$memory.new" && mv "$memory.new" "$memory"; } 2>/dev/null; then
         base=$snapshot
     else
         complain "$memory: cannot be written, so $pool@$snapshot does not become the base" "is the disk full?"
