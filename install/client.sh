@@ -17,6 +17,10 @@ install_client() {
     [ -z "$bundle" ] || keep_bundle
     if [ -n "$bundle" ] || [ -e "$plain_bundle" ] || [ -e "$sealed_bundle" ]; then
         enable_units "nightdrop-backup@$job.timer"
+        elsewhere=''
+        [ "$job" = client ] || elsewhere=" --config $configuration/$job.toml"
+        [ -z "$new" ] ||
+            say "to go on: nightdrop doctor$elsewhere; systemctl start nightdrop-backup@$job.service, for the first full"
     else
         say "to go on: ./install.sh client --bundle FILE, with the file that \`nightdrop enroll\` on the mirrors made"
     fi

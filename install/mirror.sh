@@ -83,11 +83,13 @@ start_mirror() {
     # shellcheck disable=SC2086 # names of units
     enable_units $wanted
     begun=$new
+    enabled=$new
     if [ -s "$door/stopped" ] || [ -n "$listening" ]; then start_door; fi
     if is_new service; then
         case $begun in *nightdrop-serve.service*) ;; *) restart_door ;; esac
         note service
     fi
+    case $enabled in *nightdrop-serve.socket*) say "to go on: nightdrop doctor; nightdrop enroll HOST -o BUNDLE, for each host" ;; esac
 }
 
 restart_door() {
