@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +35,7 @@ def examine(path: Path) -> Iterator[Line]:
     mirror = load_mirror(path)
     yield Line("ok", "configuration", f"mirror {mirror.name}, {mirror.url}")
     for file in mirror.recipients:
-        try:
-            yield from recipients(iter(load_recipients(file)))
-        except NightdropError as error:
-            yield Line("fail", "recipients", error.message, error.hint)
+        yield from _as_the_mirror("recipients", mirror, partial(_recipients, file))
     yield from _as_the_mirror("vault", mirror, _vault)
     yield from _as_the_mirror("hosts", mirror, _hosts)
     if mirror.tls or mirror.administration_tls:
@@ -61,6 +59,11 @@ def _as_the_mirror(what: str, mirror: Mirror, look: Callable[[Mirror], Iterable[
             yield from look(mirror)
 
     return bounded(what, looking)
+
+
+def _recipients(file: Path, _mirror: Mirror) -> Iterator[Line]:
+    # The check reads it as that user, too.
+    return recipients(iter(load_recipients(file)))
 
 
 def _vault(mirror: Mirror) -> Iterator[Line]:
