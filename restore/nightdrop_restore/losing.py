@@ -7,8 +7,8 @@ each regular file, a mark stands where its change was, and a file whose newest s
 is not restored at all, and named.
 """
 
-import heapq
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
@@ -145,14 +145,19 @@ class _Near:
 
 
 class _SetLosses:
-    """What is lost of one set: marks to be merged into what is read of it, in the order of paths."""
+    """What is lost of one set: marks to be merged into what is read of it, in the order of paths.
+
+    The signatures are in that order, too, and are read on to where the volumes are: what is lost may be
+    more than memory holds.
+    """
 
     def __init__(self, read_signatures: Callable[[], Iterator[ROPath]]) -> None:
-        self._read_signatures = read_signatures
         self.spoiled: dict[Index, str] = {}
         self._partial: dict[Index, str] = {}
-        self._marks: list[tuple[Index, ROPath]] = []
-        self._marked: set[Index] = set()
+        self._signatures = _Ordered(read_signatures)
+        self._lost: deque[tuple[Index, Index, str]] = deque()
+        self._marks: Iterator[ROPath] = iter(())
+        self._mark: ROPath | None = None
         self._last: Index | None = None
 
     def lose(self, volume: Any, reason: str) -> None:
@@ -163,43 +168,82 @@ class _SetLosses:
             self.spoiled.setdefault(first, reason)
         if volume.end_block is not None:
             self._partial[last] = reason
-        for entry in self._entries(first, last, reason):
-            index = entry.index
-            if index == self._last or index in self._marked:
-                continue
-            self._marked.add(index)
-            kept = mark(index, reason) if entry.difftype == "signature" else entry
-            heapq.heappush(self._marks, (index, kept))
+        self._lost.append((first, last, reason))
 
     def marked(self, paths: Iterator[ROPath]) -> Iterator[ROPath]:
         """What is read of the set, with marks in place of what is lost."""
         for path in paths:
             # Reading on may have lost volumes; what was in them comes before this.
-            while self._marks and self._marks[0][0] < path.index:
-                yield self._own(heapq.heappop(self._marks)[1])
-            if self._marks and self._marks[0][0] == path.index:
-                yield self._own(heapq.heappop(self._marks)[1])
+            while (kept := self._next_mark()) is not None and kept.index < path.index:
+                yield self._take(kept)
+            if kept is not None and kept.index == path.index:
+                yield self._take(kept)
             elif path.index in self._partial:
                 yield self._own(mark(path.index, self._partial[path.index]))
             else:
                 self._last = path.index
                 yield self._own(path)
-        while self._marks:
-            yield self._own(heapq.heappop(self._marks)[1])
+        while (kept := self._next_mark()) is not None:
+            yield self._take(kept)
 
-    def _entries(self, first: Index, last: Index, reason: str) -> list[ROPath]:
+    def _next_mark(self) -> ROPath | None:
+        """What comes next of what is lost, and stays next until it is taken; None if there is no more."""
+        while self._mark is None or (self._last is not None and self._mark.index <= self._last):
+            self._mark = next(self._marks, None)
+            if self._mark is None:
+                if not self._lost:
+                    return None
+                self._marks = self._marks_of(*self._lost.popleft())
+        return self._mark
+
+    def _marks_of(self, first: Index, last: Index, reason: str) -> Iterator[ROPath]:
         """What the set's signatures say was between these paths; if they are lost too, only these two."""
         try:
-            return [e for e in self._read_signatures() if first <= e.index <= last]
+            for entry in self._signatures.between(first, last):
+                yield mark(entry.index, reason) if entry.difftype == "signature" else entry
         except (VaultError, OSError, EOFError, ValueError, TarError, GPGError) as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 raise
             unknown = f"{reason}; and all between {shown(first)} and {shown(last)} may be lost or old"
-            return [mark(first, unknown), mark(last, unknown)]
+            yield from (mark(first, unknown), mark(last, unknown))
+
+    def _take(self, kept: ROPath) -> ROPath:
+        self._mark, self._last = None, kept.index
+        return self._own(kept)
 
     def _own(self, path: ROPath) -> ROPath:
         path.losses = self
         return path
+
+
+class _Ordered:
+    """Entries in the order of their paths, read once, from one range of paths to the next."""
+
+    def __init__(self, read: Callable[[], Iterator[ROPath]]) -> None:
+        self._read = read
+        self._entries: Iterator[ROPath] | None = None
+        self._next: ROPath | None = None
+        self._failure: Exception | None = None
+
+    def between(self, first: Index, last: Index) -> Iterator[ROPath]:
+        """The entries from one path to another; raises what reading them raised, each time again."""
+        while (entry := self._peek()) is not None and entry.index <= last:
+            self._next = None
+            if entry.index >= first:
+                yield entry
+
+    def _peek(self) -> ROPath | None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            if self._entries is None:
+                self._entries = self._read()
+            if self._next is None:
+                self._next = next(self._entries, None)
+        except Exception as error:
+            self._failure = error
+            raise
+        return self._next
 
 
 def mark(index: Index, reason: str) -> ROPath:

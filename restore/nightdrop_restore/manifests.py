@@ -3,15 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 from nightdrop.errors import EnvelopeError, VaultError
-from nightdrop_restore.copies import Accept, Copies, SilentError
+from nightdrop_restore.copies import Accept, SilentError
 from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.origin import OnText, Origin
-from nightdrop_restore.unwrapping import Key
 
 _VOLUME: Final = re.compile(rb"^Volume (\d{1,7}):", re.MULTILINE)
 _LONGEST: Final = 256 * 1024 * 1024
@@ -86,21 +84,8 @@ class VolumeNumbers:
             raise EnvelopeError("what is in it is no manifest, or longer than any could be")
 
 
-def opening(origin: Origin, copies: Copies, name: str) -> Accept:
-    """Takes only a copy of a file that opens, and is what its receipt says."""
-
-    def wrong(path: Path) -> str:
-        try:
-            opened(origin.key, path)
-        except EnvelopeError as error:
-            return error.message
-        return copies.unlike_receipt(name, path)
-
-    return wrong
-
-
 def opening_whole(origin: Origin, name: str) -> Accept | None:
-    """The same where there is a choice, without keeping what is in it: signatures may be long."""
+    """Takes, where there is a choice, only a copy of a file that opens, and is what its receipt says."""
     if len(origin.places) == 1:
         return None
 
@@ -113,17 +98,3 @@ def opening_whole(origin: Origin, name: str) -> Accept | None:
         return origin.copies(lambda _text: None).unlike_receipt(name, path)
 
     return wrong
-
-
-def opened(key: Key, path: Path) -> bytes:
-    """What is in an envelope that is kept in memory; EnvelopeError if it does not open."""
-    plain = BytesIO()
-
-    def write(octets: bytes) -> None:
-        if plain.tell() + len(octets) > _LONGEST:
-            raise EnvelopeError("it is longer than it could be")
-        plain.write(octets)
-
-    with path.open("rb") as file:
-        open_envelope(file.read, write, [key])
-    return plain.getvalue()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from nightdrop.engine.events import Event
 from nightdrop_restore.items import Index, shown
+from nightdrop_restore.reasons import Reasons
 
 _INTERVAL = 0.1
 
@@ -24,8 +25,8 @@ class Restored:
     read: int = 0
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
-    unlike: dict[str, str] = field(default_factory=dict)
-    unrestored: dict[str, str] = field(default_factory=dict)
+    unlike: Reasons = field(default_factory=Reasons)
+    unrestored: Reasons = field(default_factory=Reasons)
     failed_sources: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
 
@@ -54,7 +55,7 @@ class Notes:
         elif event.kind == "elsewhere":
             self.elsewhere(event.text)
         elif event.kind == "unrestored":
-            self._done.unrestored[event.text] = event.reason
+            self._done.unrestored.note(event.text, event.reason)
 
     def elsewhere(self, text: str) -> None:
         """Another vault than the first gave something."""
@@ -69,11 +70,11 @@ class Notes:
 
     def left(self, index: Index, reason: str) -> None:
         """A thing was not written."""
-        self._done.unrestored[shown((*self._below, *index))] = reason
+        self._done.unrestored.note(shown((*self._below, *index)), reason)
 
     def unlike(self, index: Index, reason: str) -> None:
         """A thing is not quite what it was."""
-        self._done.unlike[shown((*self._below, *index))] = reason
+        self._done.unlike.note(shown((*self._below, *index)), reason)
 
     def _show(self) -> None:
         with self._lock:

@@ -7,15 +7,23 @@ is linked unless both names hold the same content.
 
 import ctypes
 import os
+import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from nightdrop.supplement import Supplement
+from nightdrop.supplement import Entry
+from nightdrop_restore.scratch import scratch_database, written_to_scratch
 from nightdrop_restore.unfinished import temporary_name
 
+_SCHEMA: Final = """
+    CREATE TABLE entries (number INTEGER PRIMARY KEY, link_of INTEGER, path BLOB NOT NULL);
+    CREATE UNIQUE INDEX once ON entries (path, link_of IS NULL);
+"""
 _BLOCK: Final = 4096
 _CHUNK: Final = 1024 * 1024
 _KEEP_SIZE_AND_PUNCH: Final = 0x01 | 0x02
@@ -23,7 +31,18 @@ _KEEP_SIZE_AND_PUNCH: Final = 0x01 | 0x02
 _AS_IT_IS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> list[bytes]:
+def kept(entries: Iterable[Entry], folder: Path) -> sqlite3.Connection:
+    """A supplement, kept in `folder` until nobody needs it: there may be more of it than memory holds.
+
+    Each path once, however often a hostile one names it: each time, the file would be read.
+    """
+    database = scratch_database(folder, _SCHEMA)
+    with written_to_scratch():
+        database.executemany("INSERT OR IGNORE INTO entries (link_of, path) VALUES (?, ?)", entries)
+    return database
+
+
+def apply_supplement(supplement: sqlite3.Connection, root: Path, below: bytes = b"") -> Iterator[bytes]:
     """Link and punch `root` and what is below, as which the path `below` was restored (b"": everything).
 
     Gives the paths that could not be made what they were: their content differs now, or whoever
@@ -33,17 +52,15 @@ def apply_supplement(supplement: Supplement, root: Path, below: bytes = b"") -> 
     top = os.fsencode(root.name) or b"."
     descriptor = os.open(root.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        left: list[bytes] = []
-        seen: set[bytes] = set()
-        # Once each, however often a hostile supplement names it: each time, the file is read.
-        for group in supplement.hard_links:
-            new = [name for name in dict.fromkeys(group) if name not in seen]
-            seen.update(new)
-            left += _link(descriptor, [path for name in new if (path := _within(name, below, top))])
-        for name in dict.fromkeys(supplement.sparse):
+        chosen = "SELECT link_of, path FROM entries WHERE link_of IS"
+        links = supplement.execute(f"{chosen} NOT NULL ORDER BY number")
+        for _file, group in groupby(links, key=itemgetter(0)):
+            names = (_within(name, below, top) for _, name in group)
+            for path in _link(descriptor, filter(None, names)):
+                yield path[len(top) + 1 :] or b"."
+        for _, name in supplement.execute(f"{chosen} NULL ORDER BY number"):
             if (path := _within(name, below, top)) and not _punch(descriptor, path):
-                left.append(path)
-        return [path[len(top) + 1 :] or b"." for path in left]
+                yield path[len(top) + 1 :] or b"."
     finally:
         os.close(descriptor)
 
@@ -56,10 +73,11 @@ def _within(name: bytes, below: bytes, top: bytes) -> bytes:
     return top + b"/" + name[len(prefix) :] if name.startswith(prefix) else b""
 
 
-def _link(root: int, names: list[bytes]) -> list[bytes]:
+def _link(root: int, names: Iterable[bytes]) -> Iterator[bytes]:
     """Make these names one file again; those that could not be."""
-    there = [name for name in names if _is_regular(root, name)]
-    return [name for name in there[1:] if not _link_to(root, there[0], name)]
+    there = (name for name in names if _is_regular(root, name))
+    first = next(there, b"")
+    yield from (name for name in there if not _link_to(root, first, name))
 
 
 def _link_to(root: int, target: bytes, name: bytes) -> bool:

@@ -1,11 +1,13 @@
 """How a restore went: for people, and for programs."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from nightdrop.text import count, format_duration, format_size, harmless
 from nightdrop_restore.noting import Restored
 from nightdrop_restore.origin import Origin
+from nightdrop_restore.reasons import Reasons
 
 
 def is_partial(origin: Origin, done: Restored) -> bool:
@@ -33,9 +35,9 @@ def lines(origin: Origin, done: Restored) -> Iterator[str]:
     yield from _by_reason("not restored", done.unrestored)
 
 
-def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
-    """The same as facts: sizes in octets, times as names write them."""
-    return {
+def json_lines(origin: Origin, to: Path, done: Restored) -> Iterator[str]:
+    """The same as one JSON object, in lines: sizes in octets, times as names write them."""
+    facts = {
         "host": origin.host,
         "time": origin.chain[-1].key.end,
         "sets": [one.key.stem for one in origin.chain],
@@ -49,18 +51,26 @@ def as_json(origin: Origin, to: Path, done: Restored) -> dict[str, object]:
         "passed_receipts": [text for one in origin.chain for text in one.passed_receipts],
         "elsewhere": done.elsewhere,
         "warnings": done.warnings,
-        "unlike": done.unlike,
-        "unrestored": done.unrestored,
         "failed_sources": done.failed_sources,
     }
+    yield json.dumps(facts, indent=1).removesuffix("\n}") + ","
+    yield ' "unlike": {'
+    yield from _members(done.unlike)
+    yield ' },\n "unrestored": {'
+    yield from _members(done.unrestored)
+    yield " }\n}"
 
 
-def _by_reason(what: str, paths: Mapping[str, str]) -> Iterator[str]:
-    if not paths:
+def _members(told: Reasons) -> Iterator[str]:
+    last = len(told)
+    for number, (path, reason) in enumerate(told.items(), 1):
+        yield f"  {json.dumps(path)}: {json.dumps(reason)}{',' if number < last else ''}"
+
+
+def _by_reason(what: str, told: Reasons) -> Iterator[str]:
+    if not told:
         return
-    yield f"{what}: {count(len(paths), 'file')}"
-    for reason in dict.fromkeys(paths.values()):
+    yield f"{what}: {count(len(told), 'file')}"
+    for reason, paths in told.by_reason():
         yield f"  {harmless(reason, 1000)}:"
-        yield from (
-            f"    {harmless(path, 5000)}" for path in sorted(p for p, r in paths.items() if r == reason)
-        )
+        yield from (f"    {harmless(path, 5000)}" for path in paths)

@@ -20,6 +20,7 @@ from nightdrop_restore.noting import Notes, OnProgress, Restored
 from nightdrop_restore.order import URL, Order
 from nightdrop_restore.origin import OnText, Origin
 from nightdrop_restore.owners import Owners
+from nightdrop_restore.reasons import Reasons
 from nightdrop_restore.receiving import written_beside
 from nightdrop_restore.room import no_room_in
 from nightdrop_restore.supplementing import supplement_tree
@@ -50,9 +51,13 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
     written by then is left.
     """
     folder, below = writing.folder, writing.choice.below
-    done = Restored(failed_sources=writing.choice.touching(origin.chain[-1].failed_sources))
-    notes, asker = Notes(done, on_progress, tuple(below.split(b"/")) if below else ()), Asker()
     with workplace(folder) as work:
+        done = Restored(
+            unlike=Reasons(work),
+            unrestored=Reasons(work),
+            failed_sources=writing.choice.touching(origin.chain[-1].failed_sources),
+        )
+        notes, asker = Notes(done, on_progress, tuple(below.split(b"/")) if below else ()), Asker()
         engine = Engine(work / "duplicity.log")
         writer = partial(Writer, folder.absolute(), writing.policy, notes, asker)
         with (
@@ -84,10 +89,8 @@ def restore(origin: Origin, writing: Writing, on_progress: OnProgress) -> Restor
                 f"what was restored up to then is in {folder}",
             )
         done.warnings += engine.warnings
-        unlike, trouble = supplement_tree(work, origin, folder, below, done.elsewhere.append)
-        for path in unlike:
-            notes.unlike(tuple(path.split(b"/")), "its hard links or holes are not what they were")
-        done.warnings += [trouble] if trouble else []
+        if trouble := supplement_tree(work, origin, folder, below, notes):
+            done.warnings.append(trouble)
     done.seconds = time.monotonic() - begun
     return done
 

@@ -9,6 +9,7 @@ from nightdrop.files import whole_file
 from nightdrop_restore.archives import EXTENSIONS, unpack
 from nightdrop_restore.flash import Partition, partitions
 from nightdrop_restore.items import Index, shown
+from nightdrop_restore.reasons import Reasons
 from nightdrop_restore.streams import OnRead, Stream, open_stream, verified
 from nightdrop_restore.unwrapping import Key
 from nightdrop_restore.workplaces import locked_folder
@@ -23,8 +24,8 @@ class Output:
 
     path: Path
     octets: int = 0
-    kept_out: dict[str, str] = field(default_factory=dict)
-    changed: dict[str, str] = field(default_factory=dict)
+    kept_out: Reasons = field(default_factory=Reasons)
+    changed: Reasons = field(default_factory=Reasons)
     partitions: list[Partition] = field(default_factory=list)
 
     def is_partial(self) -> bool:
@@ -37,11 +38,11 @@ class Output:
 
     def left(self, index: Index, reason: str) -> None:
         """Listens to a writer."""
-        self.kept_out[shown(index)] = reason
+        self.kept_out.note(shown(index), reason)
 
     def unlike(self, index: Index, reason: str) -> None:
         """Listens to a writer."""
-        self.changed[shown(index)] = reason
+        self.changed.note(shown(index), reason)
 
 
 class StreamWriter:
@@ -59,7 +60,7 @@ class StreamWriter:
         path = self._folder / name
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} is there already", "nothing is overwritten: name another folder")
-        output = Output(path)
+        output = Output(path, kept_out=Reasons(self._folder), changed=Reasons(self._folder))
         sources = verified(stream, on_read)
 
         def produce(write: Callable[[bytes], object]) -> None:

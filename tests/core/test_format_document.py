@@ -16,6 +16,7 @@ import pytest
 
 from core.keyring import CURVES, Holder, holder_on, holders, opened, seal
 from core.stock import PASSPHRASE, PKCS12_ATTEMPTS, Gpgsm, RefusedError, run
+from core.supplements import parse_supplement
 from nightdrop import receipts
 from nightdrop.enrolment import Bundle, BundleMirror, load_bundle
 from nightdrop.envelope import ber, der, forms, header
@@ -27,7 +28,7 @@ from nightdrop.envelope.recipients import load_recipients
 from nightdrop.envelope.sealing import SEGMENT, Sealer
 from nightdrop.names import MAX_NAME_LENGTH, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, Source, parse_receipt
-from nightdrop.supplement import Supplement, parse_supplement
+from nightdrop.supplement import Supplement
 from nightdrop_client.gpgsm import SEGMENT as BACKUP_SEGMENT
 from nightdrop_client.stand_in import settings, write_gpgsm
 from nightdrop_restore.key_making import new_key

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.keyring import BOUNDED
+from core.supplements import parse_supplement
 from nightdrop.errors import NightdropError
-from nightdrop.supplement import FORMAT, Supplement, parse_supplement
+from nightdrop.supplement import FORMAT, Supplement
 
 PARTS = (
     st.binary(min_size=1, max_size=12)

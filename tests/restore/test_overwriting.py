@@ -96,6 +96,10 @@ def test_owners_are_mapped(chain: House, tmp_path: Path) -> None:
         owners.write_text(f"user root {new}\n")
         error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
         assert f"this machine has no user {new}" in error
+    for new, shown in (("a\x1b[31m", "a\\x1b[31m"), ("a\0b", "a\\x00b")):
+        owners.write_text(f"group 0 {new}\n")
+        error, _ = complaint(run(*words(chain, tmp_path / "again"), "--map-owner", owners, expect=2))
+        assert error.endswith(f"line 1: this machine has no group {shown}")
 
 
 def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
@@ -149,4 +153,4 @@ def test_the_root_of_all_folders(tmp_path: Path) -> None:
     writer.write(Item((*below, b"link"), "link", 0o777, 0, 0, 1.0, target=b"to"))
     writer.close()
     assert os.readlink(tmp_path / "link") == "to"
-    assert done.unrestored == {}
+    assert not done.unrestored

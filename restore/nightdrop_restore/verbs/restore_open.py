@@ -156,7 +156,7 @@ def _tell(output: "Output") -> None:
     for what, paths in (("not unpacked", output.kept_out), ("not as it was", output.changed)):
         if paths:
             print(f"  {what}: {count(len(paths), 'file')}")
-            for path, reason in sorted(paths.items()):
+            for path, reason in paths.items():
                 print(f"    {harmless(path, 5000)}: {harmless(reason)}")
 
 

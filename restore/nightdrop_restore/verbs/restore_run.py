@@ -1,7 +1,6 @@
 """`nightdrop restore run`."""
 
 import argparse
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.destination import require_destination
     from nightdrop_restore.owners import Owners, load_owners
     from nightdrop_restore.progressing import RestoreProgress
-    from nightdrop_restore.reporting import as_json, is_partial, lines
+    from nightdrop_restore.reporting import is_partial, json_lines, lines
     from nightdrop_restore.restoring import Writing, restore
     from nightdrop_restore.selecting import origin_of
     from nightdrop_restore.signers import signers_of
@@ -88,10 +87,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         progress = RestoreProgress(line, 0 if choice.paths else origin.size)
         writing = Writing(arguments.to, choice, policy, arguments.numeric_owner, owners)
         done = restore(origin, writing, progress.show)
-    if arguments.json:
-        print(json.dumps(as_json(origin, arguments.to, done), indent=1))
-    else:
-        print("\n".join(lines(origin, done)))
+    for text in json_lines(origin, arguments.to, done) if arguments.json else lines(origin, done):
+        print(text)
     return ExitStatus.PARTIAL if is_partial(origin, done) else ExitStatus.DONE
 
 
