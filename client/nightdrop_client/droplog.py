@@ -180,7 +180,9 @@ class DropLog:
         )
 
     def kept(self, key: SetKey) -> list[ReceiptFile]:
-        """The files that are needed here to build on a set, as they were when it was finished."""
+        """The files that are needed here to build on a set, as they were when it was finished; and the
+        signature of its receipt, as it was when that was issued.
+        """
         rows = self._run("SELECT name, size, sha256 FROM kept WHERE stem = ?", key.stem)
         return [ReceiptFile(*row) for row in rows]
 
@@ -234,9 +236,15 @@ class DropLog:
         rows = self._run("SELECT sha256 FROM receipts ORDER BY number DESC LIMIT 1")
         return rows[0][0] if rows else ""
 
-    def issue(self, key: SetKey, sha256: str) -> None:
-        """Write down that the receipt of a set was written."""
-        self._run("INSERT INTO receipts (stem, sha256) VALUES (?, ?)", key.stem, sha256)
+    def issue(self, key: SetKey, sha256: str, signature: ReceiptFile | None = None) -> None:
+        """Write down that the receipt of a set was written, and its signature, if it has one."""
+        changes: list[tuple[str, tuple[object, ...]]] = [
+            ("INSERT INTO receipts (stem, sha256) VALUES (?, ?)", (key.stem, sha256))
+        ]
+        if signature is not None:
+            row = (key.stem, signature.name, signature.size, signature.sha256)
+            changes.append(("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", row))
+        self._together(changes)
 
     def close(self) -> None:
         """Close the file."""

@@ -86,7 +86,8 @@ def _flaw(state: State, log: DropLog, key: SetKey) -> str:
         return "its local metadata is gone"
     if any(_as_it_is(path) != noted[path.name] for path in paths if path.name in noted):
         return "its local metadata is damaged"
-    if any(not _fits(path, log, key) for path in state.outbox.iterdir() if _is_of(path, key)):
+    waiting = [path for path in state.outbox.iterdir() if _is_of(path, key)]
+    if any(not _fits(path, log, key, noted.get(path.name)) for path in waiting):
         return "its receipt, or what goes before it, was damaged before every mirror had it"
     return ""
 
@@ -96,9 +97,9 @@ def _is_of(path: Path, key: SetKey) -> bool:
     return parsed is not None and parsed.set == key
 
 
-def _fits(path: Path, log: DropLog, key: SetKey) -> bool:
+def _fits(path: Path, log: DropLog, key: SetKey, noted: ReceiptFile | None) -> bool:
     """Whether a file that waits to be sent is as it was written down, if it was by now."""
-    known = log.files(key).get(path.name)
+    known = noted or log.files(key).get(path.name)
     written = log.receipt_of(key) if path.name == key.receipt_name else known.sha256 if known else None
     return written in (None, _as_it_is(path).sha256)
 

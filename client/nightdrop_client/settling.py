@@ -155,12 +155,15 @@ def _write_receipt(
     octets = receipt.to_bytes()
     signature = state.outbox / done.key.signature_name
     signature.unlink(missing_ok=True)  # a run that was cut short may have signed another receipt
+    signed = None
     if client.signing_key:
+        made = client.signing_key.sign(octets)
+        signed = ReceiptFile(signature.name, len(made), digest(made))
         with whole_file(signature, 0o600) as file:
-            file.write(client.signing_key.sign(octets))
+            file.write(made)
     with whole_file(state.outbox / done.key.receipt_name, 0o600) as file:
         file.write(octets)
-    log.issue(done.key, digest(octets))
+    log.issue(done.key, digest(octets), signed)
 
 
 def _in_order(files: list[ReceiptFile]) -> list[ReceiptFile]:

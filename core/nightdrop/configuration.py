@@ -7,11 +7,13 @@ misspelt key is an error and not a setting that silently never took effect.
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from nightdrop.errors import ConfigurationError
 from nightdrop.text import harmless, parse_duration, parse_size
 
 _REQUIRED = object()
+_LONGEST: Final = 4 * 1024 * 1024
 
 
 class Section:
@@ -149,11 +151,14 @@ class Section:
 def load(path: Path, what: str, hint: str) -> Section:
     """Read the TOML file at `path`; `what` it is and a `hint`, for the errors there may be."""
     try:
-        octets = path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(_LONGEST + 1)
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: there is no such {what}", hint) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}", hint) from error
+    if len(octets) > _LONGEST:
+        raise ConfigurationError(f"{path}: this {what} is longer than any can be", hint)
     return parse(octets, path, what, hint)
 
 

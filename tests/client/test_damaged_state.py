@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from check.signers import make_signer
 from nightdrop.errors import NightdropError
 from nightdrop_client.droplog import DamagedLogError, DropLog
 
@@ -186,13 +187,16 @@ def test_what_an_older_version_changed_counts_as_right(house: House) -> None:
         DropLog(path)
 
 
-def test_a_receipt_that_was_altered_while_it_waited_is_not_sent(
-    plain_house: House, tmp_path: Path
+@pytest.mark.parametrize("altered", [".receipt.json", ".receipt.json.p7s"])
+def test_what_was_altered_while_it_waited_is_not_sent(
+    plain_house: House, tmp_path: Path, altered: str
 ) -> None:
     house = plain_house
+    key, _ = make_signer(tmp_path, HOST)
+    house.configure(f'signing_key = "{key}"', 'volume_size = "1M"', 'patience = "5s"')
     (house.source / "file").write_text("one")
     bundle, absent = house.bundle.read_text(), house.mirrors[1]
-    with gate_to(absent.port, b".receipt.json ") as (near, gate):
+    with gate_to(absent.port, f"{altered} ".encode()) as (near, gate):
         house.bundle.write_text(bundle.replace(absent.url, f"http://127.0.0.1:{near}"))
         with subprocess.Popen([*NIGHTDROP, "backup", "--config", str(house.config)]) as process:
             gate.wait_until_reached()
@@ -200,7 +204,7 @@ def test_a_receipt_that_was_altered_while_it_waited_is_not_sent(
             process.kill()
     house.wait_until_no_run_is_left()
     house.bundle.write_text(bundle)
-    [waiting] = house.state.glob("outbox/*.receipt.json")
+    [waiting] = house.state.glob(f"outbox/*{altered}")
     name = waiting.name
     flip_an_octet(waiting)
     absent.start()
@@ -208,7 +212,7 @@ def test_a_receipt_that_was_altered_while_it_waited_is_not_sent(
     (house.source / "file").write_text("another")
     said = run("backup", "--config", house.config).stdout
     why = "its receipt, or what goes before it, was damaged before every mirror had it"
-    assert f"nothing new will build on {name.removesuffix('.receipt.json')}: {why}\n" in said
+    assert f"nothing new will build on {name.removesuffix(altered)}: {why}\n" in said
     assert "\nmaking a full" in said
     assert name not in house.names(1)
     assert not waiting.exists()
