@@ -1,7 +1,7 @@
 """A drill: a few files of a host, by chance, restored as on the day when it counts, and compared."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from nightdrop.drills import DrilledHost
 from nightdrop.errors import NightdropError
 from nightdrop_restore.catalog import NEWEST, StoredSet, catalogue, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.copies import Place
+from nightdrop_restore.copies import Place, SilentError
 from nightdrop_restore.judging import judged_chain
 from nightdrop_restore.noting import Restored
 from nightdrop_restore.origin import Origin
@@ -30,17 +30,39 @@ class Drilled:
     problems: list[str]
 
 
+def drill(
+    places: Sequence[Place], hosts: Iterable[str], key: Key, number: int, *, folder: Path
+) -> Iterator[Drilled]:
+    """Drill these hosts, one after the other; see `drill_host`.
+
+    Once a vault does not answer, it is not asked for the hosts that are left, either: each time, it would
+    be waited for.
+    """
+    silent: SilentError | None = None
+    for host in hosts:
+        try:
+            if silent is None:
+                yield from drill_host(places, host, key, number, folder=folder)
+        except SilentError as error:
+            silent = error
+        if silent is not None:
+            yield _failed(host, "", silent, time.monotonic())
+
+
 def drill_host(
     places: Sequence[Place], host: str, key: Key, number: int, *, folder: Path
 ) -> list[Drilled]:
     """Drill the newest state of a host: so many files of duplicity's chain, and the newest full of every
-    other kind, opened to its end. Whatever goes wrong is part of what is told.
+    other kind, opened to its end. Whatever goes wrong is part of what is told; SilentError if a vault
+    does not even tell what there is.
 
     Works in `folder`, and leaves nothing there.
     """
     begun = time.monotonic()
     try:
         sets = catalogue(places, host)
+    except SilentError:
+        raise
     except NightdropError as error:
         return [_failed(host, "", error, begun)]
     found = []
@@ -91,8 +113,8 @@ def _compared(to: Path, chosen: Sequence[Sample], done: Restored) -> tuple[int, 
     problems, octets, good = list(done.warnings), 0, 0
     for one in chosen:
         restored = to / _path(one)
-        if _path(one) in done.unrestored:
-            problems.append(f"{_path(one)}: {done.unrestored[_path(one)]}")
+        if (reason := done.unrestored.of(_path(one))) is not None:
+            problems.append(f"{_path(one)}: {reason}")
         elif not one.is_like(restored):
             problems.append(f"{_path(one)}: it is not what was backed up")
         else:

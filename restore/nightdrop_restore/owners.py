@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from nightdrop.errors import ConfigurationError
+from nightdrop.text import harmless
 
 _LONGEST: Final = 1 << 20
 _MOST: Final = 2**32 - 2
@@ -56,9 +57,11 @@ def load_owners(path: Path) -> Owners:
                 owners.users[old] = int(new) if _is_number(new) else pwd.getpwnam(new).pw_uid
             else:
                 owners.groups[old] = int(new) if _is_number(new) else grp.getgrnam(new).gr_gid
-        except KeyError as error:
+        except (KeyError, ValueError) as error:
+            # ValueError is for what can be no name at all.
             raise ConfigurationError(
-                f"{path}: line {number}: this machine has no {kind} {new}", "make it, or give a number"
+                f"{path}: line {number}: this machine has no {kind} {harmless(new)}",
+                "make it, or give a number",
             ) from error
     return owners
 

@@ -1,10 +1,19 @@
 """A mirror whose machine dies for good while something is restored, or verified, from its listener."""
 
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+
+from nightdrop_restore.copies import Place
+from nightdrop_restore.drilling import drill
+from nightdrop_restore.keys import load_key
+from nightdrop_restore.remote_vault import Address, RemoteVault
 
 from gates import gate_to
-from house import HOST, House, complaint, run
+from house import HOST, House, Key, complaint, run
 from mirrors import NIGHTDROP, PATIENCE, Mirror
 from ports import free_port
 from trees import describe, differences
@@ -93,3 +102,41 @@ def test_while_it_is_verified(chain: House) -> None:
     looked_at = 2 * len(sealed) - len(problems)
     assert len(sealed) < looked_at < 2 * len(sealed)
     assert f"{looked_at} files, " in done.stdout.splitlines()[-1]
+
+
+def test_a_drill_waits_for_it_once(admin_key: Key, tmp_path: Path) -> None:
+    """Every host is told of, and the mirror asked for the first alone."""
+    key = load_key(admin_key.private, lambda: admin_key.passphrase.read_bytes().strip())
+    asked = []
+    for hosts in (["web1"], ["web1", "web2", "web3"]):
+        with hanging_up() as (port, connections):
+            places = [
+                Place("LISTENER", RemoteVault(Address(f"http://127.0.0.1:{port}", "admin", "x", "")))
+            ]
+            told = list(drill(places, hosts, key, 1, folder=tmp_path))
+        assert [(one.record.host, one.record.good) for one in told] == [(host, 0) for host in hosts]
+        assert all("does not answer" in one.problems[0] for one in told)
+        asked.append(len(connections))
+    assert asked[0] == asked[1] > 0
+
+
+@contextmanager
+def hanging_up() -> Iterator[tuple[int, list[object]]]:
+    """A port where everybody is hung up on, and those who tried."""
+    connections: list[object] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, address = listening.accept()
+                connections.append(address)
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1], connections
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()

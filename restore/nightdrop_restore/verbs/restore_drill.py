@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from nightdrop.errors import ExitStatus, NightdropError, UsageError
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import hosts_of
-    from nightdrop_restore.drilling import drill_host
+    from nightdrop_restore.drilling import drill
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.workplaces import tell_leftovers
 
@@ -64,20 +65,23 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     hosts = hosts_of(places, arguments.hosts)
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     at = time.time()
-    drilled = []
     with ProgressLine() as line:
-        for number, host in enumerate(hosts, 1):
-            line.show(f"drilling {harmless(host)}, {number} of {len(hosts)}")
-            drilled += drill_host(places, host, key, arguments.sample, folder=arguments.work)
-    drill = Drill(at, tuple(one.record for one in drilled))
-    if not drill.hosts:
+
+        def shown() -> Iterator[str]:
+            for number, host in enumerate(hosts, 1):
+                line.show(f"drilling {harmless(host)}, {number} of {len(hosts)}")
+                yield host
+
+        drilled = list(drill(places, shown(), key, arguments.sample, folder=arguments.work))
+    record = Drill(at, tuple(one.record for one in drilled))
+    if not record.hosts:
         raise NightdropError("there is nothing to drill: no host has a set")
     if arguments.record:
-        with whole_file(arguments.record / drill.name, replace=False) as file:
-            file.write(drill.to_bytes())
+        with whole_file(arguments.record / record.name, replace=False) as file:
+            file.write(record.to_bytes())
     if arguments.json:
-        print(drill.to_bytes().decode(), end="")
-        return ExitStatus.DONE if drill.passed else ExitStatus.PARTIAL
+        print(record.to_bytes().decode(), end="")
+        return ExitStatus.DONE if record.passed else ExitStatus.PARTIAL
     for one in drilled:
         told = one.record
         print(
@@ -87,9 +91,9 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         for problem in one.problems:
             print(f"  {harmless(problem, 1000)}")
     print(
-        f"{'passed' if drill.passed else 'NOT PASSED'}: {drill.good} of {drill.files}, "
-        f"{format_size(drill.size)} in {format_duration(drill.seconds)}"
+        f"{'passed' if record.passed else 'NOT PASSED'}: {record.good} of {record.files}, "
+        f"{format_size(record.size)} in {format_duration(record.seconds)}"
     )
     if arguments.record:
-        print(f"the record: {arguments.record / drill.name} (goes into the mirror's folder `drills`)")
-    return ExitStatus.DONE if drill.passed else ExitStatus.PARTIAL
+        print(f"the record: {arguments.record / record.name} (goes into the mirror's folder `drills`)")
+    return ExitStatus.DONE if record.passed else ExitStatus.PARTIAL
