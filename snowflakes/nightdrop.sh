@@ -417,7 +417,7 @@ succeeded() { # STAGE ...
 }
 
 because() { # REASON: why the run fails. The first reason is the cause, what follows from it comes later.
-    [ -s "$run/failure" ] || record failure "$1"
+    [ -s "$run/failure" ] || record failure "$1" || :
 }
 
 # 64 MiB at a time, because OpenWrt's wc counts in 32 bits, and so do some shells. That dd read to the end of its
