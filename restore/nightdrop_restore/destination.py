@@ -29,12 +29,16 @@ def require_folder(folder: Path) -> None:
     _require_place(folder)
 
 
-def _require_place(folder: Path) -> None:
-    if not folder.parent.is_dir():
-        raise UsageError(f"there is no folder {folder.parent}", "make it first")
-    place = folder if folder.is_dir() else folder.parent
-    if not is_writable(place):
+def require_writable(folder: Path) -> None:
+    """UsageError if this is no folder, or one that nothing can be written to."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "make it first")
+    if not is_writable(folder):
         raise UsageError(
-            f"nothing can be written to {place}",
+            f"nothing can be written to {folder}",
             "it is read-only, or somebody else's; name another folder",
         )
+
+
+def _require_place(folder: Path) -> None:
+    require_writable(folder if folder.is_dir() else folder.parent)

@@ -66,7 +66,14 @@ def streams_at(
         )
     after = (judged(host, one) for one in until if one.key.end > full.key.end and one.key.type == "inc")
     return [
-        _stream(places, host, one.key, one.files, one.digests, one.passed_receipts)
+        _stream(
+            places,
+            host,
+            one.key,
+            one.files,
+            digests=one.digests,
+            passed_receipts=one.passed_receipts,
+        )
         for one in chain([full], takewhile(lambda one: one.whole, after))
     ]
 
@@ -97,7 +104,7 @@ def streams_of(paths: Sequence[Path]) -> list[Stream]:
         files = {file.name: file.size for file in vault.list(folder.name) if _is_of(file.name, key)}
         receipt = _receipt(vault, folder.name, key) if key.receipt_name in files else None
         told = {file.name: file.sha256 for file in receipt.files} if receipt else {}
-        streams.append(_stream([Place(str(folder), vault)], folder.name, key, files, told))
+        streams.append(_stream([Place(str(folder), vault)], folder.name, key, files, digests=told))
     return sorted(streams, key=lambda one: (one.key.kind, one.key.end))
 
 
@@ -125,11 +132,12 @@ def open_stream(
     sink.finish()
 
 
-def _stream(  # noqa: PLR0917
+def _stream(
     places: Sequence[Place],
     host: str,
     key: SetKey,
     files: Mapping[str, int],
+    *,
     digests: Mapping[str, str],
     passed_receipts: tuple[str, ...] = (),
 ) -> Stream:

@@ -147,3 +147,11 @@ def test_open_into_a_folder_that_cannot_be(tmp_path: Path) -> None:
     ):
         error, _hint = complaint(run(*words, "-o", path, expect=2))
         assert error == f"nightdrop: error: {why}"
+
+
+def test_a_drill_with_no_place_for_its_record(tmp_path: Path) -> None:
+    """That is said before it takes hours."""
+    with mounted(tmp_path / "disk", "size=1m,ro") as disk:
+        words = ["restore", "drill", tmp_path, "--key", tmp_path / "no", "--record", disk]
+        error, _hint = complaint(run(*words, expect=2))
+    assert error == f"nightdrop: error: nothing can be written to {disk}"

@@ -3,11 +3,16 @@
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nightdrop.errors import ExitStatus, NightdropError, UsageError
 from nightdrop.text import format_duration, format_size, harmless
+
+if TYPE_CHECKING:
+    from nightdrop.drills import Drill
+    from nightdrop_restore.drilling import Drilled
 
 DESCRIPTION = """
 Restore a few files of every host, chosen by chance, to a temporary folder, and compare them with what
@@ -51,6 +56,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.addresses import places_of
     from nightdrop_restore.catalog import hosts_of
+    from nightdrop_restore.destination import require_writable
     from nightdrop_restore.drilling import drill
     from nightdrop_restore.keys import ask_passphrase, load_key
     from nightdrop_restore.workplaces import tell_leftovers
@@ -58,8 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.sample < 1:
         raise UsageError("--sample needs a number of files, at least 1", "12 is the default")
     for folder in filter(None, (arguments.record, arguments.work)):
-        if not folder.is_dir():
-            raise UsageError(f"there is no folder {folder}", "make it first")
+        require_writable(folder)
     tell_leftovers(arguments.work)
     places = places_of(arguments, arguments.vaults)
     hosts = hosts_of(places, arguments.hosts)
@@ -81,7 +86,16 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             file.write(record.to_bytes())
     if arguments.json:
         print(record.to_bytes().decode(), end="")
-        return ExitStatus.DONE if record.passed else ExitStatus.PARTIAL
+    else:
+        _tell(drilled, record)
+        if arguments.record:
+            print(
+                f"the record: {arguments.record / record.name} (goes into the mirror's folder `drills`)"
+            )
+    return ExitStatus.DONE if record.passed else ExitStatus.PARTIAL
+
+
+def _tell(drilled: "Sequence[Drilled]", record: "Drill") -> None:
     for one in drilled:
         told = one.record
         print(
@@ -94,6 +108,3 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         f"{'passed' if record.passed else 'NOT PASSED'}: {record.good} of {record.files}, "
         f"{format_size(record.size)} in {format_duration(record.seconds)}"
     )
-    if arguments.record:
-        print(f"the record: {arguments.record / record.name} (goes into the mirror's folder `drills`)")
-    return ExitStatus.DONE if record.passed else ExitStatus.PARTIAL
