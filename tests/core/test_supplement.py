@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import tracemalloc
+from io import BytesIO
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from core.keyring import BOUNDED
 from core.supplements import parse_supplement
 from nightdrop.errors import NightdropError
-from nightdrop.supplement import FORMAT, Supplement
+from nightdrop.supplement import FORMAT, Supplement, read_supplement
 
 PARTS = (
     st.binary(min_size=1, max_size=12)
@@ -135,3 +137,16 @@ def test_whatever_is_changed_it_is_a_supplement_or_an_error() -> None:
             assert not set(path.split(b"/")) & {b"", b".", b".."}
             assert b"\0" not in path
     assert refused > 1000
+
+
+def test_reading_a_long_one_takes_little_memory() -> None:
+    """Octet for octet, nothing takes more than empty lists."""
+    fields = {"format": FORMAT, "hard_links": [[]] * 50_000, "sparse": ["a"]}
+    octets = BytesIO(json.dumps(fields).encode())
+    tracemalloc.start()
+    try:
+        assert [entry.path for entry in read_supplement(octets)] == [b"a"]
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000

@@ -1,20 +1,15 @@
-"""Very many paths to tell of: what a restore remembers of them does not grow with their number."""
+"""Very many paths to tell of."""
 
 import json
 import tarfile
 from pathlib import Path
 
 from nightdrop.engine.tars import BLOCK, plain_header, plain_owner
-from nightdrop.supplement import FORMAT
-from restore.forging import STEM, forge, member, seal, write_receipt
+from restore.forging import STEM, forge, seal
 
-from house import HOST, Key
-from mirrors import NIGHTDROP
-from processes import memory_of_all
+from house import HOST, Key, run
 
-MANY = 100_000
-MOST = 160_000_000
-"""Octets of memory: what a restore of next to nothing takes, all its processes together, and more."""
+MANY = 10_000
 
 
 def name(number: int) -> bytes:
@@ -39,34 +34,11 @@ def signatures(content: bytes) -> bytes:
     return b"".join(parts) + bytes(tarfile.RECORDSIZE)
 
 
-def restored(vault: Path, to: Path, key: Key, expect: int) -> tuple[str, int]:
-    """What a restore says as JSON, and the memory that it took."""
-    words = ["restore", "run", vault, "--host", HOST, "--to", to, "--json", *key.arguments]
-    said = to.with_suffix(".json")
-    script = f'"$@" >{said}; [ $? = {expect} ]'
-    memory = memory_of_all(["sh", "-c", script, "sh", *NIGHTDROP, *map(str, words)])
-    return said.read_text(), memory
-
-
 def test_lost_files(admin_key: Key, tmp_path: Path) -> None:
-    """All in one volume that is lost: each is named."""
+    """All in one volume that is lost: each is named, once."""
     vault = tmp_path / "vault"
     forge(vault, admin_key, [], signatures(b"x"))
     seal(vault / HOST / f"{STEM}.vol1.difftar.p7m", admin_key, b"another")
-    said, memory = restored(vault, tmp_path / "to", admin_key, expect=3)
-    told = json.loads(said)
-    assert set(told["unrestored"]) == {name(number).decode() for number in range(MANY)}
-    assert memory < MOST
-
-
-def test_names_of_one_file(admin_key: Key, tmp_path: Path) -> None:
-    """Of which there is none: a supplement may say anything."""
-    vault = tmp_path / "vault"
-    forge(vault, admin_key, [(member("snapshot/", tarfile.DIRTYPE, 0o755), b"")])
-    names = [name(number).decode() for number in range(10 * MANY)]
-    supplement = json.dumps({"format": FORMAT, "hard_links": [names], "sparse": names[:10]})
-    seal(vault / HOST / f"{STEM}.supplement.p7m", admin_key, supplement.encode())
-    write_receipt(vault / HOST, "duplicity", "full", STEM)
-    said, memory = restored(vault, tmp_path / "to", admin_key, expect=0)
-    assert json.loads(said)["warnings"] == []
-    assert memory < MOST
+    words = ["restore", "run", vault, "--host", HOST, "--to", tmp_path / "to", *admin_key.arguments]
+    told = json.loads(run(*words, "--json", expect=3).stdout)
+    assert list(told["unrestored"]) == [name(number).decode() for number in range(MANY)]
