@@ -174,7 +174,9 @@ class _RemoteFile(io.RawIOBase):
         self._vault = vault
         self._path = path
         self._at = 0
-        self._answer: requests.Response | None = vault.part(path, 0)
+        # Python closes what was begun, too.
+        self._answer: requests.Response | None = None
+        self._answer = vault.part(path, 0)
         self._size = _length(self._answer)
         if size is not None and self._size != size:
             self.close()
