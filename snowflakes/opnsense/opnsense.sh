@@ -326,8 +326,9 @@ trap 'interrupted 141' PIPE
 trap 'interrupted 143' TERM
 case $verb in
 run) run "$wish" ;;
-conf) backup_conf ;;
-zfs) backup_pool "$wish" ;;
+# yash ends without clean_up where a function's status ends it.
+conf) backup_conf || exit ;;
+zfs) backup_pool "$wish" || exit ;;
 -h | --help) usage ;;
 *) usage >&2; exit 2 ;;
 esac
