@@ -118,7 +118,9 @@ def test_whatever_is_cut_off_is_seen_without_a_key(form: str, by_length: bool) -
     envelope = seal(NOISE[:40_000], [ALICE], compress=False)
     if by_length:
         envelope = compose(NOISE[:40_000], ALICE).but(content=primitive, definite=True).encode()
-    wrapped = FORMS[form][0](envelope).rstrip(b"\r\n")
+    wrapped = FORMS[form][0](envelope)
+    if form in CODED:  # elsewhere the tag may end as a line does
+        wrapped = wrapped.rstrip(b"\r\n")
     told = form not in ("PEM in long lines", "base64 in one line") or not by_length
     for cut in (1, 2, 3, 4, 5, 20, 60, 100, 8000, 8192, 8300, 30_000):
         found = inspect(wrapped[:-cut])

@@ -46,18 +46,22 @@ def typed(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def scanned(page: Path) -> str:
-    """What zbar sees in a picture of the page."""
-    picture = page.with_suffix(".png")
+    """What zbar sees in pictures of the page. There are codes that it does not see at one scale."""
+    return scan(*[picture_of(page, scale) for scale in (2, 3)])
+
+
+def picture_of(page: Path, scale: int) -> Path:
+    picture = page.with_suffix(f".{scale}.png")
     words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     profile = f"--user-data-dir={page.parent / 'profile'}"
-    size = ["--window-size=900,4400", "--force-device-scale-factor=2", f"--screenshot={picture}"]
+    size = ["--window-size=900,4400", f"--force-device-scale-factor={scale}", f"--screenshot={picture}"]
     subprocess.run(
         ["chromium", *words, profile, *size, f"file://{page}"],
         check=True,
         capture_output=True,
         timeout=300,
     )
-    return scan(picture)
+    return picture
 
 
 def scan(*pictures: Path) -> str:

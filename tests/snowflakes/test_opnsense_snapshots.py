@@ -51,7 +51,10 @@ def test_what_is_remembered_of_the_base(tmp_path: Path, zfs: Zfs, firewall: Fire
     # What is new never had the base.
     zfs.run("zfs", "create", "my pool/new")
     assert "error" not in firewall.run("zfs")
-    zfs.run("zfs", "destroy", "-r", "my pool/new")
+    gone = zfs.inside("zfs", "destroy", "-r", "my pool/new")
+    wait_for(
+        lambda: subprocess.run(gone, check=False).returncode == 0, "zfs-fuse lets go of what it sent"
+    )
     # Somebody rolls back a part of the pool, and the base is gone there.
     zfs.run("zfs", "destroy", f"my pool/a b:c@{only_the_base()}")
     assert "my pool/a b:c@nightdrop-" in (said := firewall.run("zfs")), said
