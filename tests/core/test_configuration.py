@@ -183,3 +183,9 @@ def test_a_file_that_is_no_toml(tmp_path: Path, octets: bytes) -> None:
     with pytest.raises(ConfigurationError, match=r"x\.toml: this bundle is not TOML: ") as caught:
         load(path, "bundle", "a hint")
     assert caught.value.message.isprintable()
+
+
+def test_a_file_longer_than_any_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        section(tmp_path, "#" * 5_000_000)
+    assert caught.value.message.endswith("x.toml: this configuration is longer than any can be")
