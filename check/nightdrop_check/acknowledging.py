@@ -10,7 +10,7 @@ from nightdrop.ledger import Ledger
 from nightdrop.mirror import Mirror
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault
-from nightdrop_check.chains import missed
+from nightdrop_check.chains import all_gone
 from nightdrop_check.looking import Book, look_at_host
 from nightdrop_check.losses import Loss, LostSet, load_losses, record
 from nightdrop_check.settled import Remembered
@@ -52,8 +52,8 @@ def acknowledge(
 
 
 def _lost(shelf: Shelf) -> Iterator[LostSet]:
-    """The sets of a host that are missed, but for those that are acknowledged."""
+    """The sets of a host that are gone, but for those that are acknowledged."""
     gone = dict(shelf.gone)
-    for key in missed(shelf):
+    for key in all_gone(shelf):
         if key not in shelf.acknowledged:
             yield LostSet(shelf.host, key.stem, gone[key].sha256)

@@ -17,11 +17,11 @@ class Gap:
     """A place where sets are missing.
 
     `after` is the set that shows it: an incremental whose base is not there ("base"), or a receipt whose
-    `previous` is not there ("previous"); or None, where only the ledger tells ("ledger"). `gone` are sets
-    that the ledger saw in this place.
+    `previous` is not there ("previous"); or None, where only the ledger tells, be it of sets among those
+    that are there ("among") or of older ones ("before"). `gone` are sets that the ledger saw there.
     """
 
-    kind: Literal["base", "previous", "ledger"]
+    kind: Literal["base", "previous", "among", "before"]
     after: ShelfSet | None
     gone: tuple[SetKey, ...]
 
@@ -75,22 +75,31 @@ def claimed(shelf: Shelf) -> frozenset[SetKey]:
 
 
 def missed(shelf: Shelf) -> list[SetKey]:
-    """The sets that are gone and should not be.
+    """The sets that are gone, in order, some that are as old being there; see `_gone`."""
+    return sorted(_gone(shelf)[0], key=lambda key: key.end)
 
-    Not those older than the oldest one there, by the time of their names or by when they came: an
-    administrator makes room from that end. Neither those whose names were of a time to come, which stand
-    in the way of a restore until they are removed.
+
+def all_gone(shelf: Shelf) -> list[SetKey]:
+    """The sets that are gone, in order, older ones than all that are there among them."""
+    return sorted(set.union(*_gone(shelf)), key=lambda key: key.end)
+
+
+def _gone(shelf: Shelf) -> tuple[set[SetKey], set[SetKey]]:
+    """The sets that came here complete and are gone: those that are missed among the others, and those
+    that are older than all others, by the time of their names or by when they came.
+
+    Neither are those that were pruned; nor those whose names were of a time to come, which stand in the
+    way of a restore until they are removed.
     """
-    first = min((each.key.end for each in shelf.done), default=None)
-    oldest = min((each.received for each in shelf.done), default=0.0)
-    return [
-        key
-        for key, drop in shelf.gone
-        if first is not None
-        and key.end >= first
-        and drop.received >= oldest
-        and not is_ahead(key, drop.received)
-    ]
+    among: set[SetKey] = set()
+    before: set[SetKey] = set()
+    if shelf.gone and shelf.done:
+        first = min(each.key.end for each in shelf.done)
+        oldest = min(each.received for each in shelf.done)
+        for key, drop in shelf.gone:
+            if not is_ahead(key, drop.received):
+                (before if key.end < first or drop.received < oldest else among).add(key)
+    return among, before
 
 
 def gaps(shelf: Shelf) -> list[Gap]:
@@ -103,19 +112,25 @@ def gaps(shelf: Shelf) -> list[Gap]:
     for each in done:
         if not has_base(shelf, each):
             found[each.key] = Gap("base", each, ())
-    gone: dict[SetKey | None, list[SetKey]] = {}
     ends = [each.key.end for each in done]
-    for key in missed(shelf):
-        if key not in shelf.acknowledged:
-            place = bisect_right(ends, key.end)
-            gone.setdefault(done[place].key if place < len(done) else None, []).append(key)
+    among, before = _gone(shelf)
+    gone: dict[SetKey | None, list[SetKey]] = {}
+    older: list[SetKey] = []
+    for key in sorted({*among, *before}.difference(shelf.acknowledged), key=lambda key: key.end):
+        place = bisect_right(ends, key.end)
+        following = done[place].key if place < len(done) else None
+        if key in before and following not in found:
+            older.append(key)
+        else:
+            gone.setdefault(following, []).append(key)
     for following, keys in gone.items():
-        keys.sort(key=lambda key: key.end)
         if following is not None and following in found:
             gap = found[following]
             found[following] = Gap(gap.kind, gap.after, tuple(keys))
         else:
-            found[keys[-1]] = Gap("ledger", None, tuple(keys))
+            found[keys[-1]] = Gap("among", None, tuple(keys))
+    if older:
+        found[older[-1]] = Gap("before", None, tuple(older))
     return list(found.values())
 
 
@@ -124,10 +139,10 @@ def _dangling(shelf: Shelf) -> list[tuple[ShelfSet, ShelfSet | None]]:
 
     That is a set without a usable receipt that lies between it and the finished set before it; None if
     there is none. A receipt whose signature does not hold may be the one, with other bytes, and is told
-    of as such. The oldest finished set is left out: what was before it was removed to make room, or
-    this mirror is younger than the host.
+    of as such. The oldest finished set is left out: what was before it was removed, or this mirror is
+    younger than the host.
     """
-    known = {digest for each in shelf.sets for digest in each.receipt_digests}
+    known = {digest for each in shelf.sets for digest in each.receipt_digests}.union(shelf.pruned)
     known |= {drop.sha256 for key, drop in shelf.gone if key in shelf.acknowledged}
     out: list[tuple[ShelfSet, ShelfSet | None]] = []
     before: ShelfSet | None = None

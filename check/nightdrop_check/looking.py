@@ -36,6 +36,10 @@ class Book:
         """What stays the same while what the ledger knew until then does; "" without a ledger."""
         return self._ledger.digest(self._host, until) if self._ledger else ""
 
+    def pruned(self) -> frozenset[str]:
+        """The SHA-256 (hex) of receipts that were removed to make room."""
+        return self._ledger.pruned(self._host) if self._ledger else frozenset()
+
     def drops(self) -> dict[str, Drop]:
         """All that is known of the host's files, by name."""
         if self._ledger is None or not self.known.until:
@@ -56,6 +60,7 @@ def look_at_host(
     if known.beyond or len(settled) < len(known.sets) or any(e.name not in drops for e in rest):
         drops = book.drops()
     found = _sets(vault, enrolled, rest, drops)
+    pruned = book.pruned()
     sets = {**settled, **found.sets}
     loose = {entry.name for entry in rest}
     regular = [entry.size for entry in entries if entry.regular]
@@ -65,7 +70,12 @@ def look_at_host(
         sets=tuple(sorted(sets.values(), key=lambda each: (each.key.end, each.key))),
         strange=found.strange,
         irregular=found.irregular,
-        gone=tuple((key, drop) for key, drop in sorted(found.dropped.items()) if key not in sets),
+        gone=tuple(
+            (key, drop)
+            for key, drop in sorted(found.dropped.items())
+            if key not in sets and drop.sha256 not in pruned
+        ),
+        pruned=pruned,
         uses_receipts=bool(found.dropped)
         or any(each.receipt_state != "absent" for each in sets.values()),
         files=len(regular),

@@ -205,9 +205,11 @@ def _read_told(text: str) -> Told:
 class Shelf:
     """All of one host. `sets` stand in the order of their own times; `strange` are entries whose name
     the pattern does not know, `irregular` those that are no regular files; `gone` are sets whose receipt
-    came here once and of which nothing is left, with the ledger's record of that receipt, `acknowledged`
-    those of them of which somebody is known to know. `listing` is all that lies there, `calm` the names
-    in it that are of settled sets, `glance` by what that was seen, None where it took more.
+    came here once and of which nothing is left, though nobody pruned them, with the ledger's record of
+    that receipt; `acknowledged` those of them of which somebody is known to know; `pruned` are the
+    digests (SHA-256, hex) of receipts that were removed to make room. `listing` is all that lies there,
+    `calm` the names in it that are of settled sets, `glance` by what that was seen, None where it took
+    more.
     """
 
     host: str
@@ -220,6 +222,7 @@ class Shelf:
     files: int
     size: int
     acknowledged: Mapping[SetKey, Loss] = field(default_factory=dict)
+    pruned: frozenset[str] = frozenset()
     listing: Sequence[StoredFile] = ()
     calm: frozenset[str] = frozenset()
     glance: Glance | None = None

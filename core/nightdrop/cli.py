@@ -47,6 +47,7 @@ VERBS = {
     "enroll": Verb("server", "nightdrop_server.verbs.enroll", "let a host drop, make its bundle"),
     "revoke": Verb("server", "nightdrop_server.verbs.revoke", "let a host drop no more"),
     "hosts": Verb("server", "nightdrop_server.verbs.hosts", "who drops here, how much, when last"),
+    "prune": Verb("server", "nightdrop_server.verbs.prune", "make room: remove the oldest of the vault"),
     "admin-password": Verb(
         "server", "nightdrop_server.verbs.admin_password", "for the administrator's listener"
     ),

@@ -1,7 +1,7 @@
-"""The ledger: when each file arrived, by the mirror's own clock, and what was refused.
+"""The ledger: when each file arrived, by the mirror's own clock, what was refused, and what was pruned.
 
 SQLite beside the vault. The door writes it, the check reads it. It holds nothing that the vault does
-not, but for the times and the refusals: without it, a file's age is what the file system says.
+not, but for times, refusals and what is gone: without it, a file's age is what the file system says.
 """
 
 import hashlib
@@ -36,6 +36,11 @@ CREATE TABLE IF NOT EXISTS refusals (
     address TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS refusals_by_host ON refusals (host);
+CREATE TABLE IF NOT EXISTS pruned (
+    host TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (host, sha256)
+) WITHOUT ROWID;
 """
 
 MOST_REFUSALS: Final = 10_000
@@ -117,6 +122,20 @@ class Ledger:
             "INSERT OR IGNORE INTO drops VALUES (?, ?, ?, ?, ?)",
             (drop.host, drop.name, drop.size, drop.sha256, drop.received),
         )
+
+    def prune(self, host: str, receipt: str) -> None:
+        """Write down that the set of this receipt, a file's name, is removed to make room."""
+        self._run(
+            "INSERT OR IGNORE INTO pruned SELECT host, sha256 FROM drops WHERE host = ? AND name = ?",
+            (host, receipt),
+        )
+
+    def pruned(self, host: str) -> frozenset[str]:
+        """The SHA-256 (hex) of each receipt of a host that was removed to make room."""
+        # A ledger that is only read, and that no newer version has written to yet, lacks the table.
+        if not self._run("SELECT 1 FROM sqlite_master WHERE name = 'pruned'", ()):
+            return frozenset()
+        return frozenset(row[0] for row in self._run("SELECT sha256 FROM pruned WHERE host = ?", (host,)))
 
     def refuse(self, host: str, name: str, address: str) -> None:
         """Write down that other bytes were offered for a taken name, now."""

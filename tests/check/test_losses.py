@@ -105,6 +105,10 @@ def test_a_loss_is_not_told_when_all_that_is_left_is_newer(lossy: Lossy) -> None
     lossy.acknowledge()
     assert len(lossy.found("info")) == 1
     lossy.lose(0, 1, 2)
+    (found,) = lossy.found("warning")
+    assert "came here complete, are older than all that is left, and gone" in found.sentence
+    assert found.data["gone"] == [key.stem for key in lossy.keys[:3]]
+    assert "3 sets acknowledged" in lossy.acknowledge()
     assert lossy.found("info") == []
 
 

@@ -16,7 +16,9 @@ def judge(view: View) -> Iterator[Finding]:
     """Say every gap once, at the set that shows it; and what is acknowledged, quietly."""
     for gap in gaps(view.shelf):
         gone = [key.stem for key in gap.gone]
-        if gap.after is None:
+        if gap.kind == "before":
+            yield _before(view, gone)
+        elif gap.after is None:
             sentence = f"{some(gone)} came here complete and {_is(gone)} gone"
             yield _finding(view, gap, "error", gone[-1], sentence, lost=len(gone))
         elif gap.kind == "base":
@@ -25,6 +27,19 @@ def judge(view: View) -> Iterator[Finding]:
         else:
             yield _finding(view, gap, *_previous(view, gap, gap.after), lost=len(gone))
     yield from _acknowledged(view)
+
+
+def _before(view: View, gone: list[str]) -> Finding:
+    return Finding(
+        "broken-chain",
+        "warning",
+        view.host,
+        gone[-1],
+        f"{some(gone)} came here complete, {_is(gone)} older than all that is left, and gone",
+        "look who was on this mirror; what `nightdrop prune` removes is not told of, and what was "
+        f"removed otherwise is acknowledged with `nightdrop acknowledge {view.host}`",
+        {"gone": listed(gone), "lost": len(gone)},
+    )
 
 
 def _acknowledged(view: View) -> Iterator[Finding]:

@@ -35,6 +35,6 @@ def judge(house: House) -> Iterator[Finding]:
         "",
         "",
         why,
-        f"remove old chains from {house.mirror.vault}, or give it a larger disk",
+        "make room with `nightdrop prune`, or give it a larger disk",
         {"free": room.free, "total": room.total, "full_at": room.full_at},
     )

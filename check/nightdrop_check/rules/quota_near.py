@@ -35,6 +35,6 @@ def judge(view: View) -> Iterator[Finding]:
         view.host,
         "",
         f"{format_size(used)} of its quota of {format_size(quota)} are used, and {why}",
-        f"give {view.host} a larger quota in its enrolment file, or remove its oldest chain here",
+        f"give it a larger quota in its enrolment file, or make room with `nightdrop prune {view.host}`",
         {"used": used, "quota": quota},
     )
