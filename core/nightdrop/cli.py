@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple, NoReturn, Protocol, cast
 
 from nightdrop.errors import EXIT_STATUS_HELP, ExitStatus, Interrupted, NightdropError, UsageError
-from nightdrop.text import harmless
+from nightdrop.text import harmless, one_line
 
 
 class VerbModule(Protocol):
@@ -104,7 +104,9 @@ def main() -> NoReturn:
     except BrokenPipeError:
         status = ExitStatus.FAILED
     except OSError as error:
-        where = f"{harmless(str(error.filename))}: " if error.filename is not None else ""
+        # Of two names, the second is the one that was wanted: the first is that of a temporary file.
+        name = error.filename if error.filename2 is None else error.filename2
+        where = f"{harmless(str(name))}: " if name is not None else ""
         status = complain(NightdropError(f"{where}{error.strerror or error}"))
     _let_go_of_output()
     # What is left needs no collecting, which would take longer than a short verb does.
@@ -214,9 +216,9 @@ def make_parser(name: str, module: VerbModule) -> argparse.ArgumentParser:
 
 def complain(error: NightdropError) -> ExitStatus:
     """Print the error and its hint to standard error; the exit status it carries."""
-    print(f"nightdrop: error: {error.message}", file=sys.stderr)
+    print(f"nightdrop: error: {one_line(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {one_line(error.hint)}", file=sys.stderr)
     return error.exit_status
 
 

@@ -1,17 +1,66 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, that say which they are, and that are not too long."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from nightdrop.errors import NightdropError
 from nightdrop.interrupts import held_back
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+LONGEST: Final = 4 * 1024 * 1024
+"""Octets beyond which a file is nothing that people write, or keys are in."""
+
 # What mkstemp makes. Asked for again, a FAT file system would refuse.
 _MADE_WITH = 0o600
+
+
+class NamedFile(FileIO):
+    """A plain file whose errors say which it is; the system's own, of reading and writing, do not."""
+
+    def __init__(self, file: str | int, mode: str, called: str, *, closefd: bool = True) -> None:
+        """Open this path or descriptor; `called` is what errors name."""
+        super().__init__(file, mode, closefd)
+        self._called = called
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As FileIO has it."""
+        with self._naming():
+            return super().read(size)
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """As FileIO has it."""
+        with self._naming():
+            return super().readinto(buffer)
+
+    def write(self, octets: "ReadableBuffer", /) -> int:
+        """As FileIO has it."""
+        with self._naming():
+            return super().write(octets)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = self._called
+            raise
+
+
+def read_short(path: Path) -> bytes:
+    """A file that is short by its nature; OSError if it cannot be read, or is longer than LONGEST."""
+    with path.open("rb") as file:
+        octets = file.read(LONGEST + 1)
+    if len(octets) > LONGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return octets
 
 
 @contextmanager
@@ -27,7 +76,7 @@ def whole_file(path: Path, mode: int = 0o666, *, replace: bool = True) -> Iterat
     try:
         with held_back():
             descriptor, name = _make_beside(path)
-        with os.fdopen(descriptor, "wb") as file:
+        with BufferedWriter(NamedFile(descriptor, "wb", str(path))) as file:
             yield file
             file.flush()
             if mode & ~umask != _MADE_WITH:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nightdrop.errors import ConfigurationError, SignatureError
+from nightdrop.files import read_short
 from nightdrop.text import harmless
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def load_signing_key(path: Path) -> SigningKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        text = path.read_bytes()
+        text = read_short(path)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this signing key: {error.strerror}") from error
     try:
@@ -78,7 +79,7 @@ def read_signers(path: Path) -> list[str]:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     try:
-        text = path.read_bytes()
+        text = read_short(path)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this certificate: {error.strerror}") from error
     if b"PRIVATE KEY-----" in text:

@@ -8,14 +8,14 @@ import fcntl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import FileIO, RawIOBase
+from io import BufferedWriter, RawIOBase
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import BinaryIO, Final
 
 from nightdrop.errors import NightdropError
-from nightdrop.files import whole_file
+from nightdrop.files import NamedFile, whole_file
 
 Octets = bytes | bytearray | memoryview
 Write = Callable[[Octets], object]
@@ -113,12 +113,12 @@ def _end(queue: "Queue[Octets | None]", thread: Thread) -> None:
 def input_stream(name: str) -> Iterator[RawIOBase]:
     """The file of this name to read, unbuffered; `-` is standard input."""
     if name == "-":
-        with FileIO(0, closefd=False) as file:
+        with NamedFile(0, "rb", "standard input", closefd=False) as file:
             with suppress(OSError):
                 fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIECE)
             yield file
         return
-    with Path(name).open("rb", buffering=0) as file:
+    with NamedFile(name, "rb", name) as file:
         yield file
 
 
@@ -130,7 +130,7 @@ def output_stream(name: str, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     path = Path(name)
     if name != "-" and path.exists() and not path.is_file():
-        with path.open("wb") as file:
+        with BufferedWriter(NamedFile(name, "wb", name)) as file:
             yield file
         return
     if name != "-":
@@ -141,5 +141,5 @@ def output_stream(name: str, mode: int = 0o666) -> Iterator[BinaryIO]:
         raise NightdropError(
             "an envelope or its content would go to the terminal", "send it to a file with -o"
         )
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    with BufferedWriter(NamedFile(1, "wb", "standard output", closefd=False)) as file:
+        yield file

@@ -12,6 +12,7 @@ from cryptography.x509 import load_der_x509_certificate
 from nightdrop.envelope import der
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
+from nightdrop.files import read_short
 from nightdrop_restore.keys import certificates_in, load_key
 from nightdrop_restore.paper_content import Paper
 
@@ -26,7 +27,7 @@ def load_paper(path: Path, passphrase: Callable[[], bytes]) -> Paper:
     Raises what `load_key` raises, and UsageError for a key that is not encrypted or has no certificate.
     """
     key = load_key(path, passphrase)
-    octets = path.read_bytes()
+    octets = read_short(path)
     found = _KEY.search(octets)
     if found is None:
         raise UsageError(

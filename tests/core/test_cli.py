@@ -164,7 +164,29 @@ def test_no_room_for_the_envelope_or_what_was_in_it(tmp_path: Path, size: int) -
         with Path("/dev/full").open("wb") as full:
             done = run(*words, stdout=full.fileno())
         assert done.returncode == 1
-        assert done.stderr == b"nightdrop: error: No space left on device\n"
+        assert done.stderr == b"nightdrop: error: standard output: No space left on device\n"
+        done = run(*words, "-o", "/dev/full")
+        assert done.returncode == 1
+        assert done.stderr == b"nightdrop: error: /dev/full: No space left on device\n"
+
+
+def test_a_disk_that_does_not_read_is_named(tmp_path: Path) -> None:
+    """A process's memory has nothing at its beginning: EIO, as from a bad sector."""
+    key, certificate = holders()[0].write(tmp_path)
+    for words in (["seal", "--recipient", certificate], ["open", "--key", key]):
+        done = run(*words, "/proc/self/mem")
+        assert done.returncode == 1
+        assert done.stderr == b"nightdrop: error: /proc/self/mem: Input/output error\n"
+
+
+def test_an_error_is_one_harmless_line_whatever_name_stands_in_it(tmp_path: Path) -> None:
+    name = tmp_path / "\x1b[31mred\nhint: all is well"
+    name.write_bytes(b"no certificate")
+    shown = f"{tmp_path}/\\x1b[31mred\\nhint: all is well"
+    done = run("seal", "--recipient", name)
+    assert complaint(done)[0] == f"nightdrop: error: {shown}: there is no certificate here"
+    done = run("seal", "--recipient", tmp_path / "none\x1b]0;title\x07")
+    assert complaint(done)[0].isprintable()
 
 
 def test_seal_and_open_through_pipes_and_files(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files that are whole or not there at all."""
 
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightdrop.errors import NightdropError
-from nightdrop.files import whole_file
+from nightdrop.files import LONGEST, read_short, whole_file
 
 
 def test_it_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -103,6 +104,29 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         whole_file(tmp_path / "none" / "file"),
     ):
         pass
+
+
+def test_an_error_in_writing_names_the_file(tmp_path: Path) -> None:
+    """The system's own names none."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with (
+            pytest.raises(OSError, match="File too large") as found,
+            whole_file(tmp_path / "file") as file,
+        ):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+            file.write(bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert found.value.filename == str(tmp_path / "file")
+
+
+def test_a_short_file_is_read_and_a_long_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(LONGEST))
+    assert read_short(tmp_path / "file") == bytes(LONGEST)
+    (tmp_path / "file").write_bytes(bytes(LONGEST + 1))
+    with pytest.raises(OSError, match="File too large"):
+        read_short(tmp_path / "file")
 
 
 def test_a_name_that_is_taken_by_a_folder(tmp_path: Path) -> None:

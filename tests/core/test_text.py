@@ -8,7 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.keyring import BOUNDED
-from nightdrop.text import count, format_duration, format_size, harmless, parse_duration, parse_size
+from nightdrop.text import (
+    count,
+    format_duration,
+    format_size,
+    harmless,
+    one_line,
+    parse_duration,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +161,12 @@ def test_two_short_strings_never_look_the_same(one: str, other: str) -> None:
 def test_what_is_printable_stays_as_it_is() -> None:
     assert harmless("häme 🙂 'a' \"b\"") == "häme 🙂 'a' \"b\""
     assert harmless("\x1b[31m\udcff\\") == "\\x1b[31m\\udcff\\\\"
+
+
+@BOUNDED
+@given(st.text(st.characters(codec=None)))
+@example("/srv/\x1b[31m\nnightdrop: all is well\udcff")
+def test_a_sentence_of_ours_is_one_printable_line_and_what_is_harmless_stays(text: str) -> None:
+    assert one_line(text).isprintable()
+    assert one_line(harmless(text)) == harmless(text)
+    one_line(text).encode()

@@ -311,3 +311,13 @@ def test_what_cannot_be_meant(recipient: Path, tmp_path: Path) -> None:
     assert "another disk" in error(tls, "--uploads", "/proc/uploads")
     for arguments in (["--proxy", "--uploads", "/x"], ["--key", "x"], ["--proxy", "--key", "x"]):
         run("nginx-config", "--config", plain.config, *arguments, expect=2)
+
+
+def test_a_folder_in_the_place_of_the_configuration_is_named_and_no_temporary_file(
+    recipient: Path, tmp_path: Path
+) -> None:
+    mirror, folder = Mirror(tmp_path, "tls", [recipient]), tmp_path / "site"
+    mirror.enroll("web1", tmp_path / "web1.toml")
+    folder.mkdir()
+    done = run("nginx-config", "--config", mirror.config, "-o", folder, expect=1)
+    assert done.stderr == f"nightdrop: error: {folder}: Is a directory\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nightdrop.envelope import der
 from nightdrop.errors import ConfigurationError, EnvelopeError
+from nightdrop.files import read_short
 from nightdrop.text import harmless
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
@@ -129,7 +130,7 @@ def parse_recipients(text: bytes, origin: str) -> list[Recipient]:
 def load_recipients(path: Path) -> list[Recipient]:
     """The recipients in a PEM file; ConfigurationError as in `parse_recipients`."""
     try:
-        return parse_recipients(path.read_bytes(), str(path))
+        return parse_recipients(read_short(path), str(path))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot read this recipient: {error.strerror}") from error
 

@@ -24,11 +24,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from cryptography import x509
 
     from nightdrop.envelope.recipients import load_recipients, parse_recipients
+    from nightdrop.files import read_short
     from nightdrop_restore.keys import certificates_in
 
     path: Path = arguments.certificate
     # Where nobody is to seal to it, a private key beside a certificate is as it should be.
-    certificates = b"".join(certificates_in(path.read_bytes())) if path.is_file() else b""
+    certificates = b"".join(certificates_in(read_short(path))) if path.is_file() else b""
     recipients = parse_recipients(certificates, str(path)) if certificates else load_recipients(path)
     for recipient in recipients:
         valid = x509.load_der_x509_certificate(recipient.certificate).not_valid_after_utc
