@@ -159,7 +159,8 @@ def _from_pkcs12(
 def _needing_the_right_passphrase(path: Path) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
+    # TypeError where it is empty, which cryptography takes for none.
+    except (ValueError, TypeError) as error:
         raise NightdropError(
             f"the passphrase does not open the key {path}", "nothing was decrypted; try again"
         ) from error

@@ -131,3 +131,11 @@ def test_a_name_that_is_long_in_octets_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "nightdrop: error: --name has to be 1 to 64 octets long, as UTF-8\n"
     assert not (tmp_path / "key").exists()
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """As a terminal that speaks Latin-1 hands over an é."""
+    done = new(tmp_path / "key", "--name", "\udce9")
+    assert done.returncode == 2
+    assert done.stderr == "nightdrop: error: --name has to be 1 to 64 octets long, as UTF-8\n"
+    assert not (tmp_path / "key").exists()

@@ -43,10 +43,19 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             raise UsageError("the two passphrases differ", "nothing was made; try again")
     if not passphrase:
         raise UsageError("the passphrase is empty", "a key on paper or on a disk needs one")
-    # As cryptography counts the 64 of RFC 5280, appendix A.1.
-    if not 0 < len(arguments.name.encode("utf-8", "surrogateescape")) <= 64:
-        raise UsageError("--name has to be 1 to 64 octets long, as UTF-8")
+    _require_fitting(arguments.name)
     key, certificate = new_key(arguments.folder, arguments.name, passphrase, arguments.type)
     print(f"private key: {key} (keep it offline, in two places)")
     print(f"certificate: {certificate} (goes to the mirrors)")
     return ExitStatus.DONE
+
+
+def _require_fitting(name: str) -> None:
+    """Refuse a name that no certificate can have."""
+    try:
+        octets = len(name.encode())
+    except UnicodeEncodeError:
+        octets = 0
+    # As cryptography counts the 64 of RFC 5280, appendix A.1.
+    if not 0 < octets <= 64:
+        raise UsageError("--name has to be 1 to 64 octets long, as UTF-8")
