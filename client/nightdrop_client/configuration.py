@@ -1,6 +1,7 @@
 """`client.toml`: what to back up, how, and which bundle says where to."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -145,11 +146,21 @@ def _source(section: Section, name: str) -> str:
 
 
 def _pattern(section: Section, pattern: str) -> str:
-    if not pattern.startswith(("/", "**")):
-        raise section.wrong(
-            "exclude", 'a path such as "/home/*/tmp", or one that begins with **', pattern
-        )
-    return pattern
+    # Only who leaves something out waits for this import.
+    from duplicity.globmatch import GlobbingError, select_fn_from_glob
+
+    try:
+        if pattern.startswith(("/", "**")):
+            select_fn_from_glob(pattern, include=0)
+            return pattern
+    except (GlobbingError, re.error):
+        pass
+    raise section.wrong(
+        "exclude",
+        'a path such as "/home/*/tmp", or one that begins with **, without // and with ranges '
+        "such as [a-z]",
+        pattern,
+    )
 
 
 def _file_name(section: Section, name: str) -> str:

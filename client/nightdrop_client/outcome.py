@@ -27,12 +27,17 @@ class Outcome:
     @property
     def everywhere(self) -> bool:
         """Whether every mirror has the set, every source is whole in it, and nothing else went wrong."""
-        done = self.done
-        return not (self.lacking or self.failures or done.unread or done.failed or self.problems)
+        whole = self.done.files and not (self.done.unread or self.done.failed)
+        return bool(whole and not (self.lacking or self.failures or self.problems))
 
     def complaints(self) -> list[str]:
         """What is missing where, and what else went wrong: a line each."""
         lines = []
+        if not self.done.files:
+            lines.append(
+                "there is no file in this backup: is all mounted that should be, and does "
+                "`folders.exclude` leave out more than it should?"
+            )
         if self.done.unread:
             lines.append(
                 f"not in this backup: {count(self.done.unread, 'source file')} could not be read"

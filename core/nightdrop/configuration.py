@@ -31,9 +31,9 @@ class Section:
         return key in self._values
 
     def text(self, key: str, default: object = _REQUIRED, expected: str = "a text") -> str:
-        """The string at `key`."""
+        """The string at `key`, without NULs, which no program takes."""
         value = self._take(key, default, expected)
-        if not isinstance(value, str) or (not value and default is _REQUIRED):
+        if not isinstance(value, str) or "\0" in value or (not value and default is _REQUIRED):
             raise self.wrong(key, expected, value)
         return value
 
@@ -80,10 +80,7 @@ class Section:
 
     def file(self, key: str, default: object = _REQUIRED) -> Path:
         """The path at `key`, made absolute; a relative one is from the configuration file's folder."""
-        expected = "the path of a file or folder"
-        text = self.text(key, default, expected)
-        if "\0" in text:
-            raise self.wrong(key, expected, text)
+        text = self.text(key, default, "the path of a file or folder")
         return (self.path.parent / text).absolute()
 
     def names(self) -> list[str]:

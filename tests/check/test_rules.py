@@ -208,6 +208,17 @@ def test_source_that_a_real_run_could_not_read(house: House) -> None:
     assert shelves_of(house).codes() == []
 
 
+def test_a_backup_of_nothing(house: House) -> None:
+    """As of a disk that was never mounted: nothing shrinks, and nobody would be told."""
+    house.backup(expect=3)
+    found = shelves_of(house).only()
+    assert (found.code, found.severity) == ("source-errors", "error")
+    assert "web1 has found nothing to back up" in found.sentence
+    (house.source / "file").write_text("x")
+    house.backup()
+    assert shelves_of(house).codes() == []
+
+
 def test_source_that_failed_is_named_and_made_harmless(house: House) -> None:
     (house.source / "file").write_text("x")
     config = house.config.read_text()

@@ -48,6 +48,13 @@ def test_wrong_configuration(tmp_path: Path, still_house: House, lines: str, err
         ("include = []", "key `folders.include`: expected at least one folder"),
         ("", "key `folders.include` is missing"),
         ('include = ["/etc"]\nexclude = ["cache"]', "key `folders.exclude`: expected a path"),
+        ('include = ["/etc"]\nexclude = ["/home//tmp"]', "without // and with ranges such as [a-z]"),
+        ('include = ["/etc"]\nexclude = ["/home/[z-a]"]', "without // and with ranges such as [a-z]"),
+        (
+            'include = ["/etc"]\n[[commands]]\nname = "a"\ncommand = ["true"]\n'
+            'environment = { A = "\\u0000" }',
+            "key `commands[1].environment.A`: expected a text",
+        ),
     ],
 )
 def test_wrong_folders(still_house: House, folders: str, error: str) -> None:
@@ -77,6 +84,15 @@ def test_private_key_in_a_bundle_is_refused(still_house: House) -> None:
     error, hint = complaint(run("backup", "--config", still_house.config, expect=2))
     assert "private key" in error
     assert "only the certificate" in hint
+
+
+def test_a_backup_of_nothing_is_told(house: House) -> None:
+    """As of a disk that is not mounted, or when too much is excluded."""
+    (house.source / "file").write_text("x")
+    house.configure(folders=f'include = ["{house.source}"]\nexclude = ["**"]')
+    done = run("backup", "--config", house.config, expect=3)
+    assert done.stdout.splitlines()[-1].startswith("there is no file in this backup: ")
+    assert "there is no file in this backup: " in run("status", "--config", house.config, expect=3).stdout
 
 
 def test_unreadable_source_files_are_counted(house: House) -> None:

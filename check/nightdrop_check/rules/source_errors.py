@@ -1,4 +1,6 @@
-"""`source-errors`: the newest set is there, and its receipt says that not all of the source is in it."""
+"""`source-errors`: the newest set is there, and its receipt says that not all of the source is in it, or
+nothing at all.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -17,6 +19,17 @@ def judge(view: View) -> Iterator[Finding]:
         each = max(sets, key=lambda each: each.received)
         if (told := each.receipt) is None:
             continue
+        if not told.source.files:
+            yield Finding(
+                "source-errors",
+                "error",
+                view.host,
+                each.stem,
+                f"there is no file in {each.stem}: {view.host} has found nothing to back up",
+                f"see on {view.host} whether all is mounted that should be, and whether "
+                "`folders.exclude` leaves out more than it should",
+                {"files": 0},
+            )
         for place in told.source.failed[:_NAMED]:
             yield Finding(
                 "source-errors",
