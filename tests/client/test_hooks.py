@@ -56,6 +56,7 @@ def test_a_before_that_fails_means_no_backup(house: House, trace: Path) -> None:
 
 
 def test_an_after_that_fails_costs_nothing_of_the_set_but_is_said(house: House, trace: Path) -> None:
+    (house.source / "file").write_text("x")
     with_hooks(house, trace, after="exit 9")
     done = run("backup", "--config", house.config, expect=3)
     assert "warning: the hook `after` failed with status 9" in done.stdout

@@ -81,6 +81,7 @@ def test_a_run_keeps_to_its_rate(house: House) -> None:
 
 
 def test_outside_of_its_window_a_run_does_not_begin(house: House) -> None:
+    (house.source / "file").write_text("x")
     now = datetime.now()
     window = "-".join(f"{now + timedelta(hours=hours):%H:%M}" for hours in (2, 3))
     folders = f'include = ["{house.source}"]\n[limits]\nwindow = "{window}"'
@@ -94,6 +95,7 @@ def test_outside_of_its_window_a_run_does_not_begin(house: House) -> None:
 
 def test_the_run_and_its_children_step_back(house: House) -> None:
     """Seen from a child: the hook tells its own priorities."""
+    (house.source / "file").write_text("x")
     told = house.root / "told"
     hook = f'before = ["sh", "-c", "nice >{told}; ionice -p $$ >>{told}"]'
     limits = "[limits]\nnice = 7\nidle_io = true"

@@ -115,6 +115,7 @@ def who_shows(secrets: list[str]) -> list[list[bytes]]:
 
 
 def test_a_password_that_is_not_to_be_had_costs_that_mirror_only(house: House) -> None:
+    (house.source / "file").write_text("x")
     password = house.mirrors[0].password(house.bundle)
     text = house.bundle.read_text().replace(f'"{password}"', '{ credential = "secret-a" }')
     house.bundle.write_text(text)
