@@ -85,7 +85,7 @@ class Report:
         well = sum(host.state in ("well", "warning") for host in self.hosts)
         text = f"{well} of {count(len(self.hosts), 'host')} well"
         if waiting := sum(host.state == "waiting" for host in self.hosts):
-            text += f", {waiting:,} waiting for its first backup"
+            text += f", {waiting:,} waiting for {'its' if waiting == 1 else 'their'} first backup"
         return text
 
     @property

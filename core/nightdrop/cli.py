@@ -11,7 +11,14 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple, NoReturn, Protocol, cast
 
-from nightdrop.errors import EXIT_STATUS_HELP, ExitStatus, Interrupted, NightdropError, UsageError
+from nightdrop.errors import (
+    EXIT_STATUS_HELP,
+    ExitStatus,
+    Interrupted,
+    NightdropError,
+    UsageError,
+    permission_hint,
+)
 from nightdrop.text import harmless, one_line
 
 
@@ -107,7 +114,7 @@ def main() -> NoReturn:
         # Of two names, the second is the one that was wanted: the first is that of a temporary file.
         name = error.filename if error.filename2 is None else error.filename2
         where = f"{harmless(str(name))}: " if name is not None else ""
-        status = complain(NightdropError(f"{where}{error.strerror or error}"))
+        status = complain(NightdropError(f"{where}{error.strerror or error}", permission_hint(error)))
     _let_go_of_output()
     # What is left needs no collecting, which would take longer than a short verb does.
     gc.freeze()

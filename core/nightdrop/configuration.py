@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from nightdrop.errors import ConfigurationError
+from nightdrop.errors import ConfigurationError, permission_hint
 from nightdrop.text import harmless, parse_duration, parse_size
 
 _REQUIRED = object()
@@ -153,7 +153,9 @@ def load(path: Path, what: str, hint: str) -> Section:
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: there is no such {what}", hint) from error
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot read this {what}: {error.strerror}", hint) from error
+        raise ConfigurationError(
+            f"{path}: cannot read this {what}: {error.strerror}", permission_hint(error) or hint
+        ) from error
     if len(octets) > _LONGEST:
         raise ConfigurationError(f"{path}: this {what} is longer than any can be", hint)
     return parse(octets, path, what, hint)

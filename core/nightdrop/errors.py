@@ -4,6 +4,7 @@ A class is a kind of failure and carries its exit status; an instance carries th
 there is something to do, a hint. `nightdrop.cli` prints both and nothing else: no traceback.
 """
 
+import os
 from enum import IntEnum
 from signal import Signals
 
@@ -78,3 +79,10 @@ class SignatureError(NightdropError):
 
 class VaultError(NightdropError):
     """A vault or its ledger cannot be looked at."""
+
+
+def permission_hint(error: OSError) -> str:
+    """What to do where somebody else than root was not allowed to; "" where something else went wrong."""
+    if isinstance(error, PermissionError) and os.geteuid() != 0:
+        return "run this as root, or as the user whose file it is"
+    return ""

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from nightdrop.errors import NightdropError
+from nightdrop.errors import NightdropError, permission_hint
 from nightdrop.files import whole_file
 
 
@@ -19,7 +19,8 @@ def make_folder(path: Path) -> None:
             return
         hand_over(path)
     except OSError as error:
-        raise NightdropError(f"cannot make the folder {path}: {error.strerror}") from error
+        why = f"cannot make the folder {path}: {error.strerror}"
+        raise NightdropError(why, permission_hint(error)) from error
 
 
 def write_private(path: Path, octets: bytes, *, replace: bool = True, ours: bool = True) -> None:
@@ -36,7 +37,8 @@ def write_private(path: Path, octets: bytes, *, replace: bool = True, ours: bool
     except FileExistsError as error:
         raise NightdropError(f"{path}: this file has just been made by somebody else") from error
     except OSError as error:
-        raise NightdropError(f"cannot write {path}: {error.strerror}") from error
+        why = f"cannot write {path}: {error.strerror}"
+        raise NightdropError(why, permission_hint(error)) from error
 
 
 def hand_over(path: Path, descriptor: int | None = None) -> None:

@@ -162,3 +162,10 @@ def test_the_worst_host_stands_first(mirror: Mirror) -> None:
     report = Shelves(mirror.config, "c", NIGHT.timestamp() + 3600).check()
     assert [each.name for each in report.worst_first] == ["c", "b", "a"]
     assert [line.split()[0] for line in to_text(report).splitlines()[3:6]] == ["c", "b", "a"]
+
+
+def test_hosts_that_wait_for_their_first_backup(mirror: Mirror) -> None:
+    for host, whose in (("web", "its"), ("db", "their")):
+        mirror.enroll(host, enrolled="2026-03-01T00:00:00Z")
+        report = Shelves(mirror.config, host, NIGHT.timestamp()).check()
+        assert f"waiting for {whose} first backup" in report.headline

@@ -1,5 +1,7 @@
 """A mistake in a configuration file is named: which file, which key, and what was expected there."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,6 +163,27 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_file_that_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=f"{tmp_path}: cannot read this bundle: Is a directory"):
         load(tmp_path, "bundle", "a hint")
+
+
+def test_who_may_not_read_a_file_is_told_who_may(tmp_path: Path) -> None:
+    """And not how the file is made that is there."""
+    path = tmp_path / "bundle.toml"
+    path.touch(0o600)
+    script = (
+        "import os, pathlib, sys\n"
+        "from nightdrop import configuration, errors\n"
+        "os.chdir(sys.argv[1]); os.setuid(65534)\n"
+        "try:\n"
+        "    configuration.load(pathlib.Path('bundle.toml'), 'bundle', 'make one')\n"
+        "except errors.ConfigurationError as error:\n"
+        "    print(error.message, error.hint, sep='\\n')\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [
+        "bundle.toml: cannot read this bundle: Permission denied",
+        "run this as root, or as the user whose file it is",
+    ]
 
 
 @pytest.mark.parametrize(
