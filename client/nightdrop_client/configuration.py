@@ -2,8 +2,11 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final, cast
 
 from nightdrop.configuration import Section, load
@@ -94,6 +97,7 @@ def load_client(path: Path) -> Client:
         limits=load_limits(section.table("limits")),
         signing_key=_signing_key(section),
     )
+    _require_nothing_wholly_left_out(path, client.include, client.exclude)
     folders.finish()
     hooks.finish()
     section.finish()
@@ -161,6 +165,22 @@ def _pattern(section: Section, pattern: str) -> str:
         "such as [a-z]",
         pattern,
     )
+
+
+def _require_nothing_wholly_left_out(path: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
+    """Refuse a source that a pattern leaves out, with all that is in it: nobody would miss it."""
+    if not exclude:
+        return
+    from duplicity.globmatch import select_fn_from_glob
+
+    for pattern in exclude:
+        select = select_fn_from_glob(pattern, include=0)
+        for source in include:
+            if select(SimpleNamespace(uc_name=source, isdir=partial(os.path.isdir, source))) == 0:
+                raise ConfigurationError(
+                    f"{path}: the source {source} is left out by `folders.exclude`: {pattern}",
+                    "take one of the two away, or make the pattern narrower",
+                )
 
 
 def _file_name(section: Section, name: str) -> str:

@@ -51,6 +51,10 @@ def test_wrong_configuration(tmp_path: Path, still_house: House, lines: str, err
         ('include = ["/etc"]\nexclude = ["/home//tmp"]', "without // and with ranges such as [a-z]"),
         ('include = ["/etc"]\nexclude = ["/home/[z-a]"]', "without // and with ranges such as [a-z]"),
         (
+            'include = ["/etc", "/usr/share"]\nexclude = ["/us?/**"]',
+            "the source /usr/share is left out by `folders.exclude`: /us?/**",
+        ),
+        (
             'include = ["/etc"]\n[[commands]]\nname = "a"\ncommand = ["true"]\n'
             'environment = { A = "\\u0000" }',
             "key `commands[1].environment.A`: expected a text",
@@ -89,7 +93,7 @@ def test_private_key_in_a_bundle_is_refused(still_house: House) -> None:
 def test_a_backup_of_nothing_is_told(house: House) -> None:
     """As of a disk that is not mounted, or when too much is excluded."""
     (house.source / "file").write_text("x")
-    house.configure(folders=f'include = ["{house.source}"]\nexclude = ["**"]')
+    house.configure(folders=f'include = ["{house.source}"]\nexclude = ["{house.source}/**"]')
     done = run("backup", "--config", house.config, expect=3)
     assert done.stdout.splitlines()[-1].startswith("there is no file in this backup: ")
     assert "there is no file in this backup: " in run("status", "--config", house.config, expect=3).stdout
