@@ -74,7 +74,7 @@ def load_client(path: Path) -> Client:
         path=path,
         bundle_path=bundle_path,
         bundle=bundle,
-        recipients=tuple(parse_recipients("\n".join(bundle.recipients).encode(), "the bundle")),
+        recipients=tuple(parse_recipients("\n".join(bundle.recipients).encode(), str(bundle_path))),
         state=section.file("state", "/var/lib/nightdrop/client"),
         include=tuple(_source(folders, name) for name in _included(folders, sources)),
         exclude=tuple(_pattern(folders, pattern) for pattern in folders.texts("exclude", [])),

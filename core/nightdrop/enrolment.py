@@ -126,6 +126,9 @@ def _bundle(section: Section) -> Bundle:
             )
         )
         table.finish()
+        # What a client dropped where, it remembers by this name.
+        if mirrors[-1].name in [known.name for known in mirrors[:-1]]:
+            raise table.wrong("name", "another one for each mirror", mirrors[-1].name)
     bundle = Bundle(section.text("host"), tuple(mirrors), tuple(section.texts("recipients")))
     section.finish()
     if not is_host_name(bundle.host):

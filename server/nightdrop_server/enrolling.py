@@ -134,10 +134,21 @@ def begun_bundle(path: Path, host: str) -> Bundle | None:
     return bundle
 
 
+def require_name_of_its_own(path: Path, begun: Bundle, mirror: Mirror) -> None:
+    """Refuse to put a mirror in the place of another one that only has the same name."""
+    for known in begun.mirrors:
+        if known.name == mirror.name and known.url != mirror.url:
+            raise UsageError(
+                f"{path} has a mirror {known.name} already, and its address is {known.url}",
+                "each mirror needs a `name` of its own in mirror.toml; if it is the same one under a new "
+                "address, take its old entry out of the bundle first",
+            )
+
+
 def merged_bundle(begun: Bundle | None, host: str, entry: BundleMirror, recipients: list[str]) -> Bundle:
-    """The host's bundle with this mirror in it, in place of an entry of the same name."""
+    """The host's bundle with this mirror in it, in place of an entry of the same name or address."""
     mirrors = begun.mirrors if begun else ()
-    kept = [mirror for mirror in mirrors if mirror.name != entry.name]
+    kept = [mirror for mirror in mirrors if mirror.name != entry.name and mirror.url != entry.url]
     known = parse_recipients("\n".join(begun.recipients).encode(), "the bundle") if begun else []
     recipients = [recipient.pem for recipient in known] + recipients
     return Bundle(host, (*kept, entry), tuple(dict.fromkeys(recipients)))

@@ -45,3 +45,12 @@ def test_no_mirror_can_be_reached_with_that(key: str, value: str) -> None:
     lines += [f'{name} = "{text}"' for name, text in facts.items()]
     with pytest.raises(ConfigurationError, match=rf"key `mirror\[1\]\.{key}`"):
         parse_bundle("\n".join(lines).encode(), Path("bundle"))
+
+
+def test_two_mirrors_of_one_name_are_refused() -> None:
+    """What the one took would count as taken by the other, too."""
+    facts = 'name = "m"\nuser = "u"\npassword = "p"\nurl = "https://mirror'
+    lines = ['format = "nightdrop-bundle/1"', 'host = "web1"', 'recipients = ["r"]']
+    lines += [f'[[mirror]]\n{facts}-{number}.example.org"' for number in (1, 2)]
+    with pytest.raises(ConfigurationError, match=r"key `mirror\[2\]\.name`: expected another one"):
+        parse_bundle("\n".join(lines).encode(), Path("bundle"))

@@ -12,7 +12,7 @@ import pytest
 
 from nightdrop.enrolment import load_bundle, load_host
 
-from house import run
+from house import complaint, run
 from mirrors import NIGHTDROP, Mirror, basic, make_recipient, new_name
 
 
@@ -87,6 +87,29 @@ def test_second_mirror_adds_itself(mirror: Mirror, tmp_path: Path, recipient: Pa
     mirror.enroll("web1", bundle, "--again")
     assert [entry.name for entry in load_bundle(bundle).mirrors] == ["second", "fresh"]
     assert mirror.password(bundle) != first_password
+
+
+def test_a_second_mirror_of_the_same_name_does_not_take_the_firsts_place(
+    mirror: Mirror, tmp_path: Path, recipient: Path
+) -> None:
+    """As when mirror.toml was copied: the host would go on with one mirror instead of two."""
+    namesake = Mirror(tmp_path / "elsewhere", mirror.name, [recipient])
+    bundle = tmp_path / "web1.toml"
+    mirror.enroll("web1", bundle)
+    before = bundle.read_text()
+    error, hint = complaint(run("enroll", "web1", "--config", namesake.config, "-o", bundle, expect=2))
+    assert error.endswith(f"has a mirror {mirror.name} already, and its address is {mirror.url}")
+    assert "a `name` of its own" in hint
+    assert bundle.read_text() == before
+    assert not (namesake.vault / "web1").exists()
+
+
+def test_a_mirror_that_got_another_name_takes_its_own_place(mirror: Mirror, tmp_path: Path) -> None:
+    bundle = tmp_path / "web1.toml"
+    mirror.enroll("web1", bundle)
+    mirror.config.write_text(mirror.config.read_text().replace(f'name = "{mirror.name}"', 'name = "new"'))
+    mirror.enroll("web1", bundle, "--again")
+    assert [entry.name for entry in load_bundle(bundle).mirrors] == ["new"]
 
 
 def test_enrolled_and_removed_without_restart(mirror: Mirror, tmp_path: Path) -> None:

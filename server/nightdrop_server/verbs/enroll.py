@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     recipients = enrolling.recipients_of(mirror)
     output: Path | None = arguments.output
     begun = enrolling.begun_bundle(output, arguments.host) if output else None
+    if output and begun and not arguments.again:
+        enrolling.require_name_of_its_own(output, begun, mirror)
 
     entry = enrolling.enrol(mirror, arguments.host, wishes, again=arguments.again)
     bundle = enrolling.merged_bundle(begun, arguments.host, entry, recipients)
