@@ -204,6 +204,16 @@ def mirror_lines(mirror: Mirror, expect: int = 0) -> Lines:
     return {line["what"]: (line["verdict"], line["text"], line["hint"]) for line in lines}
 
 
+def test_a_host_whose_backup_is_of_nothing(house: House, tmp_path: Path) -> None:
+    config, nothing = house.root / "nothing.toml", tmp_path / "nothing"
+    nothing.mkdir()
+    lines = [f'bundle = "{house.bundle}"', f'state = "{tmp_path / "state"}"']
+    config.write_text("\n".join([*lines, "[folders]", f'include = ["{nothing}"]', ""]))
+    run("backup", "--config", config, expect=3)
+    done = run("doctor", "--config", config)
+    assert "; there is no file in it" in " ".join(done.stdout.split())
+
+
 def test_a_mirror_looks_at_itself(house: House) -> None:
     mirror = house.mirrors[0]
     lines = mirror_lines(mirror)

@@ -106,6 +106,9 @@ def _last_sets(client: Client) -> Iterator[Line]:
     elif last.failed:
         hint = "`nightdrop status`, and the run's log, say what went wrong"
         yield Line("warn", "backups", f"{text}; not whole in it: {', '.join(sorted(last.failed))}", hint)
+    elif not last.files:
+        hint = "is all mounted that should be, and does `folders.exclude` leave out more than it should?"
+        yield Line("warn", "backups", f"{text}; there is no file in it", hint)
     elif last.unread:
         unread = count(last.unread, "source file")
         yield Line("warn", "backups", f"{text}; {unread} could not be read", "the run's log names them")
