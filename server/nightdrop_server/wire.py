@@ -143,7 +143,7 @@ class Wire:
         self._weighed(octets, len(view))
         return self._counted(octets)
 
-    def send(self, octets: bytes) -> None:
+    def send(self, octets: bytes | memoryview) -> None:
         """Send all of it; Gone if the client does not take it."""
         view = memoryview(octets)
         self.waiting = True
