@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_server.listener import THREADS, Listener
+from nightdrop_server.listener import OWN, THREADS, Listener
 from nightdrop_server.turns import PLACES
 from nightdrop_server.wire import IDLE
 
@@ -265,6 +265,29 @@ def test_a_host_with_all_idle_connections_costs_no_other_its_own(pair: list[Mirr
             f"OPTIONS /quick/ HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
         )
         assert slow.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("pair", ["http"], indirect=True)
+def test_strangers_with_one_connection_each_cost_no_host_its_own(pair: list[Mirror]) -> None:
+    """More of them than are kept at all, from as many addresses: a host has most then, but few."""
+    mirror = pair[0]
+    [credentials] = mirror.credentials(mirror.root / "one.toml").values()
+    request = f"OPTIONS /one/ HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        own = [stack.enter_context(mirror.connect()) for _ in range(OWN)]
+        for sock in own:
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        for number in range(Listener.keep_alive_conn_limit + 50):
+            source = (f"127.1.{number // 250}.{number % 250 + 1}", 0)
+            stack.enter_context(
+                socket.create_connection((mirror.address, mirror.port), source_address=source)
+            )
+        assert mirror.ask("GET", "/").status == 405
+        for sock in own:
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("pair", ["http"], indirect=True)
