@@ -182,7 +182,8 @@ class Mirror:
 
     def connect(self, timeout: float = PATIENCE) -> socket.socket:
         """A connected socket, over TLS if the mirror speaks it."""
-        plain = socket.create_connection((self.address, self.port), timeout=timeout)
+        with self._refusals_explained():
+            plain = socket.create_connection((self.address, self.port), timeout=timeout)
         return self.tls_context().wrap_socket(plain, server_hostname=self.address) if self.tls else plain
 
     def connection(self, timeout: float = PATIENCE) -> http.client.HTTPConnection:
@@ -199,10 +200,22 @@ class Mirror:
         """One request on a connection of its own."""
         connection = self.connection()
         try:
-            connection.request(method, path, body=body, headers=dict(fields or {}))
+            with self._refusals_explained():
+                connection.request(method, path, body=body, headers=dict(fields or {}))
             return reply(connection.getresponse())
         finally:
             connection.close()
+
+    @contextmanager
+    def _refusals_explained(self) -> Iterator[None]:
+        """Where nobody listens: whether the process is there, or how it ended, and what it said last."""
+        try:
+            yield
+        except ConnectionRefusedError as error:
+            status = self.process.poll() if self.process else "not started"
+            said = self.log.read_text()[-2000:] if self.log.exists() else ""
+            why = f"{error.strerror} by mirror {self.name} (exit status {status}): {said}"
+            raise ConnectionRefusedError(error.errno, why) from error
 
     def memory(self) -> int:
         """How much memory the process has in use, in octets."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from nightdrop.envelope.public_keys import sealing_key
 from nightdrop.envelope.recipients import Recipient
+from nightdrop.errors import ConfigurationError
 from nightdrop.text import format_duration, harmless
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -40,7 +42,7 @@ def certificate(what: str, expires: datetime, hint: str) -> Line:
 
 
 def recipients(found: Iterator[Recipient]) -> Iterator[Line]:
-    """Until when the recipients' certificates are valid."""
+    """Whether the recipients can be sealed to, and until when their certificates are valid."""
     from cryptography import x509
 
     hint = (
@@ -48,7 +50,10 @@ def recipients(found: Iterator[Recipient]) -> Iterator[Line]:
     )
     for recipient in found:
         try:
+            sealing_key(recipient)
             expires = x509.load_der_x509_certificate(recipient.certificate).not_valid_after_utc
+        except ConfigurationError as error:
+            yield Line("fail", "recipients", error.message, error.hint)
         except ValueError as error:
             yield Line("fail", f"recipient {recipient.name}", f"cannot be read: {error}", hint)
         else:

@@ -24,7 +24,8 @@ LONGEST: Final = 64 * 1024
 """Octets of a signature that are read: one with a chain of certificates has a few thousand."""
 
 _DIGESTS: Final = ("sha256", "sha384", "sha512")
-_MAKE = "docs/OPERATIONS.md, Signing, has the openssl command that makes one"
+_NO_SIGNER: Final = "is neither RSA nor on an elliptic curve that is known here"
+_MAKE: Final = "docs/OPERATIONS.md, Signing, has the openssl command that makes one"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class SigningKey:
 def load_signing_key(path: Path) -> SigningKey:
     """Read a PEM file with a private key and its certificate; ConfigurationError says what is wrong."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -62,14 +64,17 @@ def load_signing_key(path: Path) -> SigningKey:
     try:
         key = load_pem_private_key(text, None)
         certificate = x509.load_pem_x509_certificate(text)
+        own = certificate.public_key() == key.public_key()
     except (ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{path}: a signing key is a private key without a passphrase and its certificate, in PEM",
             _MAKE,
         ) from error
+    except UnsupportedAlgorithm as error:
+        raise ConfigurationError(f"{path}: this key {_NO_SIGNER}", _MAKE) from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise ConfigurationError(f"{path}: this key is neither RSA nor on an elliptic curve", _MAKE)
-    if certificate.public_key() != key.public_key():
+        raise ConfigurationError(f"{path}: this key {_NO_SIGNER}", _MAKE)
+    if not own:
         raise ConfigurationError(f"{path}: the certificate is of another key", _MAKE)
     return SigningKey(key, certificate)
 
@@ -94,13 +99,24 @@ def read_signers(path: Path) -> list[str]:
 
 
 def load_signers(text: str, origin: str) -> tuple["Certificate", ...]:
-    """The certificates in a PEM text, of hosts that sign; ConfigurationError if there is none."""
+    """The certificates in a PEM text, of hosts that sign; ConfigurationError if there is none, or one
+    whose key cannot sign receipts.
+    """
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     try:
-        return tuple(x509.load_pem_x509_certificates(text.encode()))
+        signers = tuple(x509.load_pem_x509_certificates(text.encode()))
     except ValueError as error:
         raise ConfigurationError(f"{origin}: there is no certificate in PEM here", _MAKE) from error
+    try:
+        keys = [signer.public_key() for signer in signers]
+    except (ValueError, UnsupportedAlgorithm):
+        keys = []
+    if not keys or not all(isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) for key in keys):
+        raise ConfigurationError(f"{origin}: the key of a certificate here {_NO_SIGNER}", _MAKE)
+    return signers
 
 
 def verify(signature: bytes, octets: bytes, signers: tuple["Certificate", ...]) -> None:

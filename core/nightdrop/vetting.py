@@ -8,10 +8,16 @@ from pathlib import Path
 
 from nightdrop.cli import complain
 from nightdrop.enrolment import load_bundle
+from nightdrop.envelope.public_keys import require_sealable
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.errors import NightdropError
 
-_READ = {"recipients": load_recipients, "bundle": load_bundle}
+
+def _recipients(path: Path) -> None:
+    require_sealable(load_recipients(path))
+
+
+_READ = {"recipients": _recipients, "bundle": load_bundle}
 
 
 def main() -> None:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from nightdrop.envelope.entries import EC_SCHEMES
+from nightdrop.envelope.public_keys import EC_SCHEMES
 from nightdrop.envelope.recipients import RecipientId, parse_recipients
 from nightdrop.errors import ConfigurationError, NightdropError, UsageError
 from nightdrop.text import harmless
@@ -117,12 +118,16 @@ def ask_passphrase(path: Path, arguments: argparse.Namespace) -> Callable[[], by
 
 
 def _private(octets: bytes, passphrase: bytes | None) -> object:
+    """The private key; None for one of a kind that `cryptography` does not know."""
     load = serialization.load_der_private_key
     if b"-----BEGIN " in octets:
         load = serialization.load_pem_private_key
     # Proving that the primes of an RSA key are prime takes half a second, eight with 8192 bits. It would
     # defend against a key that somebody else chose; this one is ours.
-    return load(octets, passphrase, unsafe_skip_rsa_key_validation=True)
+    try:
+        return load(octets, passphrase, unsafe_skip_rsa_key_validation=True)
+    except UnsupportedAlgorithm:
+        return None
 
 
 def _unlocked(path: Path, octets: bytes, passphrase: bytes) -> object:
@@ -146,10 +151,13 @@ def _from_pkcs12(
     from cryptography.hazmat.primitives.serialization import pkcs12
 
     try:
-        store = pkcs12.load_pkcs12(octets, None)
-    except ValueError:
-        with _needing_the_right_passphrase(path):
-            store = pkcs12.load_pkcs12(octets, passphrase())
+        try:
+            store = pkcs12.load_pkcs12(octets, None)
+        except ValueError:
+            with _needing_the_right_passphrase(path):
+                store = pkcs12.load_pkcs12(octets, passphrase())
+    except UnsupportedAlgorithm:
+        return None, []
     if store.cert is None:
         return store.key, []
     return store.key, [store.cert.certificate.public_bytes(serialization.Encoding.PEM)]

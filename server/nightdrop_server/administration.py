@@ -106,7 +106,7 @@ class Administration:
         body = request.body.all(MAX_BODY)
         if place.host:
             self._must_exist(place.host)
-            answer = self._dav.answer(request.head, place, body)
+            answer = self._dav.answer(request.head, place, body, request.turn)
         elif request.head.method == "OPTIONS":
             answer = Answer(HTTPStatus.OK, (("DAV", "1"),))
         else:

@@ -10,14 +10,11 @@ from typing import Final
 
 from nightdrop_server.answers import Refused
 from nightdrop_server.heads import Head
-from nightdrop_server.wire import Gone, TooLong, Wire
+from nightdrop_server.wire import WORTH, Gone, TooLong, Wire
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;[^\0-\x08\x0a-\x1f\x7f]*)?\r\n")
 _MAX_CHUNK_LINE: Final = 256
 _MAX_TRAILERS: Final = 8192
-
-_WORTH: Final = 1024
-"""Octets that a chunk should have: to find where it ends is as much work as to write as many."""
 
 _TIRING: Final = 256 * 1024
 """So many octets may be lacking in all, before whoever reads the body should rest."""
@@ -33,6 +30,7 @@ class Body:
         self._expected = head.expects_continue
         self._chunk_left = 0
         self._lacking = 0
+        self._forgiven = wire.lacking
         self._finished = head.length == 0
 
     @property
@@ -61,8 +59,8 @@ class Body:
                 self.read += octets
                 if self.length is None:
                     self._chunk_left -= octets
-                    if self.tiring:
-                        break
+                if self.tiring:
+                    break
         except Gone as gone:
             raise self._cut(gone) from gone
         except TooLong as error:
@@ -71,12 +69,14 @@ class Body:
 
     @property
     def tiring(self) -> bool:
-        """Whether it comes in so many small chunks that others should be let to work first."""
-        return self._lacking >= _TIRING
+        """Whether it comes in so many small chunks, or records of TLS, that others should be let to work
+        first. To find where one ends is as much work as to write a kilobyte.
+        """
+        return self._lacking + self._wire.lacking - self._forgiven >= _TIRING
 
     def rested(self) -> None:
         """They were."""
-        self._lacking = 0
+        self._lacking, self._forgiven = 0, self._wire.lacking
 
     def all(self, limit: int) -> bytes:
         """A short body whole; Refused if it is longer than `limit` octets."""
@@ -107,7 +107,7 @@ class Body:
         if found is None:
             raise _broken()
         self._chunk_left = int(found[1], 16)
-        self._lacking = max(0, self._lacking + _WORTH - self._chunk_left)
+        self._lacking = max(0, self._lacking + WORTH - self._chunk_left)
         if self._chunk_left == 0:
             self._skip_trailers()
         return self._chunk_left

@@ -204,10 +204,12 @@ def _send(wire: Wire, answer: Answer, keep: bool, with_body: bool, patient: bool
     """Send an answer, waiting for the client or not; whether the connection is still good for another."""
     with answer.stream.file if answer.stream else nullcontext() as file:
         head = _head(answer, keep)
-        octets = head + answer.body if with_body else head
+        body = answer.body if with_body else b""
         if not patient:
-            return wire.try_to_send(octets) and keep
-        wire.send(octets)
+            return wire.try_to_send(head + body) and keep
+        # The first of it goes with the head; a copy of all, a host could have thirty of.
+        wire.send(head + body[:_PIECE])
+        wire.send(memoryview(body)[_PIECE:])
         if answer.stream is None or file is None or not with_body:
             return keep
         length = answer.stream.length

@@ -7,6 +7,7 @@ these resources have no content to give and nothing to write to.
 import io
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -61,8 +62,8 @@ class Dav:
             }
         )
 
-    def answer(self, head: Head, place: Place, body: bytes) -> Answer:
-        """The answer to a PROPFIND or OPTIONS of a place that the asker may see."""
+    def answer(self, head: Head, place: Place, body: bytes, turn: ExitStack) -> Answer:
+        """The answer to a PROPFIND or OPTIONS of a place that its asker may see, in this turn."""
         if head.method not in ("PROPFIND", "OPTIONS"):
             raise AssertionError(f"{head.method} is not for wsgidav")
         if head.method == "PROPFIND" and head.fields.get("depth", "infinity") not in ("0", "1"):
@@ -76,7 +77,7 @@ class Dav:
         if head.method == "OPTIONS":
             return self._run(_environ(head, place, body), head.method)
         question = (place.name, head.fields["depth"], body)
-        return self._listings.answer(place.host, question, lambda: self._look(head, place, body))
+        return self._listings.answer(place.host, question, lambda: self._look(head, place, body), turn)
 
     def _look(self, head: Head, place: Place, body: bytes) -> Answer:
         """The answer to a PROPFIND, worked out."""

@@ -104,4 +104,4 @@ class Door:
         self._welcome(request)
 
     def _look(self, request: Request, place: Place, _host: EnrolledHost) -> Answer:
-        return self._dav.answer(request.head, place, request.body.all(MAX_BODY))
+        return self._dav.answer(request.head, place, request.body.all(MAX_BODY), request.turn)

@@ -20,6 +20,7 @@ from nightdrop.enrolment import (
     load_bundle,
     load_host,
 )
+from nightdrop.envelope.public_keys import require_sealable
 from nightdrop.envelope.recipients import load_recipients, parse_recipients
 from nightdrop.errors import ConfigurationError, UsageError
 from nightdrop.files import sync
@@ -33,8 +34,12 @@ from nightdrop_server.tls import ANEW, expired, load_certificate
 
 
 def recipients_of(mirror: Mirror) -> list[str]:
-    """Every recipient that bundles from here name, as PEM; ConfigurationError for a file that is none."""
-    return [recipient.pem for path in mirror.recipients for recipient in load_recipients(path)]
+    """Every recipient that bundles from here name, as PEM; ConfigurationError for a file that is none, or
+    of one that nobody can seal to.
+    """
+    recipients = [recipient for path in mirror.recipients for recipient in load_recipients(path)]
+    require_sealable(recipients)
+    return [recipient.pem for recipient in recipients]
 
 
 def check_host_name(host: str) -> None:

@@ -132,10 +132,15 @@ class Connection(HTTPConnection):
         return self._last_used if begun is None else _by_the_clock(begun)
 
     def close(self) -> None:
-        """Close it; if that is because a head took too long, say so."""
-        if self.conversation is not None and not self.ended:
-            self.conversation.give_up()
-        super().close()
+        """Close it; if that is because a head took too long, say so. Never fails: what a worker does not
+        catch here ends cheroot's server.
+        """
+        try:
+            if self.conversation is not None and not self.ended:
+                self.conversation.give_up()
+            super().close()
+        except Exception as error:  # noqa: BLE001  the log has it, and one connection is lost
+            log.fault(error)
 
     def end(self) -> None:
         """Make whatever reads or writes here fail now; called from another thread."""
@@ -218,7 +223,18 @@ class Listener(HTTPServer):
             if not self.can_add_keepalive_connection:
                 self._drop_a_silent_one()
             conn.parked = True
+            self.put_conn(conn)
+
+    def put_conn(self, conn: Connection) -> None:
+        """Wait until a connection says more. One for which that cannot be done, as when the kernel has no
+        memory left, is closed: what a worker does not catch here ends cheroot's server.
+        """
+        try:
             super().put_conn(conn)
+        except Exception as error:  # noqa: BLE001  the log has it, and one connection is lost
+            if self.ready:
+                log.fault(error)
+            conn.close()
 
     def _drop_a_silent_one(self) -> None:
         """End the connection that has been silent longest, of whoever has most. A host's first few are

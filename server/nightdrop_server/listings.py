@@ -2,7 +2,8 @@
 
 Files here are written once and whole, so a folder's time of modification says whether its listing
 is still right. A change in the same tick of that clock would not show, so a folder has to have rested
-before its listing is kept. One listing a host is worked out at a time.
+before its listing is kept. One listing a host is worked out at a time; as it may be tens of megabytes, a
+large one holds up the host's others until its client has read it.
 """
 
 import os
@@ -10,11 +11,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
 
 from nightdrop.vault import FolderVault
-from nightdrop_server.answers import Answer
+from nightdrop_server.answers import Answer, Refused
 
 Question = tuple[str, str, bytes]
 """A name or "", a depth, and the body of the question."""
@@ -24,6 +26,8 @@ RESTED: Final = 1_000_000_000
 
 _MOST: Final = 16 * 1024 * 1024
 _LONGEST_QUESTION: Final = 1024
+_LARGE: Final = 256 * 1024
+_PATIENCE: Final = 10.0
 
 
 class Listings:
@@ -36,21 +40,39 @@ class Listings:
         self._kept: OrderedDict[tuple[str, Question], tuple[tuple[int, int], Answer]] = OrderedDict()
         self._octets = 0
 
-    def answer(self, host: str, question: Question, work_out: Callable[[], Answer]) -> Answer:
-        """The answer to a question about a host's folder; OSError if there is no such folder."""
+    def answer(
+        self, host: str, question: Question, work_out: Callable[[], Answer], turn: ExitStack
+    ) -> Answer:
+        """The answer to a question about a host's folder; OSError if there is no such folder.
+        Refused (503) where the host's others take too long. `turn` lasts until the answer is sent.
+        """
         with self._lock:
             at_work = self._at_work.setdefault(host, threading.Lock())
-        with at_work:
-            state = self._state(host)
-            with self._lock:
-                kept_state, kept = self._kept.get((host, question), (None, None))
-            if kept is not None and kept_state == state:
-                return kept
-            answer = work_out()
-            worth = answer.status == HTTPStatus.MULTI_STATUS and len(question[2]) <= _LONGEST_QUESTION
-            if worth and time.time_ns() - state[1] > RESTED:
-                self._keep((host, question), state, answer)
+        if not at_work.acquire(timeout=_PATIENCE):
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"another listing of {host} is on its way",
+                (("Retry-After", "10"),),
+            )
+        with ExitStack() as held:
+            held.callback(at_work.release)
+            answer = self._known(host, question, work_out)
+            if len(answer.body) > _LARGE:
+                turn.push(held.pop_all())
             return answer
+
+    def _known(self, host: str, question: Question, work_out: Callable[[], Answer]) -> Answer:
+        """The answer as it is kept, or as it is worked out, and maybe kept."""
+        state = self._state(host)
+        with self._lock:
+            kept_state, kept = self._kept.get((host, question), (None, None))
+        if kept is not None and kept_state == state:
+            return kept
+        answer = work_out()
+        worth = answer.status == HTTPStatus.MULTI_STATUS and len(question[2]) <= _LONGEST_QUESTION
+        if worth and time.time_ns() - state[1] > RESTED:
+            self._keep((host, question), state, answer)
+        return answer
 
     def _state(self, host: str) -> tuple[int, int]:
         with self._vault.folder(host) as folder:

@@ -16,6 +16,9 @@ from typing import Final
 IDLE: Final = 20
 """Longest wait for the next byte of a request, or for room to send an answer, in seconds."""
 
+WORTH: Final = 1024
+"""Octets that one receive should bring: a record of TLS with one in it is as much work."""
+
 _LINE_READ: Final = 8192
 _SEND: Final = 16 * 1024
 
@@ -35,14 +38,16 @@ class Gone(Exception):  # noqa: N818  not a fault of ours either
 class Wire:
     """A connected socket, plain or TLS, with the little that was read ahead of it.
 
-    `received` counts the octets that came in so far, `moved` those and the ones that went out; `waiting`
-    is true while it waits for the client to send or to take more.
+    `received` counts the octets that came in so far, `moved` those and the ones that went out, `lacking`
+    those that pieces of a body were short of `WORTH`; `waiting` is true while it waits for the client to
+    send or to take more.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.closed = False
         self.received = 0
         self.moved = 0
+        self.lacking = 0
         self.waiting = False
         self._socket = sock
         self._tls = isinstance(sock, ssl.SSLSocket)
@@ -135,9 +140,10 @@ class Wire:
             raise _gone(error) from error
         finally:
             self.waiting = False
+        self._weighed(octets, len(view))
         return self._counted(octets)
 
-    def send(self, octets: bytes) -> None:
+    def send(self, octets: bytes | memoryview) -> None:
         """Send all of it; Gone if the client does not take it."""
         view = memoryview(octets)
         self.waiting = True
@@ -189,7 +195,11 @@ class Wire:
         finally:
             self.waiting = False
         self._counted(len(received))
+        self._weighed(len(received), octets)
         return received
+
+    def _weighed(self, octets: int, wanted: int) -> None:
+        self.lacking += max(0, min(wanted, WORTH) - octets)
 
     def _counted(self, octets: int) -> int:
         if not octets:

@@ -23,7 +23,8 @@ from nightdrop.envelope import ber, der, forms, header
 from nightdrop.envelope.agreement import SCHEMES, Scheme
 from nightdrop.envelope.algorithms import CIPHERS, GCM_LIMIT, SEALING_CIPHERS
 from nightdrop.envelope.ber import BerReader
-from nightdrop.envelope.entries import RSA_BITS, Addressing, Agreement, entry_for, read_entries
+from nightdrop.envelope.entries import Addressing, Agreement, entry_for, read_entries
+from nightdrop.envelope.public_keys import RSA_BITS
 from nightdrop.envelope.recipients import load_recipients
 from nightdrop.envelope.sealing import SEGMENT, Sealer
 from nightdrop.names import MAX_NAME_LENGTH, parse_name

@@ -1,20 +1,17 @@
 """A disk that fails: EIO for the Nth write, sync or link of a drop, for every N that there is.
 
-strace attaches to the running mirror and makes the call fail; it counts for each thread by itself, and
-one thread takes a drop from its head to its answer. Needs strace, and root or the right to trace.
+One thread takes a drop from its head to its answer.
 """
 
 import http.client
 import random
-import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from mirrors import PATIENCE, Mirror, new_name, wait_until
+from faults import failing
+from mirrors import Mirror, new_name
 
 BODY = random.Random(5).randbytes(2_200_000)
 MOST = 40
@@ -28,24 +25,6 @@ def mirror(recipient: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield mirror
 
 
-@contextmanager
-def failing(mirror: Mirror, call: str, number: int, trace: Path) -> Iterator[None]:
-    """Each thread's Nth `call` from now on gives EIO, that one only."""
-    assert mirror.process is not None
-    what = ["-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={number}"]
-    errors = trace.with_suffix(".errors")
-    with errors.open("w") as said:
-        strace = subprocess.Popen(
-            ["strace", "-f", *what, "-o", trace, "-p", str(mirror.process.pid)], stderr=said
-        )
-    try:
-        wait_until(lambda: "attached" in errors.read_text(), "strace is attached")
-        yield
-    finally:
-        strace.send_signal(signal.SIGINT)
-        strace.wait(PATIENCE)
-
-
 @pytest.mark.parametrize("call", ["write", "fsync,fdatasync", "linkat", "pwrite64", "openat", "fcntl"])
 def test_nth_call_fails(mirror: Mirror, call: str, tmp_path: Path) -> None:
     """Whole or absent, a true answer, and the next request works, until a drop has no Nth call."""
@@ -53,7 +32,7 @@ def test_nth_call_fails(mirror: Mirror, call: str, tmp_path: Path) -> None:
     promised = []
     for number in range(1, MOST):
         name, trace = new_name(), tmp_path / f"{number}"
-        with failing(mirror, call, number, trace):
+        with failing(mirror, call, "EIO", number, trace):
             try:
                 status = mirror.ask("PUT", f"/web1/{name}", BODY, fields).status
             except (OSError, http.client.HTTPException):

@@ -8,27 +8,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from hashlib import sha256
-from http import HTTPStatus
-from itertools import pairwise
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import BoundedSemaphore
 
 import pytest
 
-from nightdrop_server.answers import Refused
-from nightdrop_server.body import Body
-from nightdrop_server.conversation import MIN_RATE, RATE_WINDOW, Conversation
-from nightdrop_server.heads import parse_head
-from nightdrop_server.listener import THREADS, Listener
-from nightdrop_server.log import access
-from nightdrop_server.queueing import Queue
-from nightdrop_server.shares import FairTurns, Share
-from nightdrop_server.store import read_body
-from nightdrop_server.turns import PLACES, Turns
-from nightdrop_server.wire import IDLE, Wire
+from nightdrop_server.listener import OWN, THREADS, Listener
+from nightdrop_server.turns import PLACES
+from nightdrop_server.wire import IDLE
 
 from mirrors import AT_ONCE, Mirror, basic, environment_without_proxies, new_name, wait_until
 
@@ -229,32 +216,6 @@ def test_hosts_that_hold_every_place_leave_each_other_one(pair: list[Mirror], tm
             sock.close()
 
 
-def test_who_has_least_is_given_the_place_of_who_has_most() -> None:
-    """Places are given out until there are none; then hosts end up with equal parts, and the youngest
-    requests are those that are ended.
-    """
-    turns, ended = Turns(at_once=6, places=8), list[str]()
-
-    def comes(host: str, number: int) -> bool:
-        try:
-            held.enter_context(turns.one(host, lambda: ended.append(f"{host}{number}")))
-        except Refused as refused:
-            assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
-            return False
-        return True
-
-    with ExitStack() as held:
-        assert [comes("a", number) for number in range(8)] == [True] * 6 + [False] * 2
-        assert [comes("b", number) for number in range(8)] == [True] * 4 + [False] * 4
-        assert ended == ["a5", "a4"]
-        assert [comes("c", number) for number in range(8)] == [True] * 2 + [False] * 6
-        assert sorted(ended[2:]) == ["a3", "b3"]
-        assert [comes(f"d{number}", 0) for number in range(6)] == [True] * 5 + [False]
-    # All are counted out, and each only once.
-    with ExitStack() as held:
-        assert [comes(host, 0) for host in "abcdefgh"] == [True] * 8
-
-
 def test_an_answer_that_a_stranger_does_not_read_holds_no_thread(pair: list[Mirror]) -> None:
     """Requests without a password, one after the other, and no answer read: it is hung up on as soon as
     no more answers fit into the kernel's buffers.
@@ -307,6 +268,29 @@ def test_a_host_with_all_idle_connections_costs_no_other_its_own(pair: list[Mirr
 
 
 @pytest.mark.parametrize("pair", ["http"], indirect=True)
+def test_strangers_with_one_connection_each_cost_no_host_its_own(pair: list[Mirror]) -> None:
+    """More of them than are kept at all, from as many addresses: a host has most then, but few."""
+    mirror = pair[0]
+    [credentials] = mirror.credentials(mirror.root / "one.toml").values()
+    request = f"OPTIONS /one/ HTTP/1.1\r\nHost: x\r\nAuthorization: {credentials}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        own = [stack.enter_context(mirror.connect()) for _ in range(OWN)]
+        for sock in own:
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        for number in range(Listener.keep_alive_conn_limit + 50):
+            source = (f"127.1.{number // 250}.{number % 250 + 1}", 0)
+            stack.enter_context(
+                socket.create_connection((mirror.address, mirror.port), source_address=source)
+            )
+        assert mirror.ask("GET", "/").status == 405
+        for sock in own:
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("pair", ["http"], indirect=True)
 def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path) -> None:
     """More wrong passwords at once than the door has threads: they keep out neither a host that it knows
     nor one that it does not know yet.
@@ -329,128 +313,3 @@ def test_guessers_hold_no_more_than_a_few_threads(pair: list[Mirror], file: Path
         assert upload(crowded, "new", file).wait() == 0
         statuses = {sock.recv(4096)[9:12] for sock in guessers}
     assert statuses <= {b"401", b"503"}
-
-
-def test_one_network_does_not_fill_the_queue() -> None:
-    """Who has many places gets no more where it is crowded, who has none still gets one."""
-    queue = Queue()
-
-    def stands(address: str) -> bool:
-        try:
-            stack.enter_context(queue.turn(address))
-        except Refused as refused:
-            assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
-            return False
-        return True
-
-    with ExitStack() as stack:
-        # Nobody has to wait, so that all stay.
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name in ("_crowd", "_working"):
-            patch.setattr(queue, name, BoundedSemaphore(999))
-        assert sum(stands(f"2001:db8::{number}") for number in range(20)) == 20
-        assert sum(stands("192.0.2.1") for _ in range(100)) == 44
-        assert not stands("2001:db8::1")
-        assert [stands(f"198.51.100.{number}") for number in range(64)] == [True] * 64
-        assert not stands("203.0.113.1")
-    assert queue._places.total() == 0
-
-
-def test_who_has_none_there_does_not_wait_for_a_crowd() -> None:
-    """While several of a network are there and one of them waits, one of another is let through."""
-    queue = Queue(at_work=3)
-    with ThreadPoolExecutor() as pool, queue.turn("192.0.2.1"):
-        with queue.turn("192.0.2.1"):
-            third = pool.submit(lambda: queue.turn("192.0.2.1").__enter__())
-            wait_until(lambda: queue._places["192.0.2.1"] == 3, "it queues")
-            with queue.turn("198.51.100.1"):
-                assert not third.done()
-        third.result(60)
-
-
-def test_turns_go_by_host_not_by_upload() -> None:
-    """Ten waiting uploads of one host and one of another, with one processor: the hosts take turns."""
-    turns = FairTurns(at_once=1)
-    order: list[str] = []
-
-    def work(host: str, blocks: int) -> None:
-        for _ in range(blocks):
-            with turns.one(host, 100):
-                order.append(host)
-                if host == "greedy":
-                    # The other one asks for its next turn in time, until it has had all of them.
-                    wait_until(lambda: waiting("quick") > 0 or order.count("quick") == 10, "it asks")
-
-    def waiting(host: str) -> int:
-        return len(turns._waiting.get(host, ()))
-
-    with ThreadPoolExecutor(11) as pool, turns.one("other", 1):
-        for _ in range(10):
-            pool.submit(work, "greedy", 10)
-        pool.submit(work, "quick", 10)
-        wait_until(lambda: (waiting("greedy"), waiting("quick")) == (10, 1), "all of them wait")
-    last = max(at for at, host in enumerate(order) if host == "quick")
-    assert sorted(set(order)) == ["greedy", "quick"]
-    assert len(order) == 110
-    assert last < 25
-
-
-@pytest.mark.parametrize(("size", "rests"), [(1, 11), (500, 5), (2000, 0)])
-def test_who_sends_small_chunks_rests(size: int, rests: int) -> None:
-    """A chunk of one octet is as much work as one of thousands: thirty such bodies at once would leave
-    next to nothing for others. A body whose chunks are as they should be is not held up.
-    """
-    chunks = b"%x\r\n%b\r\n" % (size, b"x" * size) * 3000 + b"0\r\n\r\n"
-    fields = [b"PUT / HTTP/1.1\r\n", b"Host: x\r\n", b"Transfer-Encoding: chunked\r\n"]
-    rested: list[int] = []
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        body = Body(parse_head(fields), Wire(ours))
-        threading.Thread(target=theirs.sendall, args=(chunks,)).start()
-        share = Share(lambda _octets: nullcontext(enter_result=True), lambda: rested.append(body.read))
-        written = read_body(body, 3000 * size, share)
-    assert written is not None
-    assert (written.size, written.sha256) == (3000 * size, sha256(b"x" * 3000 * size).hexdigest())
-    assert len(rested) == rests
-    # A chunk that comes in two pieces may be cut by a rest, and counts once: a rest is early or late by
-    # less than a chunk, and what lies between two of them by less than two.
-    apart = [after - before for before, after in pairwise(rested)] or [0]
-    assert max(apart) - min(apart) < 2 * size, "they are evenly spread"
-
-
-@pytest.mark.parametrize(
-    ("direction", "rate"), [("body", MIN_RATE // 2), ("body", MIN_RATE * 2), ("answer", MIN_RATE // 2)]
-)
-def test_what_crawls_is_ended(direction: str, rate: int) -> None:
-    """A body or an answer has to move. The clock here is how often it is looked at: each second."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        wire = Wire(ours)
-        conversation = Conversation(wire, "-", access, ours.close)
-        moving = threading.Thread(target=_receive if direction == "body" else _send, args=(wire,))
-        moving.start()
-        ended = False
-        # What is sent first fills the kernel's buffers, so an answer begins well.
-        for second in range(1, (10 if rate < MIN_RATE else 2) * RATE_WINDOW + 2):
-            if direction == "body":
-                theirs.sendall(b"x" * rate)
-                wait_until(lambda: wire.received > second * rate - PIECE and wire.waiting, "it is read")  # noqa: B023
-            else:
-                theirs.recv(rate, socket.MSG_WAITALL)
-            if ended := conversation.crawls():
-                break
-        theirs.shutdown(socket.SHUT_RDWR)
-        moving.join()
-    assert ended == (rate < MIN_RATE)
-
-
-def _receive(wire: Wire) -> None:
-    buffer = memoryview(bytearray(PIECE))
-    with suppress(Exception):
-        while True:
-            wire.into(buffer)
-
-
-def _send(wire: Wire) -> None:
-    with suppress(Exception):
-        wire.send(bytes(50 * MB))

@@ -1,13 +1,15 @@
 """PROPFIND of a large folder is answered from memory while nothing changes, and only then."""
 
+import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from nightdrop.vault import FolderVault
 from nightdrop_server.answers import Answer, HTTPStatus
 from nightdrop_server.listings import RESTED, Listings
 
-from mirrors import Mirror, Served, new_name
+from mirrors import AT_ONCE, PATIENCE, Mirror, Served, new_name
 
 REST = RESTED / 1e9 + 0.1
 
@@ -71,9 +73,11 @@ def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
         return megabyte
 
     for number in range(40):
-        listings.answer(f"host{number}", ("", "1", b""), work_out)
+        with ExitStack() as turn:
+            listings.answer(f"host{number}", ("", "1", b""), work_out, turn)
     for number in reversed(range(40)):
-        listings.answer(f"host{number}", ("", "1", b""), work_out)
+        with ExitStack() as turn:
+            listings.answer(f"host{number}", ("", "1", b""), work_out, turn)
     assert len(worked_out) == 40 + 24
 
 
@@ -90,3 +94,33 @@ def test_no_question_makes_a_listing_swell(http: Served) -> None:
     assert http.mirror.ask("PROPFIND", "/web1/", body, http.fields() | {"Depth": "0"}).status == 207
     for path in folder.iterdir():
         path.unlink()
+
+
+def test_large_listings_that_nobody_reads_fill_no_memory(recipient: Path, tmp_path: Path) -> None:
+    """As many at once as a host may ask for, of megabytes each: one of them is on its way at a time, and
+    another host's drop is taken meanwhile.
+    """
+    with Mirror(tmp_path, "large", [recipient], tls=False).start() as mirror, ExitStack() as stack:
+        for host in ("web1", "web2"):
+            mirror.enroll(host, tmp_path / f"{host}.toml")
+        fields = mirror.credentials(tmp_path / "web1.toml") | {"Depth": "1", "Host": "x"}
+        for _ in range(16_000):
+            (mirror.vault / "web1" / new_name()).touch()
+        time.sleep(REST)
+        assert len(mirror.ask("PROPFIND", "/web1/", None, fields).body) > 7_000_000
+        before = mirror.memory()
+        asking = [stack.enter_context(socket.socket()) for _ in range(AT_ONCE)]
+        for sock in asking:
+            # More of it than fits in here, and in the kernel's buffer at the other end, is not taken.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(PATIENCE)
+            sock.connect((mirror.address, mirror.port))
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            sock.sendall(f"PROPFIND /web1/ HTTP/1.1\r\n{head}\r\n".encode())
+        dropped = mirror.ask(
+            "PUT", f"/web2/{new_name()}", b"x", mirror.credentials(tmp_path / "web2.toml")
+        )
+        assert dropped.status == 201
+        statuses = [int(sock.recv(12)[9:]) for sock in asking]
+        assert mirror.memory() - before < 64 * 1024 * 1024
+        assert set(statuses) == {207, 503}

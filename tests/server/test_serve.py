@@ -6,10 +6,12 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
+from http.client import HTTPException
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from certificates import SINCE, make_certificate, to_pem
 from nightdrop.mirror import load_mirror
 from nightdrop_server.listener import WRITTEN_FOR
 
+from faults import failing
 from house import run
 from mirrors import NIGHTDROP, PATIENCE, Mirror, new_name
 
@@ -87,6 +90,39 @@ def send_slowly(sock: socket.socket) -> None:
         while True:
             sock.sendall(b"x")
             time.sleep(0.1)
+
+
+def test_a_connection_that_cannot_be_kept_costs_no_other(mirror: Mirror, tmp_path: Path) -> None:
+    """The kernel has no memory for one more to wait for: that one is closed, and the door stands."""
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with mirror.start(), mirror.connect() as sock:
+        sock.sendall(request)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 405 ")
+        with failing(mirror, "epoll_ctl", "ENOMEM", 1, tmp_path / "trace"):
+            sock.sendall(request)
+            while sock.recv(4096):
+                pass
+        assert "EPOLL_CTL_ADD" in (tmp_path / "trace").read_text()
+        assert " trouble: OSError: [Errno 12] Cannot allocate memory at " in mirror.log.read_text()
+        assert mirror.ask("GET", "/").status == 405
+
+
+def test_a_door_that_ends_by_itself_ends_its_process(mirror: Mirror) -> None:
+    """Whatever that was, systemd starts it anew only then, and hosts would wait at a door that is not."""
+    end = "import sys; from nightdrop_server.door import Door; Door.__call__ = lambda *_: sys.exit('bug')"
+    serve = f"{end}; from nightdrop.cli import main; main()"
+    command = [sys.executable, "-c", serve, "serve", "--config", str(mirror.config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "serves" in process.stdout.readline()
+        with suppress(OSError, HTTPException):
+            mirror.ask("GET", "/")
+        try:
+            _, said = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert "nightdrop: error: a listener ended by itself; the log says why\n" in said
 
 
 def test_says_where_it_listens(recipient: Path, tmp_path: Path) -> None:

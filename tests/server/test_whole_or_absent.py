@@ -278,11 +278,14 @@ def test_same_bytes_declared_are_not_sent_again(served: Served) -> None:
 
 
 def test_declared_digest_is_held_against_the_bytes(served: Served) -> None:
-    """Whoever declares the digest of what is stored and sends something else is told so."""
+    """Whoever declares another than that of what arrives is told so: under a new name, of which nothing
+    is kept, and under that of what was declared.
+    """
     name = new_name()
-    served.put(name, BODY)
-    answer = served.put(name, BODY[::-1], Repr_Digest=repr_digest(BODY))
-    assert answer.status == 400
+    assert served.put(name, BODY[::-1], Repr_Digest=repr_digest(BODY)).status == 400
+    assert name not in served.mirror.stored("web1")
+    assert served.put(name, BODY, Repr_Digest=repr_digest(BODY)).status == 201
+    assert served.put(name, BODY[::-1], Repr_Digest=repr_digest(BODY)).status == 400
     assert served.mirror.stored("web1")[name] == BODY
 
 

@@ -6,7 +6,7 @@ curves (RFC 5753) and X25519 (RFC 8418). Written here when sealing, and read wit
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from nightdrop.envelope import der
 from nightdrop.envelope.agreement import AES256_WRAP, wrapping_key
@@ -18,21 +18,17 @@ from nightdrop.envelope.algorithms import (
     SHA256,
     X25519,
 )
+from nightdrop.envelope.public_keys import EC_SCHEMES, not_sealable, sealing_key
 from nightdrop.envelope.recipients import Recipient, RecipientId
 from nightdrop.errors import ConfigurationError, EnvelopeError
 
-RSA_BITS: Final = (2048, 8192)
-"""The fewest and the most bits of an RSA key that is sealed to."""
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 CURVES: Final = {65: "EC P-256", 97: "EC P-384", 133: "EC P-521", 32: "X25519"}
 """Which curve it is, by the octets of a public key on it: an uncompressed point, or X25519's."""
-
-EC_SCHEMES: Final = {
-    "secp256r1": der.oid("1.3.132.1.11.1"),
-    "secp384r1": der.oid("1.3.132.1.11.2"),
-    "secp521r1": der.oid("1.3.132.1.11.3"),
-}
-"""The elliptic curves that are sealed to, as SEC 2 names them, and the key agreement scheme of each."""
 
 _X25519_SCHEME: Final = der.oid("1.2.840.113549.1.9.16.3.19")
 
@@ -100,31 +96,22 @@ def entry_for(recipient: Recipient, key: bytes, addressing: Addressing) -> bytes
 
     Raises ConfigurationError for a kind of key that cannot be sealed to.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+    public = sealing_key(recipient)
     try:
-        kind = der.first(der.first(recipient.public_key))
-        public: object = load_der_public_key(recipient.public_key)
-        if kind == RSA_ENCRYPTION:
+        if isinstance(public, RSAPublicKey):
             return _transport(recipient, public, key, addressing)
-        if kind in (EC_PUBLIC_KEY, X25519):
-            return _agreement(recipient, public, key, addressing)
-    except (ValueError, EnvelopeError, UnsupportedAlgorithm):
-        pass
-    raise ConfigurationError(
-        f"the recipient {recipient.name} has a key that cannot be sealed to",
-        "what can: RSA of 2048 to 8192 bits, the elliptic curves P-256, P-384 and P-521, and X25519",
-    )
+        return _agreement(recipient, public, key, addressing)
+    except ValueError as error:
+        # A point of X25519 with which there is no secret.
+        raise not_sealable(recipient) from error
 
 
-def _transport(recipient: Recipient, public: object, key: bytes, addressing: Addressing) -> bytes:
+def _transport(recipient: Recipient, public: "RSAPublicKey", key: bytes, addressing: Addressing) -> bytes:
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.asymmetric import padding
 
-    fewest, most = RSA_BITS
-    if not isinstance(public, rsa.RSAPublicKey) or not fewest <= public.key_size <= most:
-        raise ValueError
     if addressing.rsa == "oaep":
         digest = hashes.SHA256()
         encrypted = public.encrypt(key, padding.OAEP(padding.MGF1(digest), digest, None))
@@ -145,7 +132,12 @@ def _transport(recipient: Recipient, public: object, key: bytes, addressing: Add
     )
 
 
-def _agreement(recipient: Recipient, public: object, key: bytes, addressing: Addressing) -> bytes:
+def _agreement(
+    recipient: Recipient,
+    public: "EllipticCurvePublicKey | X25519PublicKey",
+    key: bytes,
+    addressing: Addressing,
+) -> bytes:
     from cryptography.hazmat.primitives.asymmetric import ec, x25519
     from cryptography.hazmat.primitives.keywrap import aes_key_wrap
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -155,13 +147,11 @@ def _agreement(recipient: Recipient, public: object, key: bytes, addressing: Add
         secret = ephemeral.exchange(public)
         point = ephemeral.public_key().public_bytes_raw()
         algorithm, scheme = X25519, _X25519_SCHEME
-    elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in EC_SCHEMES:
+    else:
         one_time = ec.generate_private_key(public.curve)
         secret = one_time.exchange(ec.ECDH(), public)
         point = one_time.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         algorithm, scheme = EC_PUBLIC_KEY, EC_SCHEMES[public.curve.name]
-    else:
-        raise ValueError
     wrap = der.element(der.SEQUENCE, AES256_WRAP)
     wrapped = aes_key_wrap(wrapping_key(secret, scheme, wrap), key)
     key_id = _key_id(recipient, addressing)

@@ -68,9 +68,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         for listener in listeners:
             listener.prepare()
         print("".join(f"nightdrop: {line}\n" for line in told), end="", flush=True)
-        _wait(listeners, stopping)
-        for listener in listeners:
-            listener.stop()
+        try:
+            _wait(listeners, stopping)
+        finally:
+            # Also where one has ended by itself: this process lasts as long as any of their threads.
+            for listener in listeners:
+                listener.stop()
     return ExitStatus.DONE
 
 
@@ -81,19 +84,19 @@ def _where(bound: socket.socket) -> str:
 
 def _wait(listeners: "list[Listener]", stopping: set[signal.Signals]) -> None:
     """Serve until one of the signals comes; NightdropError if a listener ends by itself."""
-    failed = threading.Event()
+    ended = threading.Event()
 
     def serve(listener: "Listener") -> None:
         try:
             listener.serve()
         finally:
-            if listener.ready:
-                failed.set()
-                # To the process, not to this thread, which leaves signals alone.
-                os.kill(os.getpid(), signal.SIGTERM)
+            ended.set()
+            # To the process, not to this thread, which leaves signals alone.
+            os.kill(os.getpid(), signal.SIGTERM)
 
     for listener in listeners:
         threading.Thread(target=serve, args=(listener,), name="accept", daemon=True).start()
     signal.sigwait(stopping)
-    if failed.is_set():
+    # They have not been told to.
+    if ended.is_set():
         raise NightdropError("a listener ended by itself; the log says why")
