@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from nightdrop.errors import UsageError
-from nightdrop_restore.workplaces import is_writable
+from nightdrop_restore.writable import is_writable
 from nightdrop_restore.writing import Overwrite
 
 

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from nightdrop.interrupts import temporary_folder
 from nightdrop.text import count, harmless
+from nightdrop_restore.writable import is_writable
 
 _NAME: Final = re.compile(r"\.nightdrop-(restore|drill|open)-[a-z0-9_]{8}", re.ASCII)
 _MOST_TOLD: Final = 8
@@ -85,8 +86,3 @@ def _is_left(folder: Path) -> bool:
             os.close(descriptor)
     except OSError:
         return False
-
-
-def is_writable(folder: Path) -> bool:
-    """Whether something can be made in a folder."""
-    return os.access(folder, os.W_OK | os.X_OK)
