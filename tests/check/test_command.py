@@ -10,8 +10,8 @@ import pytest
 
 from check.vaults import NIGHT, Mirror, Shelves
 from nightdrop.errors import ExitStatus
-from nightdrop_check.report_page import to_page, write_page
-from nightdrop_check.report_text import to_text
+from nightdrop_check.reports.as_page import to_page, write_page
+from nightdrop_check.reports.as_text import to_text
 
 
 def nightdrop(*words: object) -> subprocess.CompletedProcess[str]:

@@ -32,9 +32,9 @@ from nightdrop_check.attempts import apply
 from nightdrop_check.contents import Contents
 from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
-from nightdrop_check.report_json import to_json
-from nightdrop_check.report_page import to_page
-from nightdrop_check.report_text import to_text
+from nightdrop_check.reports.as_json import to_json
+from nightdrop_check.reports.as_page import to_page
+from nightdrop_check.reports.as_text import to_text
 from nightdrop_check.rules import HOST_RULES
 from nightdrop_check.settled import Remembered
 from nightdrop_check.shelf import ShelfSet

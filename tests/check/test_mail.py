@@ -15,9 +15,9 @@ from check.mailserver import MailServer
 from check.vaults import DAY, Mirror, Shelves
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ExitStatus
-from nightdrop_check.report_mail import report_mail, subject
-from nightdrop_check.report_text import to_text
-from nightdrop_check.telling import send_queued, tell_report
+from nightdrop_check.reports.as_mail import report_mail, subject
+from nightdrop_check.reports.as_text import to_text
+from nightdrop_check.telling.occasions import send_queued, tell_report
 
 from house import run
 

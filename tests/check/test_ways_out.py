@@ -16,10 +16,10 @@ import requests
 
 from check.vaults import Mirror, Shelves
 from nightdrop.errors import ExitStatus
-from nightdrop_check.report_json import to_json
-from nightdrop_check.report_metrics import to_metrics
-from nightdrop_check.report_page import to_page
-from nightdrop_check.report_text import to_text
+from nightdrop_check.reports.as_json import to_json
+from nightdrop_check.reports.as_metrics import to_metrics
+from nightdrop_check.reports.as_page import to_page
+from nightdrop_check.reports.as_text import to_text
 from nightdrop_check.room import Room, full_at
 
 from house import HOST, House, run

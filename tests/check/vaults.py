@@ -20,7 +20,7 @@ from nightdrop.names import SetKey, format_time, parse_name
 from nightdrop.receipts import Receipt, ReceiptFile, Source, digest
 from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
-from nightdrop_check.report import Report
+from nightdrop_check.reports.report import Report
 from nightdrop_check.scrub import Budget
 
 NIGHT = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)

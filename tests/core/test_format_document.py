@@ -31,8 +31,8 @@ from nightdrop.receipts import MAX_SIZE, Receipt, ReceiptFile, Source, parse_rec
 from nightdrop.supplement import Supplement
 from nightdrop_client.gpgsm import SEGMENT as BACKUP_SEGMENT
 from nightdrop_client.stand_in import settings, write_gpgsm
-from nightdrop_restore.key_making import new_key
-from nightdrop_restore.keys import load_key
+from nightdrop_restore.keys.making import new_key
+from nightdrop_restore.keys.reading import load_key
 
 ROOT = Path(__file__).parents[2]
 FORMAT = (ROOT / "docs" / "FORMAT.md").read_text()

@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-from nightdrop_restore.copies import Place
 from nightdrop_restore.drilling import drill
-from nightdrop_restore.keys import load_key
-from nightdrop_restore.remote_vault import Address, RemoteVault
+from nightdrop_restore.keys.reading import load_key
+from nightdrop_restore.vaults.copies import Place
+from nightdrop_restore.vaults.remote import Address, RemoteVault
 
 from gates import gate_to
 from house import HOST, House, Key, complaint, run

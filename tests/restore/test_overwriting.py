@@ -11,7 +11,7 @@ import pytest
 
 from nightdrop_restore.items import Item
 from nightdrop_restore.noting import Notes, Restored
-from nightdrop_restore.writing import Policy, Writer
+from nightdrop_restore.writing.writer import Policy, Writer
 from restore.forging import forge, member
 
 from house import HOST, House, Key, complaint, run

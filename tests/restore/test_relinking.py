@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nightdrop.supplement import Supplement, read_supplement
-from nightdrop_restore.relinking import apply_supplement, kept
+from nightdrop_restore.writing.relinking import apply_supplement, kept
 
 OLD = 1_000_000_000 * 10**9
 NOBODY = 65534

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightdrop.errors import VaultError
-from nightdrop_restore.remote_vault import Address, RemoteVault
+from nightdrop_restore.vaults.remote import Address, RemoteVault
 
 from house import HOST, House, complaint, run
 from nginx import folder_for_nginx, nginx
