@@ -5,6 +5,7 @@ import os
 import pty
 import stat
 import tarfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,24 @@ def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
     assert stat.S_IMODE(precious.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "to" / "good").stat().st_mode) == 0o640
     assert os.listdir(tmp_path / "to") == ["good"]
+
+
+def test_what_takes_the_name_of_a_large_file_meanwhile_is_left(tmp_path: Path) -> None:
+    """Nobody asked for it to be overwritten: it was not there when that was looked at."""
+    place = tmp_path / "to" / "large"
+
+    class Content(BytesIO):
+        def close(self) -> None:
+            place.write_text("mine")
+            super().close()
+
+    done = Restored()
+    writer = Writer(tmp_path / "to", Policy(), Notes(done, lambda _done: None))
+    writer.write(Item((b"large",), "file", 0o644, 0, 0, 1.0, content=lambda: Content(bytes(600_000))))
+    writer.close()
+    assert place.read_text() == "mine"
+    assert os.listdir(tmp_path / "to") == ["large"]
+    assert dict(done.unrestored.items()) == {"large": "something else took its name meanwhile"}
 
 
 def test_json(chain: House, tmp_path: Path) -> None:
