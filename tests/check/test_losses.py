@@ -186,6 +186,15 @@ def test_who_and_why_is_recorded(lossy: Lossy) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_whoever_runs_it_behind_sudo_is_who_acknowledges(
+    lossy: Lossy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "berta")
+    lossy.lose(6)
+    run("acknowledge", "web", "--because", WHY, "--config", lossy.mirror.config)
+    assert lossy.found("info")[0].data["by"] == "berta"
+
+
 def test_one_host_or_every_host_at_once(lossy: Lossy) -> None:
     lossy.mirror.enroll("db")
     first = lossy.mirror.full("db", NIGHT)

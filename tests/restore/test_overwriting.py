@@ -5,6 +5,7 @@ import os
 import pty
 import stat
 import tarfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -115,8 +116,9 @@ def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
         assert (status.st_uid, status.st_gid) == (owner, 4321)
 
 
+@pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: Callable[..., None]
 ) -> None:
     """Whose folder it is that root restores into may be quick: root's chmod must not reach elsewhere."""
     precious = tmp_path / "precious"
@@ -126,7 +128,8 @@ def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
     def make_and_lose(name: bytes, mode: int, *, dir_fd: int) -> None:
         make(name, mode, dir_fd=dir_fd)
         os.unlink(name, dir_fd=dir_fd)
-        os.symlink(precious, name, dir_fd=dir_fd)
+        within = os.readlink(f"/proc/self/fd/{dir_fd}")
+        link(precious, os.path.join(os.fsencode(within), name))
 
     notes = Notes(Restored(), lambda _done: None)
     writer = Writer(tmp_path / "to", Policy(owners=False), notes)
