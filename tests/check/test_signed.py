@@ -11,7 +11,6 @@ import pytest
 from check.signers import make_signer
 from check.vaults import HOUR, Shelves
 from nightdrop.signatures import load_signing_key
-from nightdrop_check.findings import Finding
 
 from house import HOST, House, Key, run
 
@@ -51,12 +50,6 @@ def signed(signing: tuple[House, Path, Path], tmp_path: Path) -> Shelves:
     return Shelves(config, HOST, time.time())
 
 
-def only(shelves: Shelves, after: float = 0) -> Finding:
-    findings = shelves.check(after).findings
-    assert len(findings) == 1, [(f.code, f.sentence) for f in findings]
-    return findings[0]
-
-
 def test_signatures_come_before_receipts_and_openssl_checks_them(
     signing: tuple[House, Path, Path], signed: Shelves
 ) -> None:
@@ -85,7 +78,7 @@ def test_a_signature_that_is_missing(signed: Shelves, settle: bool) -> None:
     if settle:
         assert signed.codes(after=HOUR) == []
     signed.path("receipt-signature", "inc").unlink()
-    found = only(signed, after=2 * HOUR)
+    found = signed.only(after=2 * HOUR)
     assert (found.code, found.severity, found.host) == ("unsigned", "error", HOST)
 
 
@@ -94,7 +87,7 @@ def test_another_signer(signed: Shelves, tmp_path: Path) -> None:
     signature = signed.path("receipt-signature", "inc")
     signature.write_bytes(load_signing_key(key).sign(signed.path("receipt", "inc").read_bytes()))
     signed.forget()
-    found = only(signed)
+    found = signed.only()
     assert (found.code, found.severity) == ("bad-signature", "error")
     assert "somebody else signed it" in found.sentence
     # Once that one is known, all is well.
@@ -118,7 +111,7 @@ def test_an_altered_receipt(signed: Shelves) -> None:
 def test_a_signature_that_is_none(signed: Shelves, octets: bytes) -> None:
     signed.path("receipt-signature", "inc").write_bytes(octets)
     signed.forget()
-    assert only(signed).code == "bad-signature"
+    assert signed.only().code == "bad-signature"
 
 
 def test_enrolling_says_what_is_no_signer(signing: tuple[House, Path, Path]) -> None:

@@ -209,6 +209,15 @@ class Shelves:
         assert findings[0].hint
         return findings[0]
 
+    def settle(self) -> None:
+        """Have the check look when nothing is wrong, so that it need not judge every set again."""
+        assert self.codes(after=HOUR) == []
+        assert self.sql("SELECT stem FROM settled_sets", book="check") == self.sql(
+            "SELECT DISTINCT substr(name, 1, instr(name, '.receipt') - 1) FROM files "
+            "WHERE name LIKE '%.receipt.json'",
+            book="check",
+        )
+
     def sql(self, statement: str, *values: object, book: str = "ledger") -> list[tuple[object, ...]]:
         """Ask, or alter, the ledger or the check's memory."""
         with closing(sqlite3.connect(self.mirror.state / f"{book}.sqlite")) as db, db:
