@@ -2,9 +2,13 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import BinaryIO
+
+import pytest
 
 from check.damages import append, flip
 from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves
+from nightdrop.errors import VaultError
 from nightdrop.vault import FolderVault
 from nightdrop_check.memory import Memory, memory_path
 from nightdrop_check.scrub import Budget, scrub
@@ -82,6 +86,24 @@ def test_bytes_that_change_where_nothing_else_knows_them(mirror: Mirror) -> None
     path = shelves.path("volume")
     flip(path, at=5000)
     assert shelves.only(after=DAY).code == "corrupt"
+
+
+def test_what_cannot_be_read_any_more_is_not_verified(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it could be, a day ago, covers nothing."""
+    bad, whole_open = shelves.name("volume"), FolderVault.open
+
+    def failing_open(self: FolderVault, host: str, name: str) -> BinaryIO:
+        if name == bad:
+            raise VaultError(f"cannot read {name}: Input/output error")
+        return whole_open(self, host, name)
+
+    before = shelves.check().coverage
+    monkeypatch.setattr(FolderVault, "open", failing_open)
+    after = shelves.check(DAY, Budget(everything=True)).coverage
+    assert before is not None and after is not None
+    assert (before.files_read, after.files_read) == (before.files, before.files - 1)
 
 
 def test_scrub_that_is_overdue(shelves: Shelves) -> None:
