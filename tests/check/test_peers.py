@@ -72,6 +72,14 @@ def test_a_set_that_is_only_here(two: tuple[Shelves, Shelves]) -> None:
     assert "is here and not on mirror-b" in found.sentence
 
 
+def test_room_that_was_made_there_is_no_difference(two: tuple[Shelves, Shelves]) -> None:
+    """What is older than all that it has left, it need not have."""
+    here, there = two
+    there.remove_set("full")
+    there.check(HOUR)
+    assert here.codes(HOUR) == []
+
+
 def test_a_loss_that_is_acknowledged_there_is_told_here(two: tuple[Shelves, Shelves]) -> None:
     """Whoever rules that mirror may acknowledge what they like: it quiets no other one."""
     here, there = two
