@@ -12,6 +12,7 @@ import pytest
 from check.vaults import DAY, HOUR, Mirror, Shelves, certificate, random_octets
 from nightdrop.ledger import Ledger
 from nightdrop_check.memory import Memory
+from nightdrop_check.room import shrinks_per_day
 
 from house import HOST, House
 from mirrors import NIGHTDROP
@@ -136,6 +137,14 @@ def own_disk(shelves: Shelves) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", vault], check=True)
+
+
+def test_room_that_was_made_begins_the_reckoning_anew() -> None:
+    before = [(day * DAY, 1000 - 10 * day) for day in range(30)]
+    after = [(day * DAY, 2000 - 20 * (day - 30)) for day in range(30, 45)]
+    assert shrinks_per_day(before) == 10
+    assert shrinks_per_day(before + after[:5]) is None
+    assert shrinks_per_day(before + after) == 20
 
 
 @pytest.mark.usefixtures("own_disk")
