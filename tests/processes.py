@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 Words = Sequence[str | Path]
 
@@ -42,9 +43,9 @@ def run(words: Words, source: Path, out: Path) -> Ended:
     return Ended(seconds, out.stat().st_size if out_is_file else 0)
 
 
-def ended_well(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process, which has to end with 0."""
-    assert process.wait() == 0, f"{process.args} failed"
+def ended_well(process: subprocess.Popen[bytes], expect: int = 0) -> None:
+    """Wait for a process, which has to end with this status."""
+    assert process.wait() == expect, f"{process.args} failed"
 
 
 def feed(words: Words, octets: int) -> str:
@@ -103,17 +104,17 @@ def tree_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def memory_of_all(words: Words) -> int:
+def memory_of_all(words: Words, out: int | IO[bytes] = subprocess.DEVNULL, *, expect: int = 0) -> int:
     """The most memory that a command and all that it starts have at one time, in octets.
 
     What processes share, as a child does that was forked, counts once (PSS, proc(5)).
     """
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(words, stdout=out)
     most = 0
     while process.poll() is None:
         most = max(most, sum(map(_share, _family(process.pid))))
         time.sleep(0.02)
-    ended_well(process)
+    ended_well(process, expect)
     return most
 
 

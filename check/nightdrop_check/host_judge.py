@@ -22,7 +22,7 @@ from nightdrop_check.listings import digest, take_glance
 from nightdrop_check.looking import Book, look_at_host
 from nightdrop_check.losses import Acknowledged
 from nightdrop_check.memory import Memory, Seen
-from nightdrop_check.report import HostSummary
+from nightdrop_check.reports.report import HostSummary
 from nightdrop_check.rules import HOST_RULES
 from nightdrop_check.settled import FORMAT, FRESH, Remembered, SettledMemory
 from nightdrop_check.shelf import Shelf, ShelfSet

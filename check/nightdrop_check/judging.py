@@ -27,7 +27,7 @@ from nightdrop_check.key_use import key_uses
 from nightdrop_check.losses import Acknowledged, load_losses
 from nightdrop_check.memory import Coverage, Memory, memories, memory_path
 from nightdrop_check.peers import ask
-from nightdrop_check.report import Report
+from nightdrop_check.reports.report import Report
 from nightdrop_check.room import look_at_room
 from nightdrop_check.rules import HOUSE_RULES
 from nightdrop_check.scrub import Budget, Scrubbed, scrub

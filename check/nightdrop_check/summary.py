@@ -5,7 +5,7 @@ from statistics import median
 
 from nightdrop.text import harmless
 from nightdrop_check.findings import Finding
-from nightdrop_check.report import RECENT, HostSummary, SetSize, State
+from nightdrop_check.reports.report import RECENT, HostSummary, SetSize, State
 from nightdrop_check.shelf import Shelf, ShelfSet
 
 

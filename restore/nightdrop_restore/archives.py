@@ -9,9 +9,9 @@ from threading import Thread
 from typing import BinaryIO, Final, cast
 
 from nightdrop.errors import NightdropError
-from nightdrop_restore.decompressing import Write
+from nightdrop_restore.envelope.decompressing import Write
 from nightdrop_restore.items import Content, Item, Type
-from nightdrop_restore.writing import Listener, Policy, Writer
+from nightdrop_restore.writing.writer import Listener, Policy, Writer
 
 EXTENSIONS: Final = ("tar", "tgz", "txz", "tbz2", "tar.gz", "tar.xz", "tar.bz2", "tar.zst")
 """What the names of such streams end with; what is not compressed by these may be by zstd outside."""

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from nightdrop.drills import DrilledHost
 from nightdrop.errors import NightdropError
-from nightdrop_restore.catalog import NEWEST, StoredSet, catalogue, chain_at, passed_over
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.copies import Place, SilentError
-from nightdrop_restore.judging import judged_chain
+from nightdrop_restore.envelope.unwrapping import Key
 from nightdrop_restore.noting import Restored
 from nightdrop_restore.origin import Origin
 from nightdrop_restore.restoring import Writing, restore
 from nightdrop_restore.sampling import Sample, sample
 from nightdrop_restore.streams import open_stream, streams_at, verified
-from nightdrop_restore.unwrapping import Key
-from nightdrop_restore.workplaces import locked_folder
+from nightdrop_restore.vaults.catalog import NEWEST, StoredSet, catalogue, chain_at, passed_over
+from nightdrop_restore.vaults.copies import Place, SilentError
+from nightdrop_restore.vaults.judging import judged_chain
+from nightdrop_restore.writing.workplaces import locked_folder
 
 OnText = Callable[[str], object]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nightdrop.examining import Line
 from nightdrop.text import format_size
-from nightdrop_restore import launcher  # noqa: F401  does what restores load here?
+from nightdrop_restore.engine import launcher  # noqa: F401  does what restores load here?
 
 
 def examine(_path: Path | None) -> Iterator[Line]:

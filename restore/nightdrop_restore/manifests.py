@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from nightdrop.errors import EnvelopeError, VaultError
-from nightdrop_restore.copies import Accept, SilentError
-from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.envelope.opening import open_envelope
 from nightdrop_restore.origin import OnText, Origin
+from nightdrop_restore.vaults.copies import Accept, SilentError
 
 _VOLUME: Final = re.compile(rb"^Volume (\d{1,7}):", re.MULTILINE)
 _LONGEST: Final = 256 * 1024 * 1024

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nightdrop_restore.catalog import StoredSet
-from nightdrop_restore.copies import Copies, Place
-from nightdrop_restore.judging import JudgedSet
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.envelope.unwrapping import Key
+from nightdrop_restore.vaults.catalog import StoredSet
+from nightdrop_restore.vaults.copies import Copies, Place
+from nightdrop_restore.vaults.judging import JudgedSet
 
 OnText = Callable[[str], object]
 

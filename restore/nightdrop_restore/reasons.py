@@ -28,7 +28,7 @@ class Reasons:
 
     def note(self, path: str, reason: str) -> None:
         """Note it down; NightdropError if there is no room for it."""
-        from nightdrop_restore.scratch import written_to_scratch
+        from nightdrop_restore.writing.scratch import written_to_scratch
 
         with self._lock, written_to_scratch():
             self._database.execute(
@@ -67,7 +67,7 @@ class Reasons:
     @property
     def _database(self) -> "sqlite3.Connection":
         # It takes a few milliseconds to load, and most restores have nothing to tell.
-        from nightdrop_restore.scratch import scratch_database
+        from nightdrop_restore.writing.scratch import scratch_database
 
         if self._opened is None:
             self._opened = scratch_database(self._folder or Path(tempfile.gettempdir()), _SCHEMA)

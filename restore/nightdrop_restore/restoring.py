@@ -10,24 +10,24 @@ from typing import Final
 
 from nightdrop.engine.process import Engine
 from nightdrop.errors import NightdropError
-from nightdrop_restore.addresses import facts_of
-from nightdrop_restore.asking import Asker
 from nightdrop_restore.choosing import Choice
-from nightdrop_restore.gpgsm import key_as_text
-from nightdrop_restore.listing import Listed, listed
+from nightdrop_restore.engine.gpgsm import key_as_text
+from nightdrop_restore.engine.listing import Listed, listed
+from nightdrop_restore.engine.order import URL, Order
 from nightdrop_restore.manifests import fetch_manifests, volume_names
 from nightdrop_restore.noting import Notes, OnProgress, Restored
-from nightdrop_restore.order import URL, Order
 from nightdrop_restore.origin import OnText, Origin
 from nightdrop_restore.owners import Owners
 from nightdrop_restore.reasons import Reasons
-from nightdrop_restore.receiving import written_beside
-from nightdrop_restore.room import no_room_in
 from nightdrop_restore.supplementing import supplement_tree
-from nightdrop_restore.workplaces import workplace
-from nightdrop_restore.writing import Policy, Writer
+from nightdrop_restore.vaults.addresses import facts_of
+from nightdrop_restore.writing.asking import Asker
+from nightdrop_restore.writing.receiving import written_beside
+from nightdrop_restore.writing.room import no_room_in
+from nightdrop_restore.writing.workplaces import workplace
+from nightdrop_restore.writing.writer import Policy, Writer
 
-_LAUNCHER: Final = "nightdrop_restore.launcher"
+_LAUNCHER: Final = "nightdrop_restore.engine.launcher"
 
 _NOTHING_THERE: Final = 20
 """duplicity's status where there was nothing to restore."""

@@ -24,10 +24,10 @@ from duplicity.librsync import SigGenerator
 
 from nightdrop.engine.tars import Member, Reader
 from nightdrop.errors import EnvelopeError, VaultError
-from nightdrop_restore.decompressing import Decompressed
+from nightdrop_restore.envelope.decompressing import Decompressed
+from nightdrop_restore.envelope.opening import open_envelope
 from nightdrop_restore.items import Index
 from nightdrop_restore.manifests import opening_whole
-from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.origin import Origin
 
 _CHUNK: Final = 256 * 1024

@@ -4,11 +4,11 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nightdrop_restore.addresses import add_vault_arguments, places_of
-from nightdrop_restore.catalog import catalogue, chain_at, hosts_of, parse_moment, passed_over
-from nightdrop_restore.judging import judged_chain
-from nightdrop_restore.keys import add_key_arguments, ask_passphrase, read_key
+from nightdrop_restore.keys.reading import add_key_arguments, ask_passphrase, read_key
 from nightdrop_restore.origin import Origin
+from nightdrop_restore.vaults.addresses import add_vault_arguments, places_of
+from nightdrop_restore.vaults.catalog import catalogue, chain_at, hosts_of, parse_moment, passed_over
+from nightdrop_restore.vaults.judging import judged_chain
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

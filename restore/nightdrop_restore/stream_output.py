@@ -7,13 +7,13 @@ from pathlib import Path
 from nightdrop.errors import UsageError
 from nightdrop.files import whole_file
 from nightdrop_restore.archives import EXTENSIONS, unpack
+from nightdrop_restore.envelope.unwrapping import Key
 from nightdrop_restore.flash import Partition, partitions
 from nightdrop_restore.items import Index, shown
 from nightdrop_restore.reasons import Reasons
 from nightdrop_restore.streams import OnRead, Stream, open_stream, verified
-from nightdrop_restore.unwrapping import Key
-from nightdrop_restore.workplaces import locked_folder
-from nightdrop_restore.writing import Policy
+from nightdrop_restore.writing.workplaces import locked_folder
+from nightdrop_restore.writing.writer import Policy
 
 
 @dataclass

@@ -16,12 +16,12 @@ from nightdrop.names import SetKey, parse_name
 from nightdrop.receipts import MAX_SIZE, Receipt, parse_receipt
 from nightdrop.text import harmless
 from nightdrop.vault import FolderVault, Vault
-from nightdrop_restore.catalog import NEWEST, StoredSet
-from nightdrop_restore.copies import Place, stored_digest
-from nightdrop_restore.decompressing import Decompressor, Write
-from nightdrop_restore.judging import judged
-from nightdrop_restore.opening import open_envelope
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.envelope.decompressing import Decompressor, Write
+from nightdrop_restore.envelope.opening import open_envelope
+from nightdrop_restore.envelope.unwrapping import Key
+from nightdrop_restore.vaults.catalog import NEWEST, StoredSet
+from nightdrop_restore.vaults.copies import Place, stored_digest
+from nightdrop_restore.vaults.judging import judged
 
 OnRead = Callable[[int], object]
 

@@ -6,13 +6,13 @@ from typing import Final
 
 from nightdrop.errors import EnvelopeError, NightdropError
 from nightdrop.supplement import read_supplement
+from nightdrop_restore.envelope.opening import open_envelope
+from nightdrop_restore.envelope.unwrapping import Key
 from nightdrop_restore.items import Index
 from nightdrop_restore.manifests import opening_whole
 from nightdrop_restore.noting import Notes
-from nightdrop_restore.opening import open_envelope
 from nightdrop_restore.origin import Origin
-from nightdrop_restore.relinking import apply_supplement, kept
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.writing.relinking import apply_supplement, kept
 
 _LONGEST: Final = 256 * 1024 * 1024
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from nightdrop.errors import EnvelopeError, VaultError
 from nightdrop.names import parse_name
-from nightdrop_restore.catalog import StoredSet
-from nightdrop_restore.copies import Place, SilentError
-from nightdrop_restore.judging import problem_of
-from nightdrop_restore.opening import open_envelope
-from nightdrop_restore.trusting import Trusted, trusted_receipt
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.envelope.opening import open_envelope
+from nightdrop_restore.envelope.unwrapping import Key
+from nightdrop_restore.vaults.catalog import StoredSet
+from nightdrop_restore.vaults.copies import Place, SilentError
+from nightdrop_restore.vaults.judging import problem_of
+from nightdrop_restore.vaults.trusting import Trusted, trusted_receipt
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,11 @@ def shelves(good_mirror: Path, tmp_path: Path, admin_key: Key) -> Shelves:
 def mirror(tmp_path: Path, admin: bytes) -> Mirror:
     """An empty mirror, for shelves that no real run could fill in seconds."""
     return Mirror(tmp_path / "mirror", admin)
+
+
+@pytest.fixture
+def now_good(mirror: Mirror) -> Shelves:
+    """A mirror whose one host dropped a full just now, by the clock on the wall."""
+    mirror.enroll("web")
+    mirror.full("web", datetime.now(UTC) - timedelta(hours=1))
+    return Shelves(mirror.config, "web", time.time())

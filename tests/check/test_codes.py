@@ -78,6 +78,6 @@ def test_it_is_seen_by_a_check_that_remembers_the_vault_as_whole(shelves: Shelve
     """What a look remembers spares the next one work, and hides nothing from it. The damages of
     `test_a_damage_is_found_once` come after such a look, too.
     """
-    test_damage.settle(shelves)
+    shelves.settle()
     shelves.now += 2 * HOUR
     SEEN_ALONE[code](shelves)

@@ -3,48 +3,13 @@
 import os
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from check.damages import append, cut, flip
 from check.vaults import DAY, HOUR, Shelves, seal
 from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.receipts import digest
-from nightdrop.vault import FolderVault
-from nightdrop_check import listings
-from nightdrop_check.findings import Finding
-from nightdrop_check.scrub import Budget
-
-
-def only(shelves: Shelves, after: float = 0) -> Finding:
-    """The one finding there is."""
-    findings = shelves.check(after).findings
-    assert len(findings) == 1, [(f.code, f.sentence) for f in findings]
-    return findings[0]
-
-
-def settle(shelves: Shelves) -> None:
-    """Have the check look when nothing is wrong, so that it need not judge every set again."""
-    assert shelves.codes(after=HOUR) == []
-    assert shelves.sql("SELECT stem FROM settled_sets", book="check") == shelves.sql(
-        "SELECT DISTINCT substr(name, 1, instr(name, '.receipt') - 1) FROM files "
-        "WHERE name LIKE '%.receipt.json'",
-        book="check",
-    )
-
-
-def cut(path: Path, by: int) -> None:
-    os.truncate(path, path.stat().st_size - by)
-
-
-def flip(path: Path, at: int = -30) -> None:
-    octets = bytearray(path.read_bytes())
-    octets[at] ^= 1
-    path.write_bytes(octets)
-
-
-def append(path: Path, octets: bytes) -> None:
-    path.write_bytes(path.read_bytes() + octets)
 
 
 def test_a_good_vault_yields_nothing(shelves: Shelves) -> None:
@@ -105,18 +70,18 @@ def test_a_damage_is_found_once(shelves: Shelves, name: str, before: str) -> Non
     if before == "settled without ledger":
         shelves.forget()
     if before.startswith("settled"):
-        settle(shelves)
+        shelves.settle()
     damage(shelves)
     if before == "no ledger":
         shelves.forget()
-    finding = only(shelves, after=2 * HOUR)
+    finding = shelves.only(after=2 * HOUR)
     assert (finding.code, finding.severity) == (code, severity)
     assert finding.hint
 
 
 def test_receipt_removed(shelves: Shelves) -> None:
     shelves.path("receipt").unlink()
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.severity) == ("incomplete", "error")
     assert "was here once and is gone" in finding.sentence
     assert "2 later sets cannot be restored without it" in finding.sentence
@@ -126,53 +91,53 @@ def test_receipt_removed(shelves: Shelves) -> None:
 def test_receipt_removed_and_no_ledger(shelves: Shelves, which: tuple[str, int]) -> None:
     shelves.path("receipt", *which).unlink()
     shelves.forget()
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.severity) == ("incomplete", "error")
 
 
 def test_receipt_reworded(shelves: Shelves) -> None:
     path = shelves.path("receipt", "inc", 0)
     path.write_bytes(path.read_bytes().replace(b'"size": ', b'"size":  '))
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.subject) == ("corrupt", path.name)
     # Without the ledger, the receipt after it tells.
     shelves.forget()
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.severity) == ("broken-chain", "warning")
 
 
 def test_newest_set_withdrawn(shelves: Shelves) -> None:
     name = shelves.name("receipt", "inc", 1).removesuffix(".receipt.json")
     shelves.remove_set("inc", 1)
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.severity, finding.subject) == ("broken-chain", "error", name)
 
 
 def test_everything_withdrawn(shelves: Shelves) -> None:
     for path in shelves.folder.iterdir():
         path.unlink()
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.severity) == ("missing", "error")
     assert "3 sets came here, and none is left" in finding.sentence
     shelves.folder.rmdir()
-    assert only(shelves).code == "missing"
+    assert shelves.only().code == "missing"
 
 
 def test_late(shelves: Shelves) -> None:
     assert shelves.codes(after=2 * DAY) == []
-    finding = only(shelves, after=3 * DAY)
+    finding = shelves.only(after=3 * DAY)
     assert (finding.code, finding.severity) == ("late", "error")
-    assert only(shelves, after=50 * DAY).code == "late"
+    assert shelves.only(after=50 * DAY).code == "late"
 
 
 def test_sealed_to_somebody_else(shelves: Shelves, stranger: bytes, admin: bytes) -> None:
     them, us = parse_recipients(stranger, "them"), parse_recipients(admin, "us")
     shelves.path("volume").write_bytes(seal(b"x" * 99, them))
-    finding = only(shelves)
+    finding = shelves.only()
     assert finding.code == "wrong-recipient"
     assert "only CN=other" in finding.sentence
     shelves.path("volume").write_bytes(seal(b"x" * 99, us + them))
-    finding = only(shelves)
+    finding = shelves.only()
     assert finding.code == "wrong-recipient"
     assert "CN=other" in finding.sentence and "too" in finding.sentence
 
@@ -181,7 +146,7 @@ def test_many_files_of_a_set_are_one_finding(shelves: Shelves) -> None:
     flip(shelves.path("volume"))
     flip(shelves.path("signatures"))
     flip(shelves.path("manifest"))
-    finding = only(shelves)
+    finding = shelves.only()
     assert finding.code == "corrupt"
     assert finding.data["count"] == 3
 
@@ -190,20 +155,20 @@ def test_pipe_in_place_of_a_volume(shelves: Shelves) -> None:
     path = shelves.path("volume")
     path.unlink()
     os.mkfifo(path)
-    assert only(shelves).code == "unknown-file"
+    assert shelves.only().code == "unknown-file"
 
 
 def test_link_in_place_of_a_receipt(shelves: Shelves) -> None:
     path = shelves.path("receipt")
     path.rename(shelves.mirror.state / "moved")
     path.symlink_to(shelves.mirror.state / "moved")
-    assert only(shelves).code == "unknown-file"
+    assert shelves.only().code == "unknown-file"
 
 
 def test_ledger_that_is_none(shelves: Shelves) -> None:
     shelves.forget()
     shelves.mirror.ledger.write_bytes(b"this is no database, but a text of some length" * 99)
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.severity) == ("could-not-look", "error")
 
 
@@ -218,18 +183,18 @@ def test_ledger_knows_other_bytes(shelves: Shelves) -> None:
     book.execute("UPDATE drops SET sha256 = ? WHERE name = ?", ("0" * 64, shelves.name("volume")))
     book.commit()
     book.close()
-    assert only(shelves).code == "corrupt"
+    assert shelves.only().code == "corrupt"
 
 
 def test_enrolment_that_cannot_be_read(shelves: Shelves) -> None:
     (shelves.mirror.hosts / f"{shelves.host}.toml").write_text("host = ")
-    finding = only(shelves)
+    finding = shelves.only()
     assert (finding.code, finding.host) == ("could-not-look", shelves.host)
 
 
 def test_certificate_that_cannot_be_read(shelves: Shelves) -> None:
     shelves.mirror.recipients[0].unlink()
-    finding = only(shelves)
+    finding = shelves.only()
     assert finding.code == "could-not-look"
     assert finding.hint
 
@@ -249,70 +214,5 @@ def test_unfinished_set_may_be_on_its_way(shelves: Shelves) -> None:
     book.commit()
     book.close()
     assert shelves.codes() == []
-    finding = only(shelves, after=30 * HOUR)
+    finding = shelves.only(after=30 * HOUR)
     assert (finding.code, finding.severity) == ("incomplete", "warning")
-
-
-def test_settled_sets_are_not_read_again(shelves: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle(shelves)
-
-    def refuse(*arguments: object) -> object:
-        raise AssertionError(arguments)
-
-    monkeypatch.setattr(FolderVault, "open", refuse)
-    monkeypatch.setattr(FolderVault, "ends", refuse)
-    assert shelves.check(2 * HOUR, Budget(seconds=0)).findings == ()
-
-
-def test_what_the_scrub_finds_unsettles(shelves: Shelves) -> None:
-    """The disk altered a receipt, and no time of the file tells."""
-    settle(shelves)
-    path = shelves.path("receipt", "inc", 1)
-    path.write_bytes(path.read_bytes().replace(b'"tool": "n', b'"tool": "m'))
-    stands = path.stat().st_ctime
-    shelves.sql("UPDATE files SET changed = ? WHERE name = ?", stands, path.name, book="check")
-    listing = FolderVault(shelves.mirror.vault).list(shelves.host)
-    seen = listings.digest(entry for entry in listing if entry.name.startswith(path.name[:-13]))
-    shelves.sql("UPDATE settled_sets SET listing = ? WHERE stem = ?", seen, path.name[:-13], book="check")
-    marks = [str(mark) for (mark,) in shelves.sql("SELECT listing FROM settled_sets", book="check")]
-    glance = listings.take_glance(listing, {entry.name for entry in listing}, marks)
-    shelves.sql("UPDATE glances SET listed = ?, listing = ?", *glance[:2], book="check")
-    assert shelves.codes(after=2 * HOUR) == []
-    assert shelves.check(3 * HOUR, Budget(everything=True)).findings[0].code == "corrupt"
-    assert only(shelves, after=4 * HOUR).code == "corrupt"
-
-
-def test_a_set_that_is_not_remembered_is_judged(shelves: Shelves) -> None:
-    """As when two looks at the same time remember different sets."""
-    settle(shelves)
-    shelves.sql("DELETE FROM settled_sets WHERE stem LIKE '%-inc.%'", book="check")
-    report = shelves.check(2 * HOUR)
-    assert report.findings == ()
-    assert report.hosts[0].sets == 3
-
-
-def test_files_beside_settled_sets(shelves: Shelves) -> None:
-    """What a dead run left lies there for good; it hides nothing, whether it stays or goes."""
-    left = shelves.folder / "duplicity-inc.20260101T000000Z.to.20260102T000000Z.vol1.difftar.p7m"
-    left.write_bytes(shelves.path("volume").read_bytes())
-    for hours in (30, 31, 32):
-        found = only(shelves, after=hours * HOUR)
-        assert (found.code, found.severity) == ("incomplete", "info")
-    assert len(shelves.sql("SELECT * FROM settled_sets", book="check")) == 3
-    left.unlink()
-    assert shelves.codes(after=33 * HOUR) == []
-    cut(shelves.path("volume"), 1)
-    assert only(shelves, after=34 * HOUR).code == "truncated"
-
-
-def test_other_recipients_unsettle(shelves: Shelves, stranger: bytes) -> None:
-    settle(shelves)
-    shelves.mirror.recipients[0].write_bytes(stranger)
-    assert set(shelves.codes(after=2 * HOUR)) == {"wrong-recipient"}
-
-
-def test_an_altered_ledger_unsettles(shelves: Shelves) -> None:
-    shelves.sql("UPDATE drops SET received = received - 300")
-    settle(shelves)
-    shelves.sql("UPDATE drops SET sha256 = ? WHERE name = ?", "0" * 64, shelves.name("volume"))
-    assert only(shelves, after=2 * HOUR).code == "corrupt"

@@ -6,7 +6,7 @@ from check.vaults import DAY, Shelves
 from nightdrop.drills import Drill, DrilledHost
 from nightdrop_check.findings import Finding
 from nightdrop_check.memory import Memory
-from nightdrop_check.report_text import to_text
+from nightdrop_check.reports.as_text import to_text
 
 from house import HOST
 

@@ -144,6 +144,10 @@ def test_set_that_this_mirror_missed_before_a_full(mirror: Mirror) -> None:
     missed = mirror.full("web", NIGHT + timedelta(days=2), previous="1" * 64)
     (found,) = judged(mirror, "web", 2)
     assert (found.code, found.severity, found.subject) == ("broken-chain", "warning", missed.stem)
+    # Nothing mends that: it is not repeated for years.
+    mirror.full("web", NIGHT + timedelta(days=60))
+    (found,) = judged(mirror, "web", 60)
+    assert (found.code, found.severity, found.subject) == ("broken-chain", "info", missed.stem)
 
 
 def test_old_chain_removed_by_hand(mirror: Mirror) -> None:

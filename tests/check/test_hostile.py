@@ -27,14 +27,14 @@ from nightdrop.mirror import load_mirror
 from nightdrop.names import SetKey, format_time
 from nightdrop.receipts import MAX_SIZE
 from nightdrop.vault import FolderVault, StoredFile
-from nightdrop_check import chains, looking, receipts, workers
+from nightdrop_check import chains, looking, receipts
 from nightdrop_check.attempts import apply
 from nightdrop_check.contents import Contents
 from nightdrop_check.findings import Finding
 from nightdrop_check.judging import judge_mirror
-from nightdrop_check.report_json import to_json
-from nightdrop_check.report_page import to_page
-from nightdrop_check.report_text import to_text
+from nightdrop_check.reports.as_json import to_json
+from nightdrop_check.reports.as_page import to_page
+from nightdrop_check.reports.as_text import to_text
 from nightdrop_check.rules import HOST_RULES
 from nightdrop_check.settled import Remembered
 from nightdrop_check.shelf import ShelfSet
@@ -310,20 +310,3 @@ def test_receipts_that_are_too_long_together(mirror: Mirror, monkeypatch: pytest
     assert {(f.code, f.severity, f.host) for f in report.findings} == {("could-not-look", "error", "a")}
     assert "too long together" in report.findings[0].sentence
     assert report.hosts[1].state == "well"
-
-
-def test_several_processes_see_what_one_sees(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(6):
-        mirror.enroll(f"host{number}")
-        mirror.full(f"host{number}", NIGHT)
-    shelves = Shelves(mirror.config, "host3", NIGHT.timestamp() + HOUR)
-    shelves.path("volume").unlink()
-    alone = shelves.check()
-    for path in mirror.folder.glob("state/check.sqlite*"):
-        path.unlink()
-    monkeypatch.setattr(workers, "WORTH_IT", 2)
-    monkeypatch.setattr(workers, "processes", lambda: 2)
-    assert [finding.code for finding in alone.findings] == ["incomplete"]
-    for _ in range(2):
-        together = shelves.check()
-        assert (together.hosts, together.findings) == (alone.hosts, alone.findings)

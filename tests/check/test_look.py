@@ -8,8 +8,8 @@ import pytest
 
 from check.browser import Browser
 from check.vaults import DAY, HOUR, NIGHT, Mirror, Shelves, certificate
-from nightdrop_check.report_mail import report_mail
-from nightdrop_check.report_page import to_page
+from nightdrop_check.reports.as_mail import report_mail
+from nightdrop_check.reports.as_page import to_page
 
 LONG = "a-host-with-a-name-as-long-as-a-name-may-be.example.org"
 

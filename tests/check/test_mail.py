@@ -13,11 +13,10 @@ import pytest
 
 from check.mailserver import MailServer
 from check.vaults import DAY, Mirror, Shelves
-from nightdrop.envelope.recipients import parse_recipients
 from nightdrop.errors import ExitStatus
-from nightdrop_check.report_mail import report_mail, subject
-from nightdrop_check.report_text import to_text
-from nightdrop_check.telling import send_queued, tell_report
+from nightdrop_check.reports.as_mail import report_mail, subject
+from nightdrop_check.reports.as_text import to_text
+from nightdrop_check.telling.occasions import send_queued, tell_report
 
 from house import run
 
@@ -299,20 +298,3 @@ def test_a_password_that_no_login_takes(now_good: Shelves, server: MailServer, t
             done = check(now_good, "--mail", expect=ExitStatus.PARTIAL)
         assert "are not in ASCII" in done.stderr
     assert server.mails == []
-
-
-def test_what_keys_are_needed_for(now_good: Shelves, mirror: Mirror, stranger: bytes) -> None:
-    """An old key and one that lies in a safe: what each opens, and what only it does. No finding."""
-    (old,) = mirror.recipients
-    (new,) = parse_recipients(stranger, "test")
-    assert "Key " not in to_text(now_good.check())
-    with now_good.mirror.recipients[0].open("ab") as file:
-        file.write(stranger)
-    now = datetime.now(UTC)
-    mirror.full("db", now - timedelta(minutes=9), recipients=[old, new])
-    mirror.full("db", now - timedelta(minutes=5), recipients=[new])
-    for after in (0, 120, 240):
-        report = now_good.check(after)
-        assert report.findings == ()
-        assert "Key CN=admin: opens 3 of 4 sets, 2 with no other key (db and web; the " in to_text(report)
-        assert "Key CN=other: opens 2 of 4 sets, 1 with no other key (db; it came " in to_text(report)

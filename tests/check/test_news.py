@@ -2,9 +2,9 @@
 
 from nightdrop_check.findings import Finding
 from nightdrop_check.memory import Memory
-from nightdrop_check.news import News, news, remember_told
-from nightdrop_check.report import Report
-from nightdrop_check.report_mail import news_subject
+from nightdrop_check.reports.as_mail import news_subject
+from nightdrop_check.reports.report import Report
+from nightdrop_check.telling.news import News, news, remember_told
 
 FULL = "duplicity-full.20260301T023000Z"
 

@@ -14,7 +14,6 @@ import pytest
 
 from check.vaults import DAY, HOUR, Shelves
 from nightdrop_check import peers
-from nightdrop_check.findings import Finding
 from nightdrop_check.inventory import FORMAT, LONGEST
 
 from house import HOST, House, Key, run
@@ -60,12 +59,6 @@ def two(pair: tuple[House, Shelves]) -> Iterator[tuple[Shelves, Shelves]]:
     (here.mirror.state / "check.sqlite").unlink(missing_ok=True)
 
 
-def only(shelves: Shelves, after: float = HOUR) -> Finding:
-    findings = shelves.check(after).findings
-    assert len(findings) == 1, [(f.code, f.sentence) for f in findings]
-    return findings[0]
-
-
 def test_mirrors_that_are_alike_yield_nothing(two: tuple[Shelves, Shelves]) -> None:
     assert two[0].codes(HOUR) == []
 
@@ -74,9 +67,17 @@ def test_a_set_that_is_only_here(two: tuple[Shelves, Shelves]) -> None:
     here, there = two
     there.remove_set("inc")
     there.check(HOUR)
-    found = only(here)
+    found = here.only(HOUR)
     assert (found.code, found.severity, found.host) == ("mirror-differs", "warning", HOST)
     assert "is here and not on mirror-b" in found.sentence
+
+
+def test_room_that_was_made_there_is_no_difference(two: tuple[Shelves, Shelves]) -> None:
+    """What is older than all that it has left, it need not have."""
+    here, there = two
+    there.remove_set("full")
+    there.check(HOUR)
+    assert here.codes(HOUR) == []
 
 
 def test_a_loss_that_is_acknowledged_there_is_told_here(two: tuple[Shelves, Shelves]) -> None:
@@ -85,7 +86,7 @@ def test_a_loss_that_is_acknowledged_there_is_told_here(two: tuple[Shelves, Shel
     there.remove_set("inc")
     run("acknowledge", HOST, "--because", "it is old", "--config", there.config)
     assert there.check(HOUR).number_of("error") == 0
-    assert only(here).code == "mirror-differs"
+    assert here.only(HOUR).code == "mirror-differs"
 
 
 def test_a_set_that_has_another_receipt_there(two: tuple[Shelves, Shelves]) -> None:
@@ -93,7 +94,7 @@ def test_a_set_that_has_another_receipt_there(two: tuple[Shelves, Shelves]) -> N
     path = there.path("receipt", "inc")
     path.write_bytes(path.read_bytes().replace(b'"files": ', b'"files":  '))
     there.check(HOUR)
-    found = only(here)
+    found = here.only(HOUR)
     assert (found.code, found.severity) == ("mirror-differs", "error")
     assert "another receipt on mirror-b" in found.sentence
 
@@ -101,7 +102,7 @@ def test_a_set_that_has_another_receipt_there(two: tuple[Shelves, Shelves]) -> N
 def test_a_check_that_does_not_run_any_more(two: tuple[Shelves, Shelves]) -> None:
     here, _ = two
     here.configure('[[check.expect]]\nhosts = ["*"]\nlate_after = "90D"\nfull_late_after = "90D"\n')
-    found = only(here, after=5 * DAY)
+    found = here.only(after=5 * DAY)
     assert (found.code, found.severity, found.subject) == ("peer-silent", "error", "mirror-b")
     assert "its check last looked 4 days ago" in found.sentence
 
@@ -154,7 +155,7 @@ def test_the_certificate_that_a_peer_is_pinned_to(
         if given == "its own":
             assert pinned.codes(HOUR) == []
             return
-        found = only(pinned)
+        found = pinned.only(HOUR)
         assert (found.code, found.severity, found.subject) == ("peer-silent", "error", "mirror-b")
         assert "its certificate is not one that is trusted here" in found.sentence
     finally:
@@ -215,7 +216,7 @@ def test_what_a_hostile_peer_answers(
     server, answer = liar
     answer[0] = ANSWERS[name]
     believe(shelves, server.server_address[1], tmp_path)
-    found = only(shelves)
+    found = shelves.only(HOUR)
     assert (found.code, found.severity) == ("peer-silent", "error")
     assert "nothing was ever heard of it" in found.sentence
 
@@ -238,7 +239,7 @@ def test_a_password_of_any_octets(
 ) -> None:
     believe(shelves, liar[0].server_address[1], tmp_path)
     (tmp_path / "password").write_bytes(octets)
-    assert only(shelves).code == "peer-silent"
+    assert shelves.only(HOUR).code == "peer-silent"
 
 
 def test_a_peer_that_looked_in_the_future_is_missed_all_the_same(
@@ -250,7 +251,7 @@ def test_a_peer_that_looked_in_the_future_is_missed_all_the_same(
     shelves.check()
     answer[0] = b""
     shelves.configure('[[check.expect]]\nhosts = ["*"]\nlate_after = "90D"\nfull_late_after = "90D"\n')
-    found = only(shelves, after=5 * DAY)
+    found = shelves.only(after=5 * DAY)
     assert (found.code, found.severity) == ("peer-silent", "error")
     assert "its check last looked 5 days ago" in found.sentence
 
@@ -284,7 +285,7 @@ def test_a_peer_that_dribbles_holds_nobody_up(
         thread = threading.Thread(target=dribble)
         thread.start()
         try:
-            found = only(shelves)
+            found = shelves.only(HOUR)
         finally:
             over.set()
             thread.join()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from check.vaults import DAY, HOUR, Mirror, Shelves, certificate, random_octets, seal
-from nightdrop.envelope.recipients import parse_recipients
+from check.vaults import DAY, HOUR, Mirror, Shelves, certificate, random_octets
 from nightdrop.ledger import Ledger
 from nightdrop_check.memory import Memory
+from nightdrop_check.room import shrinks_per_day
 
 from house import HOST, House
 from mirrors import NIGHTDROP
@@ -139,6 +139,14 @@ def own_disk(shelves: Shelves) -> Iterator[None]:
         subprocess.run(["umount", vault], check=True)
 
 
+def test_room_that_was_made_begins_the_reckoning_anew() -> None:
+    before = [(day * DAY, 1000 - 10 * day) for day in range(30)]
+    after = [(day * DAY, 2000 - 20 * (day - 30)) for day in range(30, 45)]
+    assert shrinks_per_day(before) == 10
+    assert shrinks_per_day(before + after[:5]) is None
+    assert shrinks_per_day(before + after) == 20
+
+
 @pytest.mark.usefixtures("own_disk")
 @pytest.mark.parametrize(("days", "severity"), [(3, "error"), (20, "warning"), (40, None)])
 def test_disk_that_fills(shelves: Shelves, days: int, severity: str | None) -> None:
@@ -251,13 +259,6 @@ def test_sizes_expected(shelves: Shelves) -> None:
     assert shelves.codes() == []
 
 
-def test_memory_that_is_none(shelves: Shelves) -> None:
-    (shelves.mirror.state / "check.sqlite").write_bytes(b"this is no database" * 999)
-    found = shelves.only()
-    assert (found.code, found.severity) == ("could-not-look", "error")
-    assert "cannot be remembered" in found.sentence
-
-
 def test_what_lies_there_and_does_not_look_encrypted(shelves: Shelves) -> None:
     """An envelope's form around plain text, its digests and all, as whoever fakes backups would make."""
     path = shelves.path("volume")
@@ -283,27 +284,3 @@ def test_weak_cipher(shelves: Shelves, tmp_path: Path, cipher: str, told: str) -
     found = shelves.only()
     assert (found.code, found.severity) == ("weak-cipher", "error")
     assert told in found.sentence
-
-
-def test_what_envelopes_said_is_forgotten_with_them(shelves: Shelves, stranger: bytes) -> None:
-    """A host may make no two of them alike. Neither its files nor it itself leave that behind."""
-    heads = "SELECT COUNT(*) FROM heads"
-    assert shelves.codes() == []
-    [(usual,)] = shelves.sql(heads, book="check")
-    them = parse_recipients(stranger, "them")
-    envelope, (_, serial) = seal(b"x", them), them[0].issuer_and_serial
-    odd = [shelves.folder / shelves.name("volume").replace("vol1.", f"vol{n}.") for n in range(2, 52)]
-    for number, path in enumerate(odd):
-        path.write_bytes(envelope.replace(serial, serial[:-1] + bytes([number])))
-    shelves.path("receipt").unlink()
-    shelves.check(HOUR)
-    assert shelves.sql(heads, book="check") == [(usual + len(odd),)]
-    for path in odd:
-        path.unlink()
-    shelves.check(2 * HOUR)
-    shelves.check(3 * HOUR)
-    assert shelves.sql(heads, book="check") == [(usual,)]
-    (shelves.mirror.hosts / f"{HOST}.toml").unlink()
-    shelves.check(4 * HOUR)
-    for table in ("heads", "files", "glances", "settled_sets"):
-        assert shelves.sql(f"SELECT COUNT(*) FROM {table}", book="check") == [(0,)]

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from check.damages import cut, flip
 from check.vaults import DAY, Mirror, Shelves, random_octets
 from core.stock import Gpgsm
 from nightdrop.enrolment import load_bundle
@@ -74,16 +75,6 @@ def test_it_restores_as_our_own_do(filled: Path, stock: Shelves, admin_key: Key,
     assert differences(describe(filled.parent / "source"), describe(tmp_path / "to")) == {}
 
 
-def cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 100)
-
-
-def flip(path: Path) -> None:
-    octets = bytearray(path.read_bytes())
-    octets[len(octets) // 2] ^= 1
-    path.write_bytes(octets)
-
-
 DAMAGES: dict[str, tuple[Callable[[Shelves], object], str]] = {
     "a volume in the middle removed": (
         lambda s: (s.folder / s.name("volume").replace("vol1.", "vol2.")).unlink(),
@@ -93,7 +84,7 @@ DAMAGES: dict[str, tuple[Callable[[Shelves], object], str]] = {
     "signatures removed": (lambda s: s.path("signatures").unlink(), "incomplete"),
     "full removed": (lambda s: s.remove_set("full"), "broken-chain"),
     "volume cut off": (lambda s: cut(s.path("volume")), "truncated"),
-    "bit flipped": (lambda s: flip(s.path("volume")), "corrupt"),
+    "bit flipped": (lambda s: flip(s.path("volume"), at=500_000), "corrupt"),
     "plain": (lambda s: s.path("volume").write_bytes(b"plain text" * 9000), "not-encrypted"),
 }
 

@@ -67,6 +67,7 @@ def on_weekdays(history: History, weekend: float) -> History:
 PEACEFUL: dict[str, History] = {
     "steady": host(),
     "small": host(20 * MB, 0.1 * MB, noise=1.0),
+    "a full of a fifth of next to nothing": but(host(1 * MB, 0.01 * MB), range(120, 121), size=0.2 * MB),
     "20 to 22 MB": but(host(20 * MB, 1 * MB), range(100, 366), source=22 * MB),
     "growing by a fifth a month": host(growth=1.2),
     "shrinking by a sixth a month": host(growth=0.83),
@@ -130,6 +131,12 @@ def test_what_is_told_is_told_every_day_of_its_week() -> None:
     history = but(host(), range(120, 121), size=2.4 * GB)
     days = codes_of_a_year(history, days=AROUND)["shrunk"]
     assert days == list(range(120, 128))
+
+
+def test_what_stays_so_is_told_once() -> None:
+    """From the second full on, twice the size may be the new usual."""
+    history = but(host(), range(120, 366, FULL_EVERY), size=11 * GB)
+    assert codes_of_a_year(history, days=range(115, 200)) == {"grown": list(range(120, 128))}
 
 
 @pytest.mark.parametrize("seed", range(8))

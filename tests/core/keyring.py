@@ -17,8 +17,8 @@ from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.entries import Addressing
 from nightdrop.envelope.recipients import Recipient
 from nightdrop.envelope.sealing import Sealer
-from nightdrop_restore.opening import open_envelope
-from nightdrop_restore.unwrapping import Key, PrivateKey
+from nightdrop_restore.envelope.opening import open_envelope
+from nightdrop_restore.envelope.unwrapping import Key, PrivateKey
 
 BOUNDED = settings(
     derandomize=True,

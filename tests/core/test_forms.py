@@ -16,7 +16,7 @@ from core.messages import compose, primitive
 from nightdrop.envelope.forms import HEADERS_LIMIT, binary
 from nightdrop.envelope.inspection import Inspection, inspect_envelope
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.envelope.opening import open_envelope
 
 ALICE, BOB, _ = holders()
 NOISE = random.Random(6).randbytes(200_000)

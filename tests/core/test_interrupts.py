@@ -11,7 +11,7 @@ import pytest
 from nightdrop.engine.process import Engine
 from nightdrop.files import whole_file
 from nightdrop.interrupts import held_back
-from nightdrop_restore.workplaces import workplace
+from nightdrop_restore.writing.workplaces import workplace
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from core.keyring import opened
 from nightdrop.envelope.inspection import inspect_envelope
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore.keys import load_key
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.envelope.unwrapping import Key
+from nightdrop_restore.keys.reading import load_key
 
 VECTORS = Path(__file__).parent / "vectors"
 CONTENT = (VECTORS / "content").read_bytes()

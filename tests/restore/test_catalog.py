@@ -6,7 +6,7 @@ import pytest
 
 from nightdrop.errors import NightdropError, UsageError
 from nightdrop.names import SetKey
-from nightdrop_restore.catalog import NEWEST, StoredSet, chain_at, parse_moment, passed_over
+from nightdrop_restore.vaults.catalog import NEWEST, StoredSet, chain_at, parse_moment, passed_over
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_restore.conveying import _MOST_ITEMS, _PIECE, CutOffError, Sender, received
+from nightdrop_restore.engine.conveying import _MOST_ITEMS, _PIECE, CutOffError, Sender, received
 from nightdrop_restore.items import Item
 
 SIZES = [0, 1, _PIECE - 1, _PIECE, _PIECE + 1, 3 * _PIECE + 5, 7]

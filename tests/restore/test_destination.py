@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_restore.workplaces import workplace
+from nightdrop_restore.writing.workplaces import workplace
 
 from house import HOST, House, complaint, run
 from mirrors import NIGHTDROP

@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-from nightdrop_restore.copies import Place
+from nightdrop.vault import FolderVault
 from nightdrop_restore.drilling import drill
-from nightdrop_restore.keys import load_key
-from nightdrop_restore.remote_vault import Address, RemoteVault
+from nightdrop_restore.keys.reading import load_key
+from nightdrop_restore.vaults.copies import Copies, Place
+from nightdrop_restore.vaults.remote import Address, RemoteVault
 
 from gates import gate_to
 from house import HOST, House, Key, complaint, run
@@ -118,6 +119,18 @@ def test_a_drill_waits_for_it_once(admin_key: Key, tmp_path: Path) -> None:
         assert all("does not answer" in one.problems[0] for one in told)
         asked.append(len(connections))
     assert asked[0] == asked[1] > 0
+
+
+def test_once_silent_it_is_asked_last(chain: House, tmp_path: Path) -> None:
+    """Each time, it would be waited for."""
+    asked = []
+    with hanging_up() as (port, connections):
+        silent = Place("LISTENER", RemoteVault(Address(f"http://127.0.0.1:{port}", "admin", "x", "")))
+        copies = Copies([silent, Place("folder", FolderVault(chain.mirrors[0].vault))], HOST)
+        for name in chain.names()[:3]:
+            copies.fetch(name, tmp_path / "file")
+            asked.append(len(connections))
+    assert asked[0] == asked[-1] > 0
 
 
 @contextmanager

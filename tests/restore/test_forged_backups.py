@@ -74,6 +74,7 @@ DANGEROUS = [
     (member("snapshot/disk", tarfile.BLKTYPE, 0o666, devmajor=7, devminor=250), b""),
     (member("snapshot/memory", tarfile.CHRTYPE, 0o666, devmajor=1, devminor=1), b""),
     (member("snapshot/root shell", mode=0o6755), b"#!/bin/sh\n"),
+    (member("snapshot/shared", tarfile.DIRTYPE, 0o2775), b""),
 ]
 
 
@@ -87,7 +88,9 @@ def test_devices_and_setuid_only_when_asked_for(tmp_path: Path, admin_key: Key) 
     assert not (tmp_path / "to" / "memory").exists()
     assert stat.S_IMODE((tmp_path / "to" / "root shell").stat().st_mode) == 0o755
     assert "it is a block device; --devices restores those:\n    disk\n" in said
-    assert "without its setuid or setgid bit; --setuid restores those:\n    root shell\n" in said
+    assert "without its setuid or setgid bit; --setuid restores those:\n    root shell\nnot " in said
+    # On a folder that bit runs nothing: it only says whose new files are.
+    assert stat.S_IMODE((tmp_path / "to" / "shared").stat().st_mode) == 0o2775
     listed = run("restore", "files", vault, "--host", HOST, *admin_key.arguments).stdout
     assert "\\x1b]0;owned\\x07\n" in listed
     assert "\x1b" not in listed

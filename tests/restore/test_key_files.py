@@ -10,7 +10,7 @@ from core.keyring import CURVES, Holder, holder_on, holders, opened, seal
 from core.stock import run
 from nightdrop.envelope.recipients import RecipientId
 from nightdrop.errors import ConfigurationError, NightdropError
-from nightdrop_restore.keys import load_key
+from nightdrop_restore.keys.reading import load_key
 
 from house import Key
 from mirrors import NIGHTDROP

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from core.keyring import holder_of
 from core.stock import Gpgsm, RefusedError, gpgsm_version, run
 from nightdrop.envelope.recipients import load_recipients
-from nightdrop_restore.keys import load_key
+from nightdrop_restore.keys.reading import load_key
 
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")
 TYPES = {"rsa-4096": "RSA 4096", "ec-p384": "EC P-384", "x25519": "X25519"}

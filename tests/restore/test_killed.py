@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from nightdrop_restore.items import Item
+from nightdrop_restore.noting import Notes, Restored
+from nightdrop_restore.writing.unfinished import is_unfinished
+from nightdrop_restore.writing.writer import Policy, Writer
 from restore.conftest import SEED
 
 from house import HOST, House, run
@@ -59,3 +63,20 @@ def test_what_it_leaves(chain: House, tmp_path: Path) -> None:
     run(*words(chain, to, "never"), expect=3)
     assert set(differences(there, describe(below))) <= {b"z/00", b"a"}
     assert (below / "z" / "00").read_text() == "mine"
+
+
+@pytest.mark.parametrize("last", ["fchown", "utime"])
+def test_its_own_mode_is_the_last_thing_that_a_folder_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """Killed before that, in this very moment, it tells that it is not finished."""
+
+    def kill(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    writer = Writer(tmp_path / "to", Policy(), Notes(Restored(), lambda _done: None))
+    writer.write(Item((), "folder", 0o755, 0, 0, 1.0))
+    monkeypatch.setattr(os, last, kill)
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    assert is_unfinished((tmp_path / "to").stat())

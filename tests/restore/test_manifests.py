@@ -30,11 +30,16 @@ def test_in_pieces(cuts: list[int]) -> None:
     assert found.numbers == [1, 2, 30]
 
 
-def test_bounds() -> None:
+@pytest.mark.parametrize(
+    ("piece", "times"),
+    [(bytes(100_000), 100), (bytes(99_999) + b"\n", 2700), (b"Volume 1:\n" * 10_000, 101)],
+    ids=["a line", "lines", "volumes"],
+)
+def test_bounds(piece: bytes, times: int) -> None:
     found = VolumeNumbers()
     with pytest.raises(EnvelopeError, match="no manifest"):
-        for _ in range(100):
-            found.write(bytes(100_000))
+        for _ in range(times):
+            found.write(piece)
 
 
 def test_zeros_without_end(admin_key: Key, tmp_path: Path) -> None:

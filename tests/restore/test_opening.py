@@ -24,8 +24,8 @@ from nightdrop.envelope.algorithms import CIPHERS as KNOWN
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.sealing import SEGMENT, ZSTD_MAGICS
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore.opening import open_envelope
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.envelope.opening import open_envelope
+from nightdrop_restore.envelope.unwrapping import Key
 
 ALICE, BOB, CAROL = holders()
 NOISE = random.Random(1).randbytes(3 * SEGMENT + 4321)

@@ -15,7 +15,7 @@ from nightdrop.envelope.ber import BerReader
 from nightdrop.envelope.header import read_header
 from nightdrop.envelope.sealing import SEGMENT
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.envelope.opening import open_envelope
 
 ALICE, BOB, _ = holders()
 NOISE = random.Random(1).randbytes(3 * SEGMENT + 4321)

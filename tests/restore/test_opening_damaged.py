@@ -26,8 +26,8 @@ from nightdrop.envelope import der
 from nightdrop.envelope.algorithms import CipherName
 from nightdrop.envelope.sealing import SEGMENT
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore import opening
-from nightdrop_restore.opening import open_envelope
+from nightdrop_restore.envelope import opening
+from nightdrop_restore.envelope.opening import open_envelope
 
 ALICE, BOB, _ = holders()
 NOISE = random.Random(1).randbytes(3 * SEGMENT + 4321)

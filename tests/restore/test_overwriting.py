@@ -5,13 +5,15 @@ import os
 import pty
 import stat
 import tarfile
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from nightdrop_restore.items import Item
 from nightdrop_restore.noting import Notes, Restored
-from nightdrop_restore.writing import Policy, Writer
+from nightdrop_restore.writing.writer import Policy, Writer
 from restore.forging import forge, member
 
 from house import HOST, House, Key, complaint, run
@@ -114,8 +116,9 @@ def test_owners_by_name_or_by_number(tmp_path: Path, admin_key: Key) -> None:
         assert (status.st_uid, status.st_gid) == (owner, 4321)
 
 
+@pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: Callable[..., None]
 ) -> None:
     """Whose folder it is that root restores into may be quick: root's chmod must not reach elsewhere."""
     precious = tmp_path / "precious"
@@ -125,7 +128,8 @@ def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
     def make_and_lose(name: bytes, mode: int, *, dir_fd: int) -> None:
         make(name, mode, dir_fd=dir_fd)
         os.unlink(name, dir_fd=dir_fd)
-        os.symlink(precious, name, dir_fd=dir_fd)
+        within = os.readlink(f"/proc/self/fd/{dir_fd}")
+        link(precious, os.path.join(os.fsencode(within), name))
 
     notes = Notes(Restored(), lambda _done: None)
     writer = Writer(tmp_path / "to", Policy(owners=False), notes)
@@ -136,6 +140,24 @@ def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(
     assert stat.S_IMODE(precious.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "to" / "good").stat().st_mode) == 0o640
     assert os.listdir(tmp_path / "to") == ["good"]
+
+
+def test_what_takes_the_name_of_a_large_file_meanwhile_is_left(tmp_path: Path) -> None:
+    """Nobody asked for it to be overwritten: it was not there when that was looked at."""
+    place = tmp_path / "to" / "large"
+
+    class Content(BytesIO):
+        def close(self) -> None:
+            place.write_text("mine")
+            super().close()
+
+    done = Restored()
+    writer = Writer(tmp_path / "to", Policy(), Notes(done, lambda _done: None))
+    writer.write(Item((b"large",), "file", 0o644, 0, 0, 1.0, content=lambda: Content(bytes(600_000))))
+    writer.close()
+    assert place.read_text() == "mine"
+    assert os.listdir(tmp_path / "to") == ["large"]
+    assert dict(done.unrestored.items()) == {"large": "something else took its name meanwhile"}
 
 
 def test_json(chain: House, tmp_path: Path) -> None:

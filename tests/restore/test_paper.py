@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_restore.paper import from_lines, to_lines
+from nightdrop_restore.paper.lines import from_lines, to_lines
 
 from house import Key, complaint, run
 

@@ -24,8 +24,8 @@ from nightdrop.envelope.ber import BerReader
 from nightdrop.envelope.entries import Addressing, Agreement
 from nightdrop.envelope.header import read_header
 from nightdrop.errors import EnvelopeError
-from nightdrop_restore.keys import load_key
-from nightdrop_restore.unwrapping import Key
+from nightdrop_restore.envelope.unwrapping import Key
+from nightdrop_restore.keys.reading import load_key
 
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")
 ALICE, BOB, CAROL = holders()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from nightdrop.supplement import Supplement, read_supplement
-from nightdrop_restore.relinking import apply_supplement, kept
+from nightdrop_restore.writing import relinking
+from nightdrop_restore.writing.relinking import apply_supplement, kept
 
 OLD = 1_000_000_000 * 10**9
 NOBODY = 65534
@@ -264,6 +265,17 @@ def test_no_link_is_ever_gone_through(root: Path, outside: Path, case: str) -> N
     assert snapshot(outside) == before[1]
     assert [(outside / name).stat().st_blocks for name in ("one", "two")] == blocks
     assert blocks[0] > 0
+
+
+def test_a_link_that_takes_the_place_of_a_file_is_not_gone_through(
+    root: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was looked at: in somebody else's folder, that may happen at any moment."""
+    monkeypatch.setattr(relinking, "_is_regular", lambda _root, _path: True)
+    (root / "file").symlink_to(outside / "one")
+    before, blocks = snapshot(outside), (outside / "one").stat().st_blocks
+    assert punch(root, b"file") == [b"file"]
+    assert (snapshot(outside), (outside / "one").stat().st_blocks) == (before, blocks)
 
 
 HOLES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightdrop.errors import VaultError
-from nightdrop_restore.remote_vault import Address, RemoteVault
+from nightdrop_restore.vaults.remote import Address, RemoteVault
 
 from house import HOST, House, complaint, run
 from nginx import folder_for_nginx, nginx
@@ -75,6 +75,12 @@ def test_all_of_it_over_tls(listener: Listener, chain: House, tmp_path: Path) ->
     run("restore", "run", *listener.words, *words, *key)
     back = tmp_path / "to" / chain.source.relative_to("/")
     assert differences(describe(chain.source), describe(back)) == {}
+
+
+def test_by_another_name(listener: Listener) -> None:
+    """As through a tunnel: the certificate that is given counts, whatever addresses are in it."""
+    address = listener.tls.replace("127.0.0.1", "localhost")
+    assert f"{HOST}: 2 sets" in run("restore", "list", address, *listener.words[1:]).stdout
 
 
 def test_a_folder_and_a_listener(listener: Listener, chain: House, tmp_path: Path) -> None:
@@ -256,3 +262,20 @@ def test_goes_on_where_a_connection_was_lost(liar: Callable[[Answer], RemoteVaul
         assert file.read() == content
     assert len(asked) > 1
     assert asked[0] == 0
+
+
+def test_another_part_than_was_asked_for(liar: Callable[[Answer], RemoteVault]) -> None:
+    """From its beginning again: what is read would hold that twice."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(206 if request.headers.get("Range") else 200)
+        request.send_header("Content-Length", "500000")
+        request.send_header("Content-Range", "bytes 0-499999/500000")
+        request.end_headers()
+        request.wfile.write(bytes(400_000))
+
+    with (
+        liar(answer).open(HOST, "duplicity-full.20260102T030405Z.manifest.p7m") as file,
+        pytest.raises(VaultError, match="another part than it was asked for"),
+    ):
+        file.read()

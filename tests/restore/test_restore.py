@@ -139,7 +139,7 @@ def looked_at(session: int, folder: Path, passphrase: bytes) -> bool:
                 shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
                 assert passphrase not in shown
                 assert b"PRIVATE KEY" not in shown
-                readers += b"nightdrop_restore.launcher" in shown
+                readers += b"nightdrop_restore.engine.launcher" in shown
     for path in glob.glob(f"{folder}/.nightdrop-restore-*/**", recursive=True, include_hidden=True):
         with suppress(OSError):
             if os.path.isfile(path):

@@ -69,8 +69,10 @@ def test_a_configuration_is_unpacked(folder: Path, admin_key: Key, tmp_path: Pat
 
 
 def test_a_hostile_tar_harms_nobody(folder: Path, admin_key: Key, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
+    outside, precious = tmp_path / "outside", tmp_path / "out" / "precious"
     outside.mkdir()
+    precious.parent.mkdir()
+    precious.touch()
     name = folder / f"conf-full.{FULL}.tar.p7m"
     seal(
         name,
@@ -81,6 +83,7 @@ def test_a_hostile_tar_harms_nobody(folder: Path, admin_key: Key, tmp_path: Path
                 (member("link", tarfile.SYMTYPE, linkname=str(outside)), b""),
                 (member("link/through"), b"evil"),
                 (member("hard", tarfile.LNKTYPE, linkname="link/../../../../etc/passwd"), b""),
+                (member("beside", tarfile.LNKTYPE, linkname="../precious"), b""),
                 (member("disk", tarfile.BLKTYPE, devmajor=7, devminor=250), b""),
                 (member("shell", mode=0o4755), b"x"),
                 (member("/absolute"), b"inside"),
@@ -92,7 +95,8 @@ def test_a_hostile_tar_harms_nobody(folder: Path, admin_key: Key, tmp_path: Path
     assert list(outside.iterdir()) == []
     assert sorted(os.listdir(back)) == ["absolute", "link", "shell"]
     assert (back / "shell").stat().st_mode & 0o7777 == 0o755
-    for path in ("../outside/escaped", "link/through", "hard", "disk"):
+    assert precious.stat().st_nlink == 1
+    for path in ("../outside/escaped", "link/through", "hard", "beside", "disk"):
         assert f"    {path}: " in done.stdout
 
 

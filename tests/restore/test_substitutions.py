@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.keyring import BOUNDED
-from nightdrop_restore import substitutions
+from nightdrop_restore.engine import substitutions
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,42 @@
-"""Very many paths to tell of."""
+"""Very many paths to tell of: more than memory should hold."""
 
 import json
 import tarfile
 from pathlib import Path
 
-from nightdrop.engine.tars import BLOCK, plain_header, plain_owner
-from restore.forging import STEM, forge, seal
+from restore.forging import STEM, forge, member, seal, tar
 
-from house import HOST, Key, run
+from house import HOST, Key
+from mirrors import NIGHTDROP
+from processes import memory_of_all
 
-MANY = 10_000
+MANY = 12_000
+MOST_MEMORY = 95_000_000
+"""All processes of this restore have 76 MB together, and the names are 36 MB, wherever they are kept."""
+
+FOLDERS = "/".join([letter * 250 for letter in "abcdefghijkl"])
 
 
-def name(number: int) -> bytes:
-    return b"folder/file-%06d" % number
+def name(number: int) -> str:
+    return f"{FOLDERS}/file-{number:06}"
 
 
-def signatures(content: bytes) -> bytes:
-    """Those of very many files, in a folder; what is in them nobody reads."""
-    owner = plain_owner(0, 0, "root", "root")
-    assert owner is not None
-    padded = content + bytes(-len(content) % BLOCK)
-
-    def entry(path: bytes, type_of_it: bytes, octets: bytes) -> bytes:
-        header = plain_header(
-            path, type_of_it, owner, mode=0o755, size=len(octets), modified=1_700_000_000, link=b""
-        )
-        assert header is not None
-        return header + (padded if octets else b"")
-
-    parts = [entry(b"snapshot/" + path, tarfile.DIRTYPE, b"") for path in (b"", b"folder")]
-    parts += [entry(b"signature/" + name(n), tarfile.REGTYPE, content) for n in range(MANY)]
-    return b"".join(parts) + bytes(tarfile.RECORDSIZE)
+def signatures() -> bytes:
+    """Those of very many files, in a folder that is deep; what is in them nobody reads."""
+    above = [FOLDERS[:end] for end in range(250, len(FOLDERS) + 1, 251)]
+    folders = [member(f"snapshot/{path}", tarfile.DIRTYPE, 0o755) for path in ("", *above)]
+    files = [member(f"signature/{name(number)}") for number in range(MANY)]
+    return tar([*((one, b"") for one in folders), *((one, b"x") for one in files)])
 
 
 def test_lost_files(admin_key: Key, tmp_path: Path) -> None:
-    """All in one volume that is lost: each is named, once."""
+    """All in one volume that is lost: each is named, once, and none is kept in memory."""
     vault = tmp_path / "vault"
-    forge(vault, admin_key, [], signatures(b"x"))
+    forge(vault, admin_key, [], signatures())
     seal(vault / HOST / f"{STEM}.vol1.difftar.p7m", admin_key, b"another")
     words = ["restore", "run", vault, "--host", HOST, "--to", tmp_path / "to", *admin_key.arguments]
-    told = json.loads(run(*words, "--json", expect=3).stdout)
-    assert list(told["unrestored"]) == [name(number).decode() for number in range(MANY)]
+    with (tmp_path / "told.json").open("wb") as out:
+        memory = memory_of_all([*NIGHTDROP, *words, "--json"], out, expect=3)
+    told = json.loads((tmp_path / "told.json").read_bytes())
+    assert list(told["unrestored"]) == [name(number) for number in range(MANY)]
+    assert memory < MOST_MEMORY

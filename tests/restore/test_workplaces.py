@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nightdrop_restore.workplaces import left_behind, locked_folder
+from nightdrop_restore.writing.workplaces import left_behind, locked_folder
 from restore.test_killed import killed_at, words
 
 from house import HOST, House, run

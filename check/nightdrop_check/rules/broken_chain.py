@@ -23,7 +23,7 @@ def judge(view: View) -> Iterator[Finding]:
             yield _finding(view, gap, "error", gone[-1], sentence, lost=len(gone))
         elif gap.kind == "base":
             lost = 1 + len(building_on(view.shelf, gap.after.key))
-            yield _finding(view, gap, *_base(view, gap.after, lost), lost=lost)
+            yield _finding(view, gap, *_base(view, gap, gap.after, lost), lost=lost)
         else:
             yield _finding(view, gap, *_previous(view, gap, gap.after), lost=len(gone))
     yield from _acknowledged(view)
@@ -62,7 +62,7 @@ def _acknowledged(view: View) -> Iterator[Finding]:
         )
 
 
-def _base(view: View, after: ShelfSet, number: int) -> tuple[Severity, str, str]:
+def _base(view: View, gap: Gap, after: ShelfSet, number: int) -> tuple[Severity, str, str]:
     lost = f"{count(number, 'set')} cannot be restored from this mirror"
     base = f"a set of {after.key.start}" if after.key.start else "a full"
     newer = any(
@@ -72,7 +72,7 @@ def _base(view: View, after: ShelfSet, number: int) -> tuple[Severity, str, str]
     sentence = f"{after.stem} builds on {base} that is not here: {lost}"
     if newer:
         known = base_is_acknowledged(view.shelf, after.key)
-        severity: Severity = "info" if known else "warning"
+        severity: Severity = "error" if gap.gone else "info" if known else "warning"
         return severity, after.stem, f"{sentence}; what came since the next full can"
     return "error", after.stem, sentence
 

@@ -14,7 +14,7 @@ from nightdrop.checking import CheckSettings
 from nightdrop.errors import ConfigurationError, ExitStatus
 from nightdrop.mirror import DEFAULT_PATH, Mirror, load_mirror
 from nightdrop.text import harmless
-from nightdrop_check.report import Report
+from nightdrop_check.reports.report import Report
 from nightdrop_check.scrub import Budget
 
 DESCRIPTION = """
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
             'name somebody under [check.mail]: to = ["admin@example.org"]',
         )
     if arguments.send:
-        from nightdrop_check.telling import send_queued
+        from nightdrop_check.telling.occasions import send_queued
 
         return _warn(send_queued(mirror))
     if arguments.notice is not None:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 def _notice(mirror: Mirror, subject: str) -> ExitStatus:
     """What is run when a unit fails."""
-    from nightdrop_check.telling import send_queued, tell_notice
+    from nightdrop_check.telling.occasions import send_queued, tell_notice
 
     text = sys.stdin.buffer.read(_NOTICE).decode(errors="replace")
     problems = tell_notice(mirror, harmless(subject), text)
@@ -84,8 +84,8 @@ def _notice(mirror: Mirror, subject: str) -> ExitStatus:
 
 def _look_and_tell(arguments: argparse.Namespace, mirror: Mirror) -> ExitStatus:
     """What a timer runs."""
-    from nightdrop_check.ping import ping
-    from nightdrop_check.telling import send_queued, tell_news, tell_report
+    from nightdrop_check.telling.occasions import send_queued, tell_news, tell_report
+    from nightdrop_check.telling.ping import ping
 
     url = mirror.check.ping
     problems = [ping(url, "start")] if url else []
@@ -101,9 +101,9 @@ def _look_and_tell(arguments: argparse.Namespace, mirror: Mirror) -> ExitStatus:
 def _look(arguments: argparse.Namespace, mirror: Mirror) -> Report:
     """Judge, write page and metrics, print the report."""
     from nightdrop_check.judging import judge_mirror
-    from nightdrop_check.publishing import publish
-    from nightdrop_check.report_json import to_json
-    from nightdrop_check.report_text import to_text
+    from nightdrop_check.reports.as_json import to_json
+    from nightdrop_check.reports.as_text import to_text
+    from nightdrop_check.reports.publishing import publish
     from nightdrop_check.workers import spare_the_collector
 
     spare_the_collector()

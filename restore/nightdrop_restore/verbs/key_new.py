@@ -14,7 +14,7 @@ any backup made for it, and nobody can help; keep copies in two places.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.keys import add_passphrase_arguments
+    from nightdrop_restore.keys.reading import add_passphrase_arguments
 
     parser.add_argument("folder", metavar="DIR", type=Path, help="the folder for the two files")
     parser.add_argument("--name", required=True, help='whom the key belongs to, such as "backup admin"')
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Make the key."""
-    from nightdrop_restore.key_making import new_key
-    from nightdrop_restore.keys import ask_passphrase
-    from nightdrop_restore.prompting import ask_secret, can_ask
+    from nightdrop_restore.keys.making import new_key
+    from nightdrop_restore.keys.prompting import ask_secret, can_ask
+    from nightdrop_restore.keys.reading import ask_passphrase
 
     given = arguments.passphrase_file is not None or arguments.passphrase_fd is not None
     if given or not can_ask():

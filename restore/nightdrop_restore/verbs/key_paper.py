@@ -15,7 +15,7 @@ can use.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.keys import add_passphrase_arguments
+    from nightdrop_restore.keys.reading import add_passphrase_arguments
 
     parser.add_argument("key", metavar="KEY.pem", type=Path, help="the private key")
     parser.add_argument(
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Write the paper."""
     from nightdrop.files import whole_file
-    from nightdrop_restore.keys import ask_passphrase
-    from nightdrop_restore.paper_key import load_paper
-    from nightdrop_restore.paper_page import to_page
-    from nightdrop_restore.paper_pdf import to_pdf
+    from nightdrop_restore.keys.reading import ask_passphrase
+    from nightdrop_restore.paper.key_file import load_paper
+    from nightdrop_restore.paper.page import to_page
+    from nightdrop_restore.paper.pdf import to_pdf
 
     form = {".pdf": to_pdf, ".html": to_page, ".htm": to_page}.get(arguments.output.suffix.lower())
     if form is None:

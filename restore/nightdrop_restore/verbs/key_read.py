@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Read the lines, and make the key."""
     from nightdrop.streams import input_stream
-    from nightdrop_restore.key_making import write_recipient
-    from nightdrop_restore.paper import from_lines
-    from nightdrop_restore.paper_key import key_files
+    from nightdrop_restore.keys.making import write_recipient
+    from nightdrop_restore.paper.key_file import key_files
+    from nightdrop_restore.paper.lines import from_lines
 
     texts = []
     for name in arguments.lines:

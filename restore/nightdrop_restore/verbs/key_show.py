@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
     from nightdrop.envelope.recipients import load_recipients, parse_recipients
     from nightdrop.files import read_short
-    from nightdrop_restore.keys import certificates_in
+    from nightdrop_restore.keys.reading import certificates_in
 
     path: Path = arguments.certificate
     # Where nobody is to seal to it, a private key beside a certificate is as it should be.

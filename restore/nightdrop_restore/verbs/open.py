@@ -16,7 +16,7 @@ before a failure was noticed is worth nothing: look at the exit status.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.keys import add_key_arguments
+    from nightdrop_restore.keys.reading import add_key_arguments
 
     add_key_arguments(parser)
     parser.add_argument("--raw", action="store_true", help="do not undo any compression")
@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Open the envelope."""
     from nightdrop.streams import input_stream, output_stream, written_behind
-    from nightdrop_restore.keys import ask_passphrase, load_key
-    from nightdrop_restore.opening import open_envelope
+    from nightdrop_restore.envelope.opening import open_envelope
+    from nightdrop_restore.keys.reading import ask_passphrase, load_key
 
     key = load_key(arguments.key, ask_passphrase(arguments.key, arguments))
     with (

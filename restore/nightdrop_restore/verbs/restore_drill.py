@@ -27,8 +27,8 @@ the next drill when it is time.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import add_hosts_argument, add_vault_arguments
-    from nightdrop_restore.keys import add_key_arguments
+    from nightdrop_restore.keys.reading import add_key_arguments
+    from nightdrop_restore.vaults.addresses import add_hosts_argument, add_vault_arguments
 
     add_vault_arguments(parser)
     add_hosts_argument(parser)
@@ -54,12 +54,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop.drills import Drill
     from nightdrop.files import whole_file
     from nightdrop.progress import ProgressLine
-    from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import hosts_of
-    from nightdrop_restore.destination import require_writable
     from nightdrop_restore.drilling import drill
-    from nightdrop_restore.keys import ask_passphrase, load_key
-    from nightdrop_restore.workplaces import tell_leftovers
+    from nightdrop_restore.keys.reading import ask_passphrase, load_key
+    from nightdrop_restore.vaults.addresses import places_of
+    from nightdrop_restore.vaults.catalog import hosts_of
+    from nightdrop_restore.writing.destination import require_writable
+    from nightdrop_restore.writing.workplaces import tell_leftovers
 
     if arguments.sample < 1:
         raise UsageError("--sample needs a number of files, at least 1", "12 is the default")

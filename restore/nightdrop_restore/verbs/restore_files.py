@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_restore.items import shown
     from nightdrop_restore.restoring import list_files
     from nightdrop_restore.selecting import origin_of
-    from nightdrop_restore.workplaces import tell_leftovers
+    from nightdrop_restore.writing.workplaces import tell_leftovers
 
     choice = choice_of(arguments.paths, arguments.find, None)
     tell_leftovers(Path(tempfile.gettempdir()))

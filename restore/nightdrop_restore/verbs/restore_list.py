@@ -11,8 +11,8 @@ from nightdrop.text import count, format_size, harmless
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nightdrop_restore.copies import Place
-    from nightdrop_restore.judging import JudgedSet
+    from nightdrop_restore.vaults.copies import Place
+    from nightdrop_restore.vaults.judging import JudgedSet
 
 DESCRIPTION = """
 List the hosts in a vault and the backup sets of each: when, full or incremental, how large, and whether
@@ -22,7 +22,7 @@ it is whole. Needs no key. Of several VAULTs, what they hold together is listed.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import add_vault_arguments
+    from nightdrop_restore.vaults.addresses import add_vault_arguments
 
     add_vault_arguments(parser)
     parser.add_argument("--host", metavar="HOST", help="only this host")
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """List hosts and sets."""
-    from nightdrop_restore.addresses import places_of, require_backups
-    from nightdrop_restore.catalog import catalogue, hosts_of
-    from nightdrop_restore.judging import judged
+    from nightdrop_restore.vaults.addresses import places_of, require_backups
+    from nightdrop_restore.vaults.catalog import catalogue, hosts_of
+    from nightdrop_restore.vaults.judging import judged
 
     places = places_of(arguments, arguments.vaults)
     hosts = hosts_of(places, [arguments.host] if arguments.host else None)
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 def _print_json(places: "Sequence[Place]", hosts: "Sequence[str]") -> None:
     """Print it a set at a time: of all of them, that would be more than fits into memory."""
-    from nightdrop_restore.catalog import catalogue
-    from nightdrop_restore.judging import judged
+    from nightdrop_restore.vaults.catalog import catalogue
+    from nightdrop_restore.vaults.judging import judged
 
     for number, host in enumerate(hosts):
         print(f"{', ' if number else '{'}{json.dumps(host)}: [", end="")
@@ -66,7 +66,7 @@ def _print_json(places: "Sequence[Place]", hosts: "Sequence[str]") -> None:
 
 
 def _line(one: "JudgedSet") -> str:
-    from nightdrop_restore.catalog import age
+    from nightdrop_restore.vaults.catalog import age
 
     state = "" if one.whole else f"  NOT WHOLE: {harmless(one.problem)}"
     if one.failed_sources:

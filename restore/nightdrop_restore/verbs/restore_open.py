@@ -13,9 +13,9 @@ from nightdrop.errors import ExitStatus, NightdropError, UsageError
 from nightdrop.text import count, format_size, harmless
 
 if TYPE_CHECKING:
+    from nightdrop_restore.envelope.unwrapping import Key
     from nightdrop_restore.stream_output import Output
     from nightdrop_restore.streams import OnRead, Stream
-    from nightdrop_restore.unwrapping import Key
 
 T = TypeVar("T")
 
@@ -34,8 +34,8 @@ Nothing appears in DIR under its own name unless it is whole.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import add_listener_arguments
-    from nightdrop_restore.keys import add_key_arguments
+    from nightdrop_restore.keys.reading import add_key_arguments
+    from nightdrop_restore.vaults.addresses import add_listener_arguments
 
     parser.add_argument(
         "things", metavar="FILE|VAULT", nargs="+", help="files of sets; with --host, vaults"
@@ -55,11 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Open the sets."""
-    from nightdrop_restore.destination import require_folder
-    from nightdrop_restore.keys import ask_passphrase, load_key
+    from nightdrop_restore.keys.reading import ask_passphrase, load_key
     from nightdrop_restore.stream_output import Output, StreamWriter
-    from nightdrop_restore.workplaces import tell_leftovers
-    from nightdrop_restore.writing import Policy
+    from nightdrop_restore.writing.destination import require_folder
+    from nightdrop_restore.writing.workplaces import tell_leftovers
+    from nightdrop_restore.writing.writer import Policy
 
     if arguments.output != "-":
         require_folder(Path(arguments.output))
@@ -84,10 +84,10 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 def _chosen(arguments: argparse.Namespace) -> "tuple[list[Stream], bool]":
     """What to open, and whether that is an older state than was there at the time."""
-    from nightdrop_restore.addresses import places_of
-    from nightdrop_restore.catalog import catalogue, hosts_of, parse_moment
-    from nightdrop_restore.judging import judged
     from nightdrop_restore.streams import streams_at, streams_of
+    from nightdrop_restore.vaults.addresses import places_of
+    from nightdrop_restore.vaults.catalog import catalogue, hosts_of, parse_moment
+    from nightdrop_restore.vaults.judging import judged
 
     if arguments.host is None and arguments.kind is None:
         return streams_of([Path(thing) for thing in arguments.things]), False

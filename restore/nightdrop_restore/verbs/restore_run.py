@@ -28,7 +28,7 @@ one lacks or has damaged is taken from the next, file by file.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     from nightdrop_restore.selecting import add_origin_arguments
-    from nightdrop_restore.signers import add_signer_argument
+    from nightdrop_restore.vaults.signers import add_signer_argument
 
     add_origin_arguments(parser)
     add_signer_argument(parser)
@@ -63,15 +63,15 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     """Restore."""
     from nightdrop.progress import ProgressLine
     from nightdrop_restore.choosing import choice_of
-    from nightdrop_restore.destination import require_destination
     from nightdrop_restore.owners import Owners, load_owners
     from nightdrop_restore.progressing import RestoreProgress
     from nightdrop_restore.reporting import is_partial, json_lines, lines
     from nightdrop_restore.restoring import Writing, restore
     from nightdrop_restore.selecting import origin_of
-    from nightdrop_restore.signers import signers_of
-    from nightdrop_restore.workplaces import tell_leftovers, where_to_work
-    from nightdrop_restore.writing import Policy
+    from nightdrop_restore.vaults.signers import signers_of
+    from nightdrop_restore.writing.destination import require_destination
+    from nightdrop_restore.writing.workplaces import tell_leftovers, where_to_work
+    from nightdrop_restore.writing.writer import Policy
 
     choice = choice_of(arguments.paths, arguments.find, arguments.strip)
     policy = Policy(arguments.overwrite, arguments.devices, arguments.setuid)
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _announce(origin: "Origin", to: Path) -> None:
-    from nightdrop_restore.catalog import is_from_the_future
+    from nightdrop_restore.vaults.catalog import is_from_the_future
 
     newest = origin.chain[-1].key
     if is_from_the_future(newest, datetime.now(UTC)):

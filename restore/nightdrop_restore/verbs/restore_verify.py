@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from nightdrop.progress import ProgressLine
-    from nightdrop_restore.copies import Place
-    from nightdrop_restore.unwrapping import Key
+    from nightdrop_restore.envelope.unwrapping import Key
+    from nightdrop_restore.vaults.copies import Place
     from nightdrop_restore.verifying import Verdict
 
 DESCRIPTION = """
@@ -31,9 +31,9 @@ Where old sets are sealed to a key that is no longer in use, give that key, too.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    from nightdrop_restore.addresses import add_hosts_argument, add_vault_arguments
-    from nightdrop_restore.keys import add_passphrase_arguments
-    from nightdrop_restore.signers import add_signer_argument
+    from nightdrop_restore.keys.reading import add_passphrase_arguments
+    from nightdrop_restore.vaults.addresses import add_hosts_argument, add_vault_arguments
+    from nightdrop_restore.vaults.signers import add_signer_argument
 
     add_vault_arguments(parser, "of several, each is looked at for itself")
     add_hosts_argument(parser)
@@ -49,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Verify."""
     from nightdrop.progress import ProgressLine
-    from nightdrop_restore.addresses import places_of, require_backups
-    from nightdrop_restore.catalog import hosts_of
-    from nightdrop_restore.keys import ask_passphrase, load_key
-    from nightdrop_restore.signers import signers_of
+    from nightdrop_restore.keys.reading import ask_passphrase, load_key
+    from nightdrop_restore.vaults.addresses import places_of, require_backups
+    from nightdrop_restore.vaults.catalog import hosts_of
+    from nightdrop_restore.vaults.signers import signers_of
 
     begun = time.monotonic()
     signers = signers_of(arguments)
@@ -97,8 +97,8 @@ def _verdicts(
     line: "ProgressLine",
 ) -> "Iterator[Verdict]":
     """All verdicts, one host after the other, while the line tells how far it is."""
-    from nightdrop_restore.catalog import catalogue
     from nightdrop_restore.progressing import Pace
+    from nightdrop_restore.vaults.catalog import catalogue
     from nightdrop_restore.verifying import verify
 
     total = sum(one.size for place, host in work for one in catalogue([place], host))

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from core.keyring import Holder, holder_of, make_holder
 from core.stock import Gpgsm, run
 from nightdrop import __version__
-from nightdrop_restore.unwrapping import PrivateKey
+from nightdrop_restore.envelope.unwrapping import PrivateKey
 
 HERE = Path(__file__).parent
 NIGHTDROP = Path(sys.executable).with_name("nightdrop")

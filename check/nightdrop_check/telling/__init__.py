@@ -1,0 +1,1 @@
+"""Telling people and services: mails, notifications, pings, and when each is due."""

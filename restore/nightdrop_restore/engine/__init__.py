@@ -1,0 +1,1 @@
+"""What runs inside the restoring duplicity process, and what goes between it and ours."""

@@ -1,0 +1,1 @@
+"""Private keys and their passphrases: made, locked, read."""

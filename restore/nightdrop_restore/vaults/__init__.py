@@ -1,0 +1,1 @@
+"""The vaults that are restored from: where they are, what is in them, and which copy of a file counts."""
