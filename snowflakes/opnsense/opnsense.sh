@@ -192,13 +192,10 @@ backup_pool() { # WISH
     take_snapshot
     choose_type "$1"
     choose_options
-    status=0
-    if [ "$type" = full ]; then
-        full_at=$(date +%s)
-        drop "$kind-full" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} "$pool@$snapshot" || status=$?
-    else
-        drop "$kind-inc" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} -I "@$base" "$pool@$snapshot" || status=$?
-    fi
+    since='' status=0
+    if [ "$type" = inc ]; then since=@$base; else full_at=$(date +%s); fi
+    drop "$kind-$type" zfs --what "$pool" -- \
+        zfs send -R ${raw:+-w} ${skip:+-s} ${since:+-I "$since"} "$pool@$snapshot" || status=$?
     case $status in
     0 | 3) become_base ;;
     esac
@@ -211,10 +208,11 @@ recall_base() {
     read -r base full_at raw <"$memory" || :
     case $base,$full_at,$raw in
     *,*[!0-9]*,* | *,,* | *,0?*,*) ;;
-    nightdrop-*,*, | nightdrop-*,*,-w) return ;;
+    "$ours-"????????T??????Z,*, | "$ours-"????????T??????Z,*,-w) return ;;
     esac
     base='' full_at=0 raw=
-    complain "$memory does not say what the last base was: making a full of $pool" "is the disk full, or was it?"
+    complain "$memory does not say what the last base was: making a full of $pool" \
+        "is the disk full, or was it? Or is this folder a copy of another configuration's?"
 }
 
 choose_type() { # WISH

@@ -126,6 +126,10 @@ def test_two_configurations(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> Non
     assert sorted(zfs.snapshots("tank")) == sorted([firewall.base(), other.base()])
     for each in (firewall, other):
         assert [name.split(".")[0] for name in each.sets()] == ["tank-full", "tank-inc", "tank-inc"]
+    # Not even where one was made as a copy of the other.
+    other.memory.write_text(firewall.memory.read_text())
+    assert "does not say what the last base was: making a full" in other.run("zfs")
+    assert sorted(zfs.snapshots("tank")) == sorted([firewall.base(), other.base()])
     (zfs.root / str(tmp_path / "tank")[1:] / "noise").write_bytes(os.urandom(100_000))
     with held_while_sending(firewall):
         before = zfs.snapshots("tank")
