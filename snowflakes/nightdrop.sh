@@ -448,8 +448,7 @@ seal() { # CIPHER
     exec openssl cms -encrypt -stream -binary -outform DER "$1" "$folder"/recipients/*.pem
 }
 
-# What is sealed is what these stages make of a slice.
-choose_compression() { # EXT
+choose_compression() { # EXT: and so which stages are the `sealing` of a slice
     case $compress,$1 in
     auto,*gz | auto,*xz | auto,*zst | auto,*bz2 | auto,*zip) compress=none ;;
     auto,*) if command -v zstd >/dev/null; then compress=zstd; else compress=none; fi ;;
@@ -482,14 +481,13 @@ slice() {
 # sixteen marks, from P on in their first octet. A frame that says nothing but zstd's own mark protects it: openers undo
 # that one and pass on the rest as it is (FORMAT.md, "Compression").
 protect() {
-    tr '\120-\137' P <"$run/begin" >"$run/mark"
+    tr '\120-\137' P <"$run/begin" >"$run/mark" || exit 1
     if printf '\050\265\057\375' | cmp -s - "$run/mark" || printf 'P\052\115\030' | cmp -s - "$run/mark"; then
         printf '\050\265\057\375\040\004\041\000\000'
     fi
 }
 
 sealed_slice() { # the next slice, sealed, on standard output
-    rm -f "$run"/status.cut "$run"/status.zstd "$run"/status.openssl
     if [ "$compress" = zstd ]; then vital cut slice | vital zstd exec zstd -q -c 3<&0; else vital cut slice; fi |
         vital openssl seal "-$cipher" 3<&0
 }
@@ -641,6 +639,7 @@ deliver_volumes() {
     number=0
     while [ -s "$run/begin" ]; do
         number=$((number + 1)) name=$stem.vol$number.$ext.p7m
+        rm -f "$run"/status.cut "$run"/status.zstd "$run"/status.openssl
         sealed_slice >"$run/volume" 2>>"$run/said"
         was_sealed && begin_slice || return 1
         if [ ! -s "$run/begin" ]; then
@@ -871,7 +870,7 @@ choose_volume() {
     [ "$volume" != stream ] || return 0
     place=$(df -Pk "$temporary" | awk 'END { printf "%.0f %s", $4 * 512, $NF }')
     room=
-    if is_memory "${place#* }"; then room=$(memory); fi
+    if is_memory "${place#* }"; then room=$(memory) room=${room:-0}; fi
     size_of_volume=$(echo "$(octets "$volume") ${place%% *} $room" | awk '{
         least = 2e9
         if ($1 < least) least = $1
