@@ -69,6 +69,14 @@ fail() { complain "$@"; exit 1; }
 
 misused() { complain "$@"; exit 2; }
 
+rfc3339() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+
+# What is read takes the place of a file, all of it or nothing.
+replace() { # FILE
+    new=${1%/*}/.${1##*/}
+    cat >"$new" && mv "$new" "$1"
+}
+
 
 # --- the configuration ---
 
@@ -77,19 +85,19 @@ read_configuration() {
     [ -r "$configuration" ] || misused "$configuration: there is no such configuration" \
         "nightdrop.sh install BUNDLE makes it; nightdrop enroll on a mirror makes the bundle"
     host='' mirrors='' addresses='' volume=256M cipher=auto compress=auto rate='' patience=600 delay=3600 signing_key=''
-    state=$folder/state temporary=/tmp
-    line_number=0
+    state=$folder/state temporary=/tmp line_number=0
     while IFS= read -r line || [ -n "$line" ]; do
-        line_number=$((line_number + 1))
-        value=${line#*=}
+        line_number=$((line_number + 1)) value=${line#*=}
         case $line in
         '' | '#'*) ;;
-        mirror=?*' '?*) add_mirror "${value%% *}" "${value#* }" ;;
+        mirror=*) add_mirror "${value%% *}" "${value#* }" ;;
         host=* | volume=* | cipher=* | compress=* | rate=* | patience=* | delay=* | signing_key=* | state=* | temporary=*)
             eval "${line%%=*}=\$value"
             ;;
-        *) misused "$configuration: line $line_number is no setting: $line" \
-            "KEY=value, with one of: host mirror volume cipher compress rate patience delay signing_key state temporary" ;;
+        *)
+            misused "$configuration: line $line_number is no setting: $line" \
+                "KEY=value, with one of: host mirror volume cipher compress rate patience delay signing_key state temporary"
+            ;;
         esac
     done <"$configuration"
     check_configuration
@@ -97,11 +105,63 @@ read_configuration() {
 
 # A mirror is known by its name, which its files have, too; `addresses` says NAME=URL of each.
 add_mirror() { # NAME URL
-    { is_mirror_name "$1" && is_url "$2"; } || wrong_setting mirror "a name of its own, a blank and a URL" "$1 $2"
+    mirror=$value
+    { is_mirror_name "$1" && is_url "$2"; } || wrong_setting mirror "a name of its own, a blank and a URL"
     mirrors="$mirrors $1" addresses="$addresses $1=${2%/}"
 }
 
-is_mirror_name() {
+folder_of() { # MIRROR: our own one there
+    url=${addresses##* "$1"=}
+    printf %s "${url%% *}/$host"
+}
+
+check_configuration() {
+    is_host_name "$host" || wrong_setting host "the name of a host, as the bundle says it"
+    [ -n "$mirrors" ] || misused "$configuration: there is no mirror" "mirror=, a name, a blank and a URL"
+    [ "$volume" = stream ] || is_size "$volume" || wrong_setting volume "stream, or a size such as 256M"
+    case $cipher in
+    auto | aes-256-gcm | aes-256-cbc) ;;
+    *) wrong_setting cipher "auto, aes-256-gcm or aes-256-cbc" ;;
+    esac
+    case $compress in
+    auto | none) ;;
+    zstd) command -v zstd >/dev/null || misused "$configuration: compress=zstd, and zstd is not installed" "compress=auto" ;;
+    *) wrong_setting compress "auto, zstd or none" ;;
+    esac
+    [ -z "$rate" ] || { is_size "$rate" && [ "$(octets "$rate")" -ge $((2 * slowest)) ]; } ||
+        wrong_setting rate "octets a second, such as 2M, and at least $((2 * slowest)), or nothing"
+    is_seconds "$patience" || wrong_setting patience seconds
+    is_seconds "$delay" || wrong_setting delay seconds
+    [ -z "$signing_key" ] || is_absolute "$signing_key" || signing_key=$folder/$signing_key
+    [ -z "$signing_key" ] || [ -r "$signing_key" ] ||
+        wrong_setting signing_key "a file with a private key and its certificate, or nothing"
+    is_absolute "$state" || wrong_setting state "a path that begins with /"
+    is_absolute "$temporary" || wrong_setting temporary "a path that begins with /"
+    for mirror in $mirrors; do
+        [ -r "$folder/mirrors/$mirror.curl" ] ||
+            misused "$folder/mirrors/$mirror.curl: cannot be read" "nightdrop.sh install BUNDLE makes it anew"
+    done
+    for recipient in "$folder"/recipients/*.pem; do
+        [ -r "$recipient" ] || misused "$folder/recipients: there is no recipient to seal to" \
+            "nightdrop.sh install BUNDLE puts the bundle's there"
+    done
+}
+
+wrong_setting() { # KEY EXPECTED
+    eval "value=\$$1"
+    misused "$configuration: $1 has to be $2, and is \"$value\""
+}
+
+is_absolute() { [ "${1#/}" != "$1" ]; }
+
+is_host_name() {
+    case $1 in
+    '' | [!a-z0-9]* | *[!a-z0-9] | *[!a-z0-9._-]* | *..*) return 1 ;;
+    esac
+    [ ${#1} -le 63 ]
+}
+
+is_mirror_name() { # and no other's
     case $1 in
     *[!A-Za-z0-9._-]*) return 1 ;;
     esac
@@ -116,57 +176,6 @@ is_url() {
     http://* | https://*) ;;
     *) return 1 ;;
     esac
-}
-
-folder_of() { # MIRROR: our own one there
-    url=${addresses##* "$1"=}
-    printf %s "${url%% *}/$host"
-}
-
-check_configuration() {
-    is_host_name "$host" || wrong_setting host "the name of a host, as the bundle says it" "$host"
-    [ -n "$mirrors" ] || wrong_setting mirror "a mirror's name, a blank and its URL" ""
-    case $volume in
-    stream) ;;
-    *) is_size "$volume" || wrong_setting volume "stream, or a size such as 256M" "$volume" ;;
-    esac
-    case $cipher in
-    auto | aes-256-gcm | aes-256-cbc) ;;
-    *) wrong_setting cipher "auto, aes-256-gcm or aes-256-cbc" "$cipher" ;;
-    esac
-    case $compress in
-    auto | none) ;;
-    zstd) command -v zstd >/dev/null || misused "$configuration: compress=zstd, and zstd is not installed" "compress=auto" ;;
-    *) wrong_setting compress "auto, zstd or none" "$compress" ;;
-    esac
-    [ -z "$rate" ] || { is_size "$rate" && [ "$(octets "$rate")" -ge $((2 * slowest)) ]; } ||
-        wrong_setting rate "octets a second, such as 2M, and at least $((2 * slowest)), or nothing" "$rate"
-    is_seconds "$patience" || wrong_setting patience "seconds" "$patience"
-    is_seconds "$delay" || wrong_setting delay "seconds" "$delay"
-    case $signing_key in
-    '' | /*) ;;
-    *) signing_key=$folder/$signing_key ;;
-    esac
-    [ -z "$signing_key" ] || [ -r "$signing_key" ] ||
-        wrong_setting signing_key "a file with a private key and its certificate, or nothing" "$signing_key"
-    for place in "$state" "$temporary"; do
-        case $place in
-        /*) ;;
-        *) wrong_setting "state and temporary" "a path that begins with /" "$place" ;;
-        esac
-    done
-    for mirror in $mirrors; do
-        [ -r "$folder/mirrors/$mirror.curl" ] ||
-            misused "$folder/mirrors/$mirror.curl: cannot be read" "nightdrop.sh install BUNDLE makes it anew"
-    done
-    for recipient in "$folder"/recipients/*.pem; do
-        [ -r "$recipient" ] || misused "$folder/recipients: there is no recipient to seal to" \
-            "nightdrop.sh install BUNDLE puts the bundle's there"
-    done
-}
-
-wrong_setting() { # KEY EXPECTED FOUND
-    misused "$configuration: $1 has to be $2, and is \"$3\""
 }
 
 # To arithmetic, a number that begins with 0 is octal.
@@ -187,15 +196,8 @@ octets() { # SIZE
         unit = substr($1, length($1)); printf "%.0f", (unit in factor) ? $1 * factor[unit] : $1 }'
 }
 
-is_host_name() {
-    case $1 in
-    '' | [!a-z0-9]* | *[!a-z0-9] | *[!a-z0-9._-]* | *..*) return 1 ;;
-    esac
-    [ ${#1} -le 63 ]
-}
 
-
-# --- names ---
+# --- names, and the clock that they go by ---
 
 # KIND, KIND-full or KIND-inc, and EXT, as docs/FORMAT.md, "Names", allows them: `kind` and `type`.
 check_names() { # KIND EXT
@@ -205,12 +207,10 @@ check_names() { # KIND EXT
     esac
     kind=${1%-full} kind=${kind%-inc}
     case $kind in
-    duplicity | '' | [!a-z]* | *[!a-z0-9_]*) kind='' ;;
-    esac
-    if [ -z "$kind" ] || [ ${#kind} -gt 32 ]; then
-        misused "$1 cannot be the kind of a set" \
-            "up to 32 lower-case letters, digits and _, beginning with a letter, and maybe -full or -inc: conf-full"
-    fi
+    duplicity | '' | [!a-z]* | *[!a-z0-9_]*) false ;;
+    *) [ ${#kind} -le 32 ] ;;
+    esac || misused "$1 cannot be the kind of a set" \
+        "up to 32 lower-case letters, digits and _, beginning with a letter, and maybe -full or -inc: conf-full"
     case $2 in
     '' | .* | *. | *..* | *[!a-z0-9.]* | vol[0-9]* | manifest | supplement | jsonstat | difftar) false ;;
     *) [ ${#2} -le 64 ] ;;
@@ -221,21 +221,18 @@ check_names() { # KIND EXT
 # then, and names would lie.
 is_set() { [ "$(date -u +%Y)" -ge $written ]; }
 
+check_clock() { # COMMAND: that says what is wrong
+    is_set || "$1" "the clock says $(rfc3339): it was never set" \
+        "have it set over the network (NTP): certificates and the names of backups go by it"
+}
+
 await_clock() {
     waited=0
-    until is_set; do
-        if [ $waited -ge "$patience" ]; then
-            unset_clock complain
-            break
-        fi
+    until is_set || [ $waited -ge "$patience" ]; do
         stage clock exec sleep 5 3</dev/null
         waited=$((waited + 5))
     done
-}
-
-unset_clock() { # COMMAND: that says it
-    "$1" "the clock says $(rfc3339): it was never set" \
-        "have it set over the network (NTP): certificates and the names of backups go by it"
+    check_clock complain
 }
 
 # The set's own time. Written down before anything is sent under it: no name is ever sent twice, though a clock without
@@ -251,15 +248,34 @@ take_time() {
             "an incremental needs a later time than its base: set the clock, or make a full"
         complain "the clock ($time) is behind the last backup ($last)" "see whether it is set over the network"
     fi
-    if ! { { tail -n 399 "$state/last" 2>/dev/null || :; echo "$time"; } >"$state/.last" &&
-        mv "$state/.last" "$state/last"; }; then
+    { tail -n 399 "$state/last" 2>/dev/null || :; echo "$time"; } | replace "$state/last" ||
         fail "$state/last: cannot be written"
-    fi
     stem=$kind-$type.$time
 }
 
 
 # --- one run at a time, and nothing left behind ---
+
+# A link is made and says whose it is in one step.
+take_lock() {
+    mkdir -p "$state/outbox" || fail "$state: the folder cannot be made" "root is needed, or another \`state\`"
+    lock=$state/lock
+    if ! ln -s $$ "$lock" 2>/dev/null; then
+        holder=$(target_of "$lock")
+        [ -n "$holder" ] || fail "$lock: cannot be made" "is the disk full, or read-only?"
+        ! is_alive "$holder" || fail "a run is under way already: process $holder" "this one did nothing"
+        # It was killed. Of several that see so at once, only one moves the very link that it saw.
+        { mv "$lock" "$lock.$$" && [ "$(target_of "$lock.$$")" = "$holder" ] && rm "$lock.$$" && ln -s $$ "$lock"; } \
+            2>/dev/null || fail "another run has just begun" "this one did nothing"
+    fi
+    workplace='' run='' ending='' noted='' outlook="there is no receipt, so nothing counts; the next run makes a new set"
+    trap clean_up EXIT
+    trap 'interrupted 129' HUP
+    trap 'interrupted 130' INT
+    trap 'interrupted 131' QUIT
+    trap 'interrupted 141' PIPE
+    trap 'interrupted 143' TERM
+}
 
 target_of() { # LINK
     link=$(ls -l "$1" 2>/dev/null) || link=
@@ -271,35 +287,11 @@ is_alive() { # PID: and it is a run of ours, not a later process that got its nu
     { tr '\000' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qF -e "${0##*/}"
 }
 
-# A link is made and says whose it is in one step.
-take_lock() {
-    mkdir -p "$state/outbox" || fail "$state: the folder cannot be made" "root is needed, or another \`state\`"
-    lock=$state/lock
-    if ! ln -s $$ "$lock" 2>/dev/null; then
-        holder=$(target_of "$lock")
-        [ -n "$holder" ] || fail "$lock: cannot be made" "is the disk full, or read-only?"
-        ! is_alive "$holder" || fail "a run is under way already: process $holder" "this one did nothing"
-        # It was killed. Of several that see so at once, only one moves the very link that it saw.
-        if ! { mv "$lock" "$lock.$$" && [ "$(target_of "$lock.$$")" = "$holder" ] && rm "$lock.$$" &&
-            ln -s $$ "$lock"; } 2>/dev/null; then
-            fail "another run has just begun" "this one did nothing"
-        fi
-    fi
-    workplace='' run='' ending='' noted='' outlook="there is no receipt, so nothing counts; the next run makes a new set"
-    trap clean_up EXIT
-    trap 'interrupted 129' HUP
-    trap 'interrupted 130' INT
-    trap 'interrupted 131' QUIT
-    trap 'interrupted 141' PIPE
-    trap 'interrupted 143' TERM
-}
-
-# Anybody may write to /tmp. So the folder has a name that nobody knows before, all happens below it, and what
-# others put there under a name like ours stays as it is: to remove that would be to go wherever they lead.
+# Anybody may write to /tmp. So the folder has a name that nobody knows before, all happens below it, and what others put
+# there under a name like ours stays as it is: to remove that would be to go wherever they lead. What killed runs left is
+# removed, though processes of theirs may still write there: it is moved first, or that would keep it from going. A run
+# that is alive has another configuration: of one there is only this.
 make_workplace() {
-    # Runs that were killed left theirs, and maybe processes that still write there: so each has its own, and theirs is
-    # moved before it is removed, or what they write meanwhile would keep it from going. A run that is alive has another
-    # configuration: of one there is only this.
     for left in "$temporary/nightdrop~$host~"*; do
         owner=${left##*/} owner=${owner#*~*~}
         if is_ours "$left" && ! is_alive "${owner%%~*}"; then
@@ -351,22 +343,20 @@ clean_up() {
 
 # How the last run of each kind goes, for `status`: written when it begins, too, so that one that was killed is told of.
 note() { # WHAT IT DID
-    mkdir -p "$state/runs" && echo "$kind-$type $1" >"$state/runs/.$kind" && mv "$state/runs/.$kind" "$state/runs/$kind" &&
-        noted=yes
+    mkdir -p "$state/runs" && echo "$kind-$type $1" | replace "$state/runs/$kind" && noted=yes
 } 2>/dev/null
 
 
 # --- stages ---
 
-# A stage is a process whose number is in a file as long as it runs, and then its status in another.
-# Its standard input is descriptor 3, because a shell gives background processes none. The command begins with exec, or is
-# a function that ends so: otherwise yash would give us the number of a shell in between.
+# A stage is a process whose number is in a file as long as it runs, and then its status in another. Its input is
+# descriptor 3, because a shell gives background processes none. The command begins with exec, or is a function that
+# ends so: otherwise yash would give us the number of a shell in between.
 stage() { # NAME COMMAND ...
-    stage_name=$1
+    stage_name=$1 stage_status=0
     shift
     "$@" <&3 3<&- 4<&- &
     keep "$stage_name" $! || :
-    stage_status=0
     wait $! || stage_status=$?
     rm -f "$run/pid.$stage_name"
     record "status.$stage_name" $stage_status
@@ -413,11 +403,13 @@ succeeded() { # STAGE ...
         *) blame="$stage_name ended with status $stage_status"; break ;;
         esac
     done
-    [ -z "$blame" ] || { because "$blame"; return 1; }
+    [ -z "$blame" ] || because "$blame"
 }
 
-because() { # REASON: why the run fails. The first reason is the cause, what follows from it comes later.
+# Why the run fails. The first reason is the cause, what follows from it comes later.
+because() { # REASON
     [ -s "$run/failure" ] || record failure "$1" || :
+    return 1
 }
 
 # 64 MiB at a time, because OpenWrt's wc counts in 32 bits, and so do some shells. That dd read to the end of its
@@ -456,19 +448,19 @@ seal() { # CIPHER
     exec openssl cms -encrypt -stream -binary -outform DER "$1" "$folder"/recipients/*.pem
 }
 
-choose_compression() { # EXT
-    [ "$compress" = auto ] || return 0
-    compress=none
-    case $1 in
-    *gz | *xz | *zst | *bz2 | *zip) ;;
-    *) ! command -v zstd >/dev/null || compress=zstd ;;
+choose_compression() { # EXT: and so which stages are the `sealing` of a slice
+    case $compress,$1 in
+    auto,*gz | auto,*xz | auto,*zst | auto,*bz2 | auto,*zip) compress=none ;;
+    auto,*) if command -v zstd >/dev/null; then compress=zstd; else compress=none; fi ;;
     esac
+    sealing="cut openssl"
+    [ "$compress" != zstd ] || sealing="cut zstd openssl"
 }
 
 # A volume is sealed from a slice of the stream, whose first four octets were read already: only so it can be
 # known whether there is another slice, and whether the slice begins as zstd does.
 begin_slice() {
-    dd bs=1 count=4 <&3 2>/dev/null >"$run/begin" || { because "$temporary is full"; return 1; }
+    dd bs=1 count=4 <&3 2>/dev/null >"$run/begin" || because "$temporary is full"
 }
 
 slice() {
@@ -485,18 +477,14 @@ slice() {
     fi
 }
 
-# An opener would undo the compression of a stream that comes as zstd. A frame that says nothing but these four
-# octets protects it: openers undo that one and pass on the rest as it is (FORMAT.md, "Compression").
+# An opener would undo the compression of a stream that comes as zstd, and leave out what zstd skips, which has one of
+# sixteen marks, from P on in their first octet. A frame that says nothing but zstd's own mark protects it: openers undo
+# that one and pass on the rest as it is (FORMAT.md, "Compression").
 protect() {
-    if printf '\050\265\057\375' | cmp -s - "$run/begin" || is_skippable; then
+    tr '\120-\137' P <"$run/begin" >"$run/mark" || exit 1
+    if printf '\050\265\057\375' | cmp -s - "$run/mark" || printf 'P\052\115\030' | cmp -s - "$run/mark"; then
         printf '\050\265\057\375\040\004\041\000\000'
     fi
-}
-
-# zstd has sixteen marks for what is to be skipped, which differ in their first octet, from P on.
-is_skippable() {
-    printf 'P\052\115\030' >"$run/mark"
-    tr '\120-\137' P <"$run/begin" | cmp -s - "$run/mark"
 }
 
 sealed_slice() { # the next slice, sealed, on standard output
@@ -504,28 +492,32 @@ sealed_slice() { # the next slice, sealed, on standard output
         vital openssl seal "-$cipher" 3<&0
 }
 
-was_sealed() {
-    if [ "$compress" = zstd ]; then succeeded cut zstd openssl; else succeeded cut openssl; fi
-}
+# shellcheck disable=SC2086 # a list of names
+was_sealed() { succeeded $sealing; }
 
 
 # --- a mirror ---
 
-# One request. What its answer means: 0 done, 1 it will not change, 2 worth another try. `code` is the answer's, and `why`
-# says what is wrong. Only a mirror says 201 or 204; a page to log in says 200 to whatever it is asked. What stands still
-# for a minute, or nearly so, has broken off; sooner where nobody wants to wait so long, but no sooner than a mirror that is
-# busy, or its disk, would go on.
+# One request. Its `outcome`: 0 done, 1 it will not change, 2 worth another try. What stands still for a minute, or nearly
+# so, has broken off; sooner where nobody wants to wait so long, but no sooner than a mirror that is busy, or its disk,
+# would go on.
 ask() { # MIRROR ARGUMENT ...
     asked=$1 stall=60 code=000 octets_sent=0 seconds=0 why='' stage_status=none
+    shift
     handshake=$(cat "$run/handshake.$asked" 2>/dev/null) || handshake=20
     [ "$patience" -ge 40 ] || stall=$((patience + 20))
-    shift
     record "answer.$asked" '' || :
     stage "curl.$asked" fetch -q -K "$folder/mirrors/$asked.curl" -sS --http1.1 --noproxy '*' --globoff \
         --connect-timeout "$handshake" --speed-limit $slowest --speed-time $stall ${rate:+--limit-rate "$rate"} \
         -A "nightdrop.sh/$version" --max-filesize 100000 -o "$run/answer.$asked" -w '%{http_code} %{size_upload} %{time_total}\n' \
         "$@" >"$run/result.$asked" 2>"$run/curl-said.$asked"
     read -r code octets_sent seconds <"$run/result.$asked" || :
+    judge
+    return $outcome
+}
+
+# Only a mirror says 201 or 204; a page to log in says 200 to whatever it is asked.
+judge() {
     outcome=1
     case $stage_status,$code in
     0,201 | 0,204) outcome=0 ;;
@@ -533,10 +525,7 @@ ask() { # MIRROR ARGUMENT ...
     *,409) why="it has other bytes under that name already: did the clock go back, or $state?" ;;
     0,2??) why="it answered $code, as no mirror does: is that one, or a page to log in?" ;;
     *,[345]??)
-        why=$(head -n 1 "$run/answer.$asked" 2>/dev/null | legible)
-        case $why in
-        '<'*) why='' ;; # a page
-        esac
+        why=$(head -n 1 "$run/answer.$asked" 2>/dev/null | sed '/^</d' | legible) # what begins with < is a page
         why="it answered $code${why:+ $why}"
         case $code in
         408 | 429 | 50[0234]) outcome=2 ;;
@@ -544,7 +533,8 @@ ask() { # MIRROR ARGUMENT ...
         ;;
     none,* | [1-3]??,*) why="curl was killed" outcome=2 ;;
     *)
-        why=$(curl_said) outcome=2
+        why=$({ grep '^curl: ' "$run/curl-said.$asked" || cat "$run/curl-said.$asked"; } 2>/dev/null | head -n 1 | legible)
+        outcome=2
         # With wolfSSL and a newer mbedTLS curl has only 35 for it, as for a handshake that broke off.
         case $stage_status,$why in
         51,* | 60,* | 90,* | 35,*' ASN '* | 35,*X509*)
@@ -553,10 +543,7 @@ ask() { # MIRROR ARGUMENT ...
         esac
         ;;
     esac
-    return $outcome
 }
-
-curl_said() { { grep '^curl: ' "$run/curl-said.$asked" || cat "$run/curl-said.$asked"; } 2>/dev/null | head -n 1 | legible; }
 
 legible() { tr -cd ' -~' | cut -c 1-160; }
 
@@ -623,10 +610,9 @@ living() {
 
 # Each living mirror at once; false if none took it.
 everywhere() { # COMMAND [ARGUMENT ...]
-    everywhere_command=$1
+    everywhere_command=$1 uploads=
     shift
     rm -f "$run"/took.*
-    uploads=
     for one in $(living); do
         # posh takes "$@" for unset where there are none.
         persist "$everywhere_command" "$one" ${1+"$@"} 3<&- &
@@ -634,45 +620,11 @@ everywhere() { # COMMAND [ARGUMENT ...]
     done
     # shellcheck disable=SC2086 # a list of numbers; without any, wait would wait for others
     [ -z "$uploads" ] || wait $uploads || :
-    somebody_took || { because "no mirror takes the backups of $host"; return 1; }
+    somebody_took || because "no mirror takes the backups of $host"
 }
 
 
 # --- delivering ---
-
-# A file of the set: sent, and remembered for the receipt.
-send() { # FILE NAME
-    take_digest "$1"
-    everywhere put "$1" "$2" || return 1
-    remember "$2" "$(wc -c <"$1")" "$digest"
-}
-
-remember() { # NAME SIZE SHA256
-    echo "$1 $2 $3" >>"$run/files" || { because "$temporary is full"; return 1; }
-}
-
-take_digest() { # FILE: its SHA-256 as `digest`
-    read_digest "$(openssl dgst -sha256 <"$1")"
-}
-
-read_digest() { # WHAT OPENSSL SAID
-    digest=${1##* }
-    case $digest in
-    *[!0-9a-f]*) digest='' ;;
-    esac
-    [ ${#digest} = 64 ] || { because "openssl could not make a digest"; return 1; }
-}
-
-# Neither od nor base64 are on every router.
-base64_of_hex() { # HEX
-    format=$(echo "$1" | awk '{
-        digits = "0123456789abcdef"
-        for (at = 1; at < length($1); at += 2)
-            printf "\\%03o", 16 * index(digits, substr($1, at, 1)) + index(digits, substr($1, at + 1, 1)) - 17
-    }')
-    # shellcheck disable=SC2059 # it is a format
-    printf "$format" | openssl base64
-}
 
 deliver() {
     exec 3<&0 </dev/null
@@ -682,29 +634,28 @@ deliver() {
 }
 
 # Volume by volume: sealed into a file, and sent as often as it takes. The end of the stream is only seen after the
-# source's status was written, so the last volume of a source that failed is not sent; if the first is the
-# last, nothing at all is.
+# source's status was written, so the last volume of a source that failed is not sent, be it the first.
 deliver_volumes() {
     number=0
     while [ -s "$run/begin" ]; do
-        number=$((number + 1))
+        number=$((number + 1)) name=$stem.vol$number.$ext.p7m
         rm -f "$run"/status.cut "$run"/status.zstd "$run"/status.openssl
         sealed_slice >"$run/volume" 2>>"$run/said"
-        was_sealed || return 1
-        begin_slice || return 1
-        name=$stem.vol$number.$ext.p7m
+        was_sealed && begin_slice || return 1
         if [ ! -s "$run/begin" ]; then
             succeeded tee source || return 1
             [ $number -gt 1 ] || name=$stem.$ext.p7m
         fi
-        send "$run/volume" "$name" || return 1
+        take_digest "$run/volume" && everywhere put "$run/volume" "$name" || return 1
+        remember "$name" "$(wc -c <"$run/volume")" || return 1
     done
 }
 
-# Without any file: one pass from the source through the seal and tee into a curl for each mirror. Nobody sees the
-# end of the stream before all that made it is known to have succeeded: otherwise the curls are killed
-# first, and a mirror keeps nothing that was cut off.
+# Without any file: one pass from the source through the seal and tee into a curl for each mirror. Nobody sees the end of
+# the stream before all that made it is known to have succeeded: otherwise the curls are killed first, and a mirror keeps
+# nothing that was cut off.
 deliver_stream() {
+    name=$stem.$ext.p7m
     rm -f "$run"/took.*
     mkfifo "$run/sealed" || return 1
     set -- "$run/sealed"
@@ -714,7 +665,7 @@ deliver_stream() {
     for one in $(living); do
         mkfifo "$run/fifo.$one" || return 1
         set -- "$@" "$run/fifo.$one"
-        consume "$one" "$stem.$ext.p7m" &
+        consume "$one" "$name" &
         keep "to.$one" $! || return 1
         consumers="$consumers $!"
     done
@@ -729,11 +680,10 @@ deliver_stream() {
     # shellcheck disable=SC2086 # a list of numbers
     wait $consumers || :
     rm -f "$run"/pid.to.* "$run/pid.reader.digest"
-    { was_sealed && succeeded spread tee source digest; } || return 1
-    somebody_took || { because "no mirror took the stream"; return 1; }
-    read_digest "$(cat "$run/digest")" || return 1
-    [ -s "$run/sealed-size" ] || { because "the stream could not be counted"; return 1; }
-    remember "$stem.$ext.p7m" "$(cat "$run/sealed-size")" "$digest"
+    was_sealed && succeeded spread tee source digest || return 1
+    somebody_took || because "no mirror took the stream" || return 1
+    [ -s "$run/sealed-size" ] || because "the stream could not be counted" || return 1
+    read_digest "$(cat "$run/digest")" && remember "$name" "$(cat "$run/sealed-size")"
 }
 
 # What a mirror does not take any more is read all the same, or tee would die and the other mirror with it.
@@ -742,6 +692,34 @@ consume() { # MIRROR NAME
     # If the run has failed, it was the run that killed this curl.
     if ask "$1" -T - "$(folder_of "$1")/$2"; then record "took.$1" yes; elif [ ! -s "$run/failure" ]; then bury "$1"; fi
     cat <&3 >/dev/null
+}
+
+# What the receipt is to say of the file whose digest was taken last.
+remember() { # NAME SIZE
+    echo "$1 $2 $digest" >>"$run/files" || because "$temporary is full"
+}
+
+take_digest() { # FILE: its SHA-256 as `digest`
+    read_digest "$(openssl dgst -sha256 <"$1")"
+}
+
+read_digest() { # WHAT OPENSSL SAID
+    digest=${1##* }
+    case $digest in
+    *[!0-9a-f]*) digest='' ;;
+    esac
+    [ ${#digest} = 64 ] || because "openssl could not make a digest"
+}
+
+# Neither od nor base64 are on every router.
+base64_of_hex() { # HEX
+    format=$(echo "$1" | awk '{
+        digits = "0123456789abcdef"
+        for (at = 1; at < length($1); at += 2)
+            printf "\\%03o", 16 * index(digits, substr($1, at, 1)) + index(digits, substr($1, at + 1, 1)) - 17
+    }')
+    # shellcheck disable=SC2059 # it is a format
+    printf "$format" | openssl base64
 }
 
 
@@ -773,8 +751,6 @@ make_receipt() { # FILE
 
 is_whole() { [ "$(tail -n 1 "$1")" = "}" ]; } # RECEIPT
 
-rfc3339() { date -u +%Y-%m-%dT%H:%M:%SZ; }
-
 plain() { # TEXT: within a JSON string. What is not printable ASCII may be no UTF-8 either.
     printf %s "$1" | tr -c ' -~' '?' | cut -c 1-1000 | sed 's/[\\"]/\\&/g'
 }
@@ -791,7 +767,7 @@ sign() { # FILE
 # out of a power cut with empty files, or without the last ones.
 issue_receipt() {
     make_receipt "$run/receipt.json" || return 1
-    [ -z "$signing_key" ] || sign "$run/receipt.json" || { because "openssl cannot sign with $signing_key"; return 1; }
+    [ -z "$signing_key" ] || sign "$run/receipt.json" || because "openssl cannot sign with $signing_key" || return 1
     for one in $(living); do
         mkdir -p "$state/outbox/$one" || return 1
         for file in "$run"/receipt.json*; do cp "$file" "$state/outbox/$one/.$stem.${file##*/}" || return 1; done
@@ -830,13 +806,10 @@ is_signature() { # FILE: or none
 
 # Pay what is owed, the oldest first.
 send_receipts() {
-    for receipt in $(owed_receipts); do
+    owed=$(for one in $(living); do ls "$state/outbox/$one" 2>/dev/null; done | sed -n '/\.json$/p' | sort -u)
+    for receipt in $owed; do
         send_owed "$receipt.p7s" && send_owed "$receipt" || return 1
     done
-}
-
-owed_receipts() {
-    for one in $(living); do ls "$state/outbox/$one" 2>/dev/null; done | sed -n '/\.json$/p' | sort -u
 }
 
 # A mirror that does not take it is lost for this run, so none gets a receipt whose signature it lacks.
@@ -870,9 +843,7 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
         what=$2
         shift 2
     fi
-    if [ "${1:-}" != -- ] || [ $# -lt 2 ]; then
-        misused "the command to run comes after --" "nightdrop.sh --help"
-    fi
+    { [ "${1:-}" = -- ] && [ $# -ge 2 ]; } || misused "the command to run comes after --" "nightdrop.sh --help"
     shift
     read_configuration
     take_lock
@@ -889,7 +860,7 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
     choose_compression "$ext"
     take_time
     run_stages "$@" || give_up
-    issue_receipt || { because "$state: the receipt could not be written; is the disk full?"; give_up; }
+    issue_receipt || because "$state: the receipt could not be written; is the disk full?" || give_up
     everywhere_it_can_be
 }
 
@@ -897,13 +868,16 @@ drop() { # KIND EXT [--what TEXT] -- COMMAND ...
 # more than 2 GB: some shells count in 32 bits.
 choose_volume() {
     [ "$volume" != stream ] || return 0
-    size_of_volume=$(octets "$volume")
     place=$(df -Pk "$temporary" | awk 'END { printf "%.0f %s", $4 * 512, $NF }')
-    room=${place%% *}
-    if is_memory "${place#* }"; then
-        room=$(echo "$room $(memory)" | awk '{ printf "%.0f", $1 < $2 / 32 ? $1 : $2 / 32 }')
-    fi
-    size_of_volume=$(echo "$size_of_volume $room" | awk '{ least = $1 < $2 ? $1 : $2; printf "%.0f", least < 2e9 ? least : 2e9 }')
+    room=
+    if is_memory "${place#* }"; then room=$(memory) room=${room:-0}; fi
+    size_of_volume=$(echo "$(octets "$volume") ${place%% *} $room" | awk '{
+        least = 2e9
+        if ($1 < least) least = $1
+        if ($2 < least) least = $2
+        if (NF > 2 && $3 / 32 < least) least = $3 / 32
+        printf "%.0f", least
+    }')
     [ "$size_of_volume" -ge $smallest ] || volume=stream
 }
 
@@ -965,8 +939,10 @@ everywhere_it_can_be() {
         fi
     done
     facts=$(awk '{ size += $2 } END { printf "%.0f octets in %d file%s", size, NR, NR == 1 ? "" : "s" }' "$run/files")
-    { cat "$state/sets" 2>/dev/null || :; echo "$(rfc3339) $stem: $facts; on: ${have:-no mirror}${lack:+; not on: $lack}"; } |
-        tail -n 100 >"$state/.sets" && mv "$state/.sets" "$state/sets"
+    {
+        tail -n 99 "$state/sets" 2>/dev/null || :
+        echo "$(rfc3339) $stem: $facts; on: ${have:-no mirror}${lack:+; not on: $lack}"
+    } | replace "$state/sets" || :
     [ -n "$have" ] || fail "no mirror has the receipt of $stem yet: $lack" "it is kept, and the next run sends it first"
     if [ -n "$lack" ]; then
         complain "$stem is not on every mirror: $lack lacks it" "$have has it; the check on $lack will tell, too"
@@ -1058,123 +1034,106 @@ temporary=/tmp
 END
 }
 
-# The bundle is TOML (docs/FORMAT.md, "Bundle"). Read whole and taken apart octet by octet, so that it may be
-# written in any of TOML's ways. Its parts go straight into files: a password is nowhere else. (To busybox 1.30 a name
-# before a parenthesis is a function, whatever is between them.)
+# The bundle is TOML (docs/FORMAT.md, "Bundle"), in any of TOML's ways of writing it: read whole, and taken off piece by
+# piece from its beginning. Its parts go straight into files: a password is nowhere else. (To busybox 1.30 a name before a
+# parenthesis is a function, whatever is between them.)
 unpack_bundle() { # BUNDLE
     fresh=$fresh folder=$folder bundle=$1 awk '
-    BEGIN { out = ENVIRON["fresh"]; folder = ENVIRON["folder"]; bundle = ENVIRON["bundle"] }
+    BEGIN {
+        out = ENVIRON["fresh"]; folder = ENVIRON["folder"]; bundle = ENVIRON["bundle"]
+        keys = " format host recipients "; name_of_key = "[A-Za-z0-9_-]+"
+        escaped["n"] = "\n"; escaped["t"] = "\t"; escaped["r"] = "\r"; escaped["\""] = "\""; escaped["\\"] = "\\"
+    }
     { text = text $0 "\n" }
     END {
-        at = 1
-        while (blanks() != "") {
-            if (substr(text, at, 2) == "[[") { at += 2; table = word(); blanks(); expect("]]"); begin_table() }
-            else { key = word(); blanks(); expect("="); set(key) }
-        }
-        finish()
+        while (blanks() != "")
+            if (taken("\\[\\[") != "") {
+                table = needed(name_of_key, "a key"); needed("\\]\\]", "]]")
+                if (table != "mirror") wrong(here() "this table is not known here: " table)
+                keys = " name url user password certificate "; mirrors++
+            } else {
+                key = needed(name_of_key, "a key"); needed("=", "=")
+                if (!index(keys, " " key " ")) wrong(here() "this key is not known here: " key)
+                if (key == "recipients") write_recipients(strings())
+                else field[mirrors + 0, key] = string()
+            }
+        write_the_rest()
     }
     function wrong(what) {
         printf "nightdrop: error: %s: %s\nhint: nightdrop enroll on a mirror makes a bundle\n", bundle, what > "/dev/stderr"
         exit 2
     }
-    function here(  before) { before = substr(text, 1, at); return "line " (gsub(/\n/, "", before) + 1) ": " }
-    function blanks(  next_one) { # over blanks, line ends and comments; the octet that follows
-        while ((next_one = substr(text, at, 1)) ~ /^[ \t\r\n#]$/) {
-            if (next_one == "#") while (substr(text, at, 1) !~ /^\n?$/) at++
-            else at++
-        }
-        return next_one
+    function here(  rest) { rest = text; return "line " (NR + 1 - gsub(/\n/, "", rest)) ": " }
+    function taken(pattern,  piece) { # what the text begins with, if so
+        if (!match(text, "^" pattern)) return ""
+        piece = substr(text, 1, RLENGTH); text = substr(text, RLENGTH + 1)
+        return piece
     }
-    function expect(mark) {
-        if (substr(text, at, length(mark)) != mark) wrong(here() "expected " mark)
-        at += length(mark)
+    function needed(pattern, what,  piece) {
+        blanks()
+        if ((piece = taken(pattern)) == "") wrong(here() "expected " what)
+        return piece
     }
-    function word(  begin) {
-        blanks(); begin = at
-        while (substr(text, at, 1) ~ /^[A-Za-z0-9_-]$/) at++
-        if (at == begin) wrong(here() "expected a key")
-        return substr(text, begin, at - begin)
-    }
-    function string(  quote, one, value) {
-        quote = substr(text, at, 1)
-        if (quote != "\"" && quote != "\047") wrong(here() "expected a text")
-        if (substr(text, at, 3) == quote quote quote) quote = quote quote quote
-        at += length(quote)
-        if (length(quote) == 3 && substr(text, at, 1) == "\n") at++
-        while (substr(text, at, length(quote)) != quote) {
-            one = substr(text, at, 1)
-            if (one == "" || (one == "\n" && length(quote) == 1)) wrong(here() "a text without an end")
-            at++
-            if (one == "\\" && substr(quote, 1, 1) == "\"") one = escape()
-            value = value one
-        }
-        at += length(quote)
+    function blanks() { while (taken("[ \t\r\n]+") taken("#[^\n]*") != ""); return text } # and comments; what follows
+    function string(  quote, value) {
+        quote = needed("(\"\"\"\n?|\"|\047\047\047\n?|\047)", "a text"); sub(/\n/, "", quote)
+        while (index(text, quote) != 1)
+            if (text == "" || (length(quote) == 1 && text ~ /^\n/)) wrong(here() "a text without an end")
+            else if (quote ~ /^"/ && taken("\\\\") != "") value = value escape()
+            else value = value taken("([^\"\047\\\\\n]+|.|\n)")
+        text = substr(text, length(quote) + 1)
         return value
     }
     function escape(  one) {
-        one = substr(text, at++, 1)
-        if (one == "n") return "\n"
-        if (one == "t") return "\t"
-        if (one == "r") return "\r"
-        if (one == "\"" || one == "\\") return one
-        if (one == "\n") { while (substr(text, at, 1) ~ /^[ \t\n]$/) at++; return "" }
-        wrong(here() "an escape that is not known here")
+        if (taken("[ \t]*\n[ \t\n]*") != "") return ""
+        one = taken(".")
+        if (!(one in escaped)) wrong(here() "an escape that is not known here")
+        return escaped[one]
     }
-    function set(key,  one, list) {
-        one = blanks()
-        if (key == "recipients" && table == "") {
-            expect("[")
-            while (blanks() != "]") { list = list string() "\n"; if (blanks() == ",") at++ }
-            expect("]")
-            recipients(list)
-        } else if (table == "" && (key == "format" || key == "host")) field[key] = string()
-        else if (table == "mirror" && key ~ /^(name|url|user|password|certificate)$/) field[count "," key] = string()
-        else wrong(here() "this key is not known here: " key)
+    function strings(  list) {
+        needed("\\[", "[")
+        while (blanks() !~ /^\]/) { list = list string() "\n"; blanks(); taken(",") }
+        needed("\\]", "]")
+        return list
     }
-    function begin_table() { if (table != "mirror") wrong(here() "this table is not known here: " table); count++ }
-    function recipients(list,  lines, number, i) {
+    function write_recipients(list,  lines, number, i) {
         if (list ~ /PRIVATE KEY/) wrong("a private key is among the recipients; it must never be on a host")
         number = split(list, lines, "\n")
         for (i = 1; i <= number; i++) {
-            if (lines[i] ~ /^-----BEGIN CERTIFICATE-----/) { sealed++; inside = 1 }
-            if (inside) print lines[i] > (out "/recipients/" sealed ".pem")
+            if (lines[i] ~ /^-----BEGIN CERTIFICATE-----/) { recipients++; inside = 1 }
+            if (inside) print lines[i] > (out "/recipients/" recipients ".pem")
             if (lines[i] ~ /^-----END CERTIFICATE-----/) inside = 0
         }
     }
-    function quoted(value,  i, one, result) {
-        for (i = 1; i <= length(value); i++) {
-            one = substr(value, i, 1)
-            if (one == "\"" || one == "\\") one = "\\" one
-            result = result one
-        }
-        return "\"" result "\""
+    function write_the_rest(  i) {
+        if (field[0, "format"] != "nightdrop-bundle/1") wrong("this is not a bundle of the format nightdrop-bundle/1")
+        if (field[0, "host"] !~ /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/) wrong("it names no host")
+        if (!recipients) wrong("it names no recipient")
+        if (!mirrors) wrong("it names no mirror")
+        settings = out "/bundle.conf"
+        print "# From the bundle; nightdrop.sh install BUNDLE changes these lines and no others." > settings
+        print "host=" field[0, "host"] > settings
+        for (i = 1; i <= mirrors; i++)
+            write_mirror(field[i, "name"], field[i, "url"], field[i, "user"], field[i, "password"], field[i, "certificate"])
     }
-    function finish(  i, name, url, file) {
-        if (field["format"] != "nightdrop-bundle/1") wrong("this is not a bundle of the format nightdrop-bundle/1")
-        if (field["host"] !~ /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/) wrong("it names no host")
-        if (!sealed) wrong("it names no recipient")
-        if (!count) wrong("it names no mirror")
-        file = out "/bundle.conf"
-        print "# From the bundle; nightdrop.sh install BUNDLE changes these lines and no others." > file
-        print "host=" field["host"] > file
-        for (i = 1; i <= count; i++) {
-            name = field[i ",name"]; url = field[i ",url"]
-            gsub(/[^A-Za-z0-9._-]/, "_", name); sub(/^\.+/, "_", name)
-            if (name == "" || name in known) wrong("two mirrors of one name, or one without")
-            known[name]
-            if (url !~ /^https?:\/\/[^ \t]+$/) wrong("the mirror " name " has no URL")
-            if (field[i ",user"] == "" || field[i ",password"] == "") wrong("the mirror " name " has no user or password")
-            if (field[i ",user"] field[i ",password"] ~ /[\n\r]/) wrong("the mirror " name " has a line end in its password")
-            print "mirror=" name " " url > file
-            curl = out "/mirrors/" name ".curl"
-            print "user = " quoted(field[i ",user"] ":" field[i ",password"]) > curl
-            print "proto = " (url ~ /^https:/ ? "\"=https\"" : "\"=http\"") > curl
-            if (field[i ",certificate"] != "") {
-                print field[i ",certificate"] > (out "/mirrors/" name ".pem")
-                print "cacert = " quoted(folder "/mirrors/" name ".pem") > curl
-            }
+    function write_mirror(name, url, user, password, certificate,  file) {
+        gsub(/[^A-Za-z0-9._-]/, "_", name); sub(/^\.+/, "_", name)
+        if (name == "" || name in known) wrong("two mirrors of one name, or one without")
+        known[name]
+        if (url !~ /^https?:\/\/[^ \t]+$/) wrong("the mirror " name " has no URL")
+        if (user == "" || password == "") wrong("the mirror " name " has no user or password")
+        if (user password ~ /[\n\r]/) wrong("the mirror " name " has a line end in its password")
+        print "mirror=" name " " url > settings
+        file = out "/mirrors/" name
+        print "user = " quoted(user ":" password) > (file ".curl")
+        print "proto = " (url ~ /^https:/ ? "\"=https\"" : "\"=http\"") > (file ".curl")
+        if (certificate != "") {
+            print certificate > (file ".pem")
+            print "cacert = " quoted(folder "/mirrors/" name ".pem") > (file ".curl")
         }
-    }' <"$1"
+    }
+    function quoted(value) { gsub(/[\\"]/, "\\\\&", value); return "\"" value "\"" }
+    ' <"$1"
 }
 
 
@@ -1185,7 +1144,7 @@ doctor() {
     take_lock
     make_workplace
     trouble=0
-    is_set || unset_clock trouble
+    check_clock trouble
     check_tools
     check_recipients
     check_signing_key

@@ -5,7 +5,7 @@
 # An incremental goes from the base, the last snapshot of which a mirror has the receipt, to a new one. The new one
 # becomes the base only when a mirror has its receipt, and only then the old base is destroyed. So a run that breaks off
 # costs nothing: the next one starts from the same base again. Between two runs the base is the only snapshot
-# called nightdrop-TIME.
+# called nightdrop-TIME. (Those of a configuration in another folder are called nightdrop-NUMBER-TIME, and nobody else's.)
 #
 # ROOT stands before every path of the system, so that tests need no firewall.
 set -eu
@@ -25,7 +25,8 @@ usage: opnsense.sh install BUNDLE | run [--delayed] [--full] | conf | zfs [--ful
 
 install  Put Nightdrop into /usr/local/etc/nightdrop, with the bundle that `nightdrop enroll` made, and its action
          into configd: then System, Settings, Cron offers it.
-run      Drop conf-full, and the pool. --delayed waits for this firewall's own time first.
+run      Drop conf-full, and the pool unless opnsense.conf says pool=none. --delayed waits for this firewall's own time
+         first.
 conf     Drop /conf.
 zfs      Drop the pool: a full if there is no base, or the last full is a month old; what changed otherwise.
 --full   Make a full now.
@@ -57,7 +58,14 @@ install() { # BUNDLE
         cp "$here/actions_nightdrop.conf" "$actions/actions_nightdrop.conf"
     fi
     "$folder/nightdrop.sh" install "$1"
-    [ -e "$folder/opnsense.conf" ] || settings >"$folder/opnsense.conf"
+    if [ ! -e "$folder/opnsense.conf" ]; then
+        pool=
+        if [ -z "$(pool_of_root)" ]; then
+            pool=none
+            echo "nightdrop: / is on no ZFS pool, so /conf is backed up alone; $folder/opnsense.conf says so"
+        fi
+        settings >"$folder/opnsense.conf"
+    fi
     [ -n "$root" ] || service configd restart
 }
 
@@ -69,9 +77,9 @@ put_script() { # SCRIPT
 }
 
 settings() {
-    cat <<'END'
-# The pool that is backed up, as a whole; nothing: the one that / is on.
-pool=
+    cat <<END
+# The pool that is backed up, as a whole; nothing: the one that / is on; none: /conf is backed up alone.
+pool=$pool
 
 # Days after which the next full is due.
 full_every=30
@@ -91,26 +99,36 @@ read_settings() {
     case $full_every in
     '' | *[!0-9]* | 0?* | ?????*) misused "$folder/opnsense.conf: full_every has to be days, and is \"$full_every\"" ;;
     esac
-    command -v zfs >/dev/null || misused "there is no ZFS here" "\`opnsense.sh conf\` drops /conf alone"
-    [ -n "$pool" ] || pool=$(zfs list -H -o name / 2>/dev/null | sed 's,/.*,,') || pool=
-    [ -n "$pool" ] || misused "/ is on no pool" \
-        "\`opnsense.sh conf\` drops /conf alone; a pool is named in $folder/opnsense.conf: pool=NAME"
+}
+
+# Which pool, and what is called after it.
+find_pool() {
+    [ "$pool" != none ] || misused "$folder/opnsense.conf says pool=none" "\`opnsense.sh conf\` drops /conf"
+    [ -n "$pool" ] || pool=$(pool_of_root)
+    [ -n "$pool" ] || misused "/ is on no ZFS pool, or zfs does not say" \
+        "in $folder/opnsense.conf, pool=NAME names one, and with pool=none /conf is backed up alone"
     zfs list -H -o name "$pool" >/dev/null 2>&1 ||
         misused "there is no pool \"$pool\"" "name it in $folder/opnsense.conf: pool=NAME"
     # A kind has no other characters.
     kind=$(printf %s "$pool" | tr '[:upper:]' '[:lower:]' | tr -c '[:lower:][:digit:]' _ | cut -c 1-32)
     memory=$folder/state/zfs.$kind
+    # Of another configuration, by its folder: neither may take the other's base for its own, and destroy it.
+    ours=nightdrop
+    [ "$folder" = "$root/usr/local/etc/nightdrop" ] || ours=nightdrop-$(cd "$folder" && pwd | cksum | cut -d ' ' -f 1)
 }
+
+pool_of_root() { zfs list -H -o name "$root/" 2>/dev/null | sed 's,/.*,,'; }
 
 
 # --- one run at a time, and nothing left behind ---
 
-# Or two would destroy each other's snapshots. Each says first that it is there, and looks for others then: of two that
-# begin in one moment both may give way, but never neither.
+# Or two would destroy what the other sends, be it for another configuration. Each says first that it is there, and looks
+# for others then: of two that begin in one moment both may give way, but never neither.
 take_turn() {
-    { mkdir -p "$folder/state" && echo >"$folder/state/running.$$"; } 2>/dev/null ||
-        fail "$folder/state: cannot be written to" "is the disk full, or read-only?"
-    for mark in "$folder"/state/running.*; do
+    turn=$root/var/run/nightdrop/$kind
+    { mkdir -p "${turn%/*}" && echo >"$turn.$$"; } 2>/dev/null ||
+        fail "${turn%/*}: cannot be written to" "is the disk full, or read-only?"
+    for mark in "$turn".*; do
         owner=${mark##*.}
         if [ "$owner" = $$ ]; then
             continue
@@ -154,7 +172,7 @@ clean_up() {
     trap '' HUP INT QUIT PIPE TERM
     trap - EXIT
     [ -z "$pending" ] || destroy "$pending"
-    rm -f "$folder/state/running.$$"
+    [ -z "$turn" ] || rm -f "$turn.$$"
     exit "$status"
 }
 
@@ -162,25 +180,22 @@ clean_up() {
 # --- the pool ---
 
 backup_pool() { # WISH
-    read_settings
+    find_pool
     take_turn
     recall_base
     # What runs left that were killed: a pool that is full of it could never be dropped.
     remove_all_but_base
     until
-        snapshot=nightdrop-$(date -u +%Y%m%dT%H%M%SZ)
+        snapshot=$ours-$(date -u +%Y%m%dT%H%M%SZ)
         ! is_there "$pool@$snapshot"
     do sleep 1; done
     take_snapshot
     choose_type "$1"
     choose_options
-    status=0
-    if [ "$type" = full ]; then
-        full_at=$(date +%s)
-        drop "$kind-full" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} "$pool@$snapshot" || status=$?
-    else
-        drop "$kind-inc" zfs --what "$pool" -- zfs send -R ${raw:+-w} ${skip:+-s} -I "@$base" "$pool@$snapshot" || status=$?
-    fi
+    since='' status=0
+    if [ "$type" = inc ]; then since=@$base; else full_at=$(date +%s); fi
+    drop "$kind-$type" zfs --what "$pool" -- \
+        zfs send -R ${raw:+-w} ${skip:+-s} ${since:+-I "$since"} "$pool@$snapshot" || status=$?
     case $status in
     0 | 3) become_base ;;
     esac
@@ -193,10 +208,11 @@ recall_base() {
     read -r base full_at raw <"$memory" || :
     case $base,$full_at,$raw in
     *,*[!0-9]*,* | *,,* | *,0?*,*) ;;
-    nightdrop-*,*, | nightdrop-*,*,-w) return ;;
+    "$ours-"????????T??????Z,*, | "$ours-"????????T??????Z,*,-w) return ;;
     esac
     base='' full_at=0 raw=
-    complain "$memory does not say what the last base was: making a full of $pool" "is the disk full, or was it?"
+    complain "$memory does not say what the last base was: making a full of $pool" \
+        "is the disk full, or was it? Or is this folder a copy of another configuration's?"
 }
 
 choose_type() { # WISH
@@ -271,7 +287,7 @@ remove_all_but_base() {
     zfs list -H -t snapshot -o name -d 1 "$pool" | while IFS= read -r one; do
         case $one in
         "$pool@$base") ;;
-        "$pool@nightdrop-"????????T??????Z) destroy "$one" ;;
+        "$pool@$ours-"????????T??????Z) destroy "$one" ;;
         esac
     done
 }
@@ -294,7 +310,8 @@ backup_conf() {
 run() { # WISH
     conf_status=0 pool_status=0
     backup_conf || conf_status=$?
-    backup_pool "$1" || pool_status=$?
+    read_settings
+    [ "$pool" = none ] || backup_pool "$1" || pool_status=$?
     # What failed is worse than what is only not everywhere.
     case $conf_status,$pool_status in
     0,* | 3,[123]) exit $pool_status ;;
@@ -317,7 +334,7 @@ for option; do
     *) usage >&2; exit 2 ;;
     esac
 done
-dropping='' pending='' ending=''
+dropping='' pending='' ending='' turn=''
 trap clean_up EXIT
 trap 'interrupted 129' HUP
 trap 'interrupted 130' INT
@@ -328,7 +345,10 @@ case $verb in
 run) run "$wish" ;;
 # yash ends without clean_up where a function's status ends it.
 conf) backup_conf || exit ;;
-zfs) backup_pool "$wish" || exit ;;
+zfs)
+    read_settings
+    backup_pool "$wish" || exit
+    ;;
 -h | --help) usage ;;
 *) usage >&2; exit 2 ;;
 esac

@@ -90,18 +90,21 @@ def zfs() -> Iterator[Zfs]:
 
 
 class Firewall:
-    """A firewall with a pool `tank`, and its host on one mirror."""
+    """A configuration on a firewall with a pool `tank`, and its host on one mirror."""
 
-    def __init__(self, root: Path, zfs: Zfs, mirror: Mirror) -> None:
-        self.root, self.zfs, self.mirror = root, zfs, mirror
-        (root / "conf").mkdir(parents=True)
-        (root / "conf" / "config.xml").write_text("<opnsense/>\n")
-        self.folder = root / "usr" / "local" / "etc" / "nightdrop"
+    def __init__(
+        self, root: Path, zfs: Zfs, mirror: Mirror, host: str = "fw1", folder: str = "nightdrop"
+    ) -> None:
+        self.root, self.zfs, self.mirror, self.host = root, zfs, mirror, host
+        self.folder = root / "usr" / "local" / "etc" / folder
+        self.environment = {} if folder == "nightdrop" else {"NIGHTDROP_FOLDER": str(self.folder)}
         self.memory = self.folder / "state" / "zfs.tank"
         self.temporary = root / "temporary"
-        self.temporary.mkdir()
-        bundle = root / "bundle.toml"
-        mirror.enroll("fw1", bundle, "--kind", "shell")
+        for path in (root / "conf", self.temporary):
+            path.mkdir(parents=True, exist_ok=True)
+        (root / "conf" / "config.xml").write_text("<opnsense/>\n")
+        bundle = root / f"{host}.bundle.toml"
+        mirror.enroll(host, bundle, "--kind", "shell")
         self.run("install", bundle, script=SCRIPT)
         self.set(temporary=self.temporary, volume="1M", rate="2M", patience=1, compress="none")
         (self.folder / "opnsense.conf").write_text("pool=tank\nfull_every=30\n")
@@ -127,7 +130,11 @@ class Firewall:
 
     def variables(self) -> dict[str, str]:
         """As from cron, which finds neither zfs nor curl by itself."""
-        return environment_without_proxies() | {"ROOT": str(self.root), "PATH": "/usr/bin:/bin"}
+        return (
+            environment_without_proxies()
+            | {"ROOT": str(self.root), "PATH": "/usr/bin:/bin"}
+            | self.environment
+        )
 
     def run(self, *words: object, script: Path | None = None, expect: int = 0) -> str:
         done = subprocess.run(
@@ -164,7 +171,7 @@ class Firewall:
 
     def sets(self) -> list[str]:
         """The stems of its sets that are complete, oldest first."""
-        names = sorted(os.listdir(self.mirror.vault / "fw1"), key=lambda name: name.split(".")[1])
+        names = sorted(os.listdir(self.mirror.vault / self.host), key=lambda name: name.split(".")[1])
         return [name.removesuffix(".receipt.json") for name in names if name.endswith(".receipt.json")]
 
 

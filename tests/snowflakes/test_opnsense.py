@@ -115,7 +115,7 @@ def test_installed_twice(firewall: Firewall) -> None:
     scripts = [firewall.folder / name for name in ("opnsense.sh", "nightdrop.sh")]
     before = [script.stat().st_ino for script in scripts]
     settings = (firewall.folder / "opnsense.conf").read_text()
-    bundle = firewall.root / "bundle.toml"
+    bundle = firewall.root / "fw1.bundle.toml"
     with scripts[1].open() as running:
         firewall.run("install", bundle, script=SCRIPT)
         assert running.read() == (SNOWFLAKES / "nightdrop.sh").read_text()
@@ -128,6 +128,35 @@ def test_installed_twice(firewall: Firewall) -> None:
     ]
 
 
+def test_a_firewall_that_is_not_on_zfs(firewall: Firewall) -> None:
+    """/conf alone, day by day and without a complaint; which was told when it was installed."""
+    settings = firewall.folder / "opnsense.conf"
+    settings.unlink()
+    said = firewall.run("install", firewall.root / "fw1.bundle.toml", script=SCRIPT)
+    assert f"/ is on no ZFS pool, so /conf is backed up alone; {settings} says so" in said
+    assert "\npool=none\n" in settings.read_text()
+    assert "error" not in firewall.run("run")
+    assert [name.split(".")[0] for name in firewall.sets()] == ["conf-full"]
+    assert f"error: {settings} says pool=none" in firewall.run("zfs", expect=2)
+    # That there is none is not found out by a run: zfs may only not say. /conf is dropped all the same.
+    settings.write_text("pool=\n")
+    assert "/ is on no ZFS pool, or zfs does not say" in firewall.run("run", expect=2)
+    assert [name.split(".")[0] for name in firewall.sets()] == ["conf-full"] * 2
+
+
+def test_the_pool_that_the_firewall_is_on(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
+    root = tmp_path / "tank"
+    zfs.pool("tank", tmp_path, "-m", tmp_path / "none")
+    zfs.run("zfs", "create", "-o", f"mountpoint={root}", "tank/root")
+    settings = firewall.folder / "opnsense.conf"
+    settings.unlink()
+    firewall.environment = {"ROOT": str(root), "NIGHTDROP_FOLDER": str(firewall.folder)}
+    firewall.run("install", firewall.root / "fw1.bundle.toml", script=firewall.folder / "opnsense.sh")
+    assert "\npool=\n" in settings.read_text()
+    firewall.run("zfs")
+    assert [name.split(".")[0] for name in firewall.sets()] == ["tank-full"]
+
+
 def test_installed_for_the_firewalls_own_cron(firewall: Firewall) -> None:
     """configd reads its actions by configparser; the cron page offers those with a description."""
     actions = configparser.ConfigParser()
@@ -135,6 +164,7 @@ def test_installed_for_the_firewalls_own_cron(firewall: Firewall) -> None:
     assert {name: actions[name]["command"].split()[1:] for name in actions.sections()} == {
         "run": ["run", "--delayed"],
         "full": ["run", "--full"],
+        "conf": ["conf", "--delayed"],
     }
     for action in (actions[name] for name in actions.sections()):
         assert set(action) == {"command", "parameters", "type", "message", "description"}

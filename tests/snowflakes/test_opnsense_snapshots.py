@@ -116,6 +116,27 @@ def test_two_runs_at_once(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
     assert len(firewall.sets()) == 1
 
 
+def test_two_configurations(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
+    """Of one pool, for two hosts: each has a base of its own, and never more, and they take turns."""
+    zfs.pool("tank", tmp_path, "-m", tmp_path / "tank")
+    other = Firewall(firewall.root, zfs, firewall.mirror, host="fw2", folder="other")
+    for _ in range(3):
+        for each in (firewall, other):
+            assert "error" not in each.run("zfs")
+    assert sorted(zfs.snapshots("tank")) == sorted([firewall.base(), other.base()])
+    for each in (firewall, other):
+        assert [name.split(".")[0] for name in each.sets()] == ["tank-full", "tank-inc", "tank-inc"]
+    # Not even where one was made as a copy of the other.
+    other.memory.write_text(firewall.memory.read_text())
+    assert "does not say what the last base was: making a full" in other.run("zfs")
+    assert sorted(zfs.snapshots("tank")) == sorted([firewall.base(), other.base()])
+    (zfs.root / str(tmp_path / "tank")[1:] / "noise").write_bytes(os.urandom(100_000))
+    with held_while_sending(firewall):
+        before = zfs.snapshots("tank")
+        assert "a run is under way already, of the pool: process" in other.run("zfs", expect=1)
+        assert zfs.snapshots("tank") == before
+
+
 def test_interrupted_and_killed(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
     zfs.pool("tank", tmp_path, "-m", tmp_path / "tank")
     noise = zfs.root / str(tmp_path / "tank" / "noise")[1:]
@@ -143,7 +164,7 @@ def test_interrupted_and_killed(tmp_path: Path, zfs: Zfs, firewall: Firewall) ->
     assert firewall.base() != base
     assert zfs.snapshots("tank") == [firewall.base()]
     assert [name.split(".")[0] for name in firewall.sets()] == ["tank-full", "tank-inc", "tank-inc"]
-    assert not list((firewall.folder / "state").glob("running.*"))
+    assert not list((firewall.root / "var" / "run" / "nightdrop").iterdir())
 
 
 def test_a_snapshot_that_cannot_be_destroyed(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
@@ -202,7 +223,7 @@ def zfs_says(zfs: Zfs, *words: str) -> str:
 def test_settings(tmp_path: Path, zfs: Zfs, firewall: Firewall) -> None:
     settings = firewall.folder / "opnsense.conf"
     for line, expected in {
-        "pool=": "/ is on no pool",
+        "pool=": "/ is on no ZFS pool",
         "pools=tank": f"{settings}: no setting: pools=tank",
         "full_every=monthly": f'{settings}: full_every has to be days, and is "monthly"',
         "full_every=030": f'{settings}: full_every has to be days, and is "030"',
