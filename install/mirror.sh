@@ -36,7 +36,7 @@ configure_mirror() {
             say "kept as it is: $mirror_toml, whose url is not $url"
         return 0
     fi
-    example=$(mktemp)
+    example=$(mktemp) || no_temporary
     fill_in_example >"$example"
     install_file "$example" "$mirror_toml"
     rm -f "$example"
@@ -64,10 +64,12 @@ start_mirror() {
         say "  fit the units to $mirror_toml, make the vault's folder, enable and start the units"
         return
     fi
-    fitted=$(mktemp -d)
+    fitted=$(mktemp -d) || no_temporary
     "$opt/.venv/bin/python" -m nightdrop_server.fitting "$mirror_toml" "$fitted" || {
+        refused=$?
         rm -rf "$fitted"
-        die "the mirror was not started" "mend $mirror_toml as it says above, then run ./install.sh mirror again"
+        say "the mirror was not started: mend that, then run ./install.sh mirror again" >&2
+        exit $refused
     }
     make_folder 700 nightdrop "$(cat "$fitted/vault")"
     fit_units
