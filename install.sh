@@ -57,9 +57,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=install/uninstall.sh
 . "$here/install/uninstall.sh"
 
-wrong_usage() { # MESSAGE
+wrong_usage() { # MESSAGE [HINT]
     echo "nightdrop: error: $1" >&2
-    echo "hint: see ./install.sh --help" >&2
+    echo "hint: ${2:-see ./install.sh --help}" >&2
     exit 2
 }
 
@@ -70,6 +70,12 @@ absolute() { # FILE
     /*) echo "$1" ;;
     *) echo "$from/$1" ;;
     esac
+}
+
+need_file() { # FILE HINT: where such files come from
+    [ -e "$1" ] || wrong_usage "$1: there is no such file" "$2"
+    [ -f "$1" ] || wrong_usage "$1: is not a file" "$2"
+    [ -r "$1" ] || wrong_usage "$1: cannot be read" "look whose it is, and at its mode"
 }
 
 # As strict as what reads mirror.toml, in which it will stand: here a typing error costs nothing yet.
@@ -92,7 +98,7 @@ read_options() { # ROLE ARGUMENT ...
         *:--dry-run) dry_run=yes ;;
         client:--plain) plain=yes ;;
         mirror:--url | mirror:--recipients | client:--bundle | client:--job | mirror:--wheels | client:--wheels | admin:--wheels)
-            [ $# -gt 0 ] || wrong_usage "$option needs a value"
+            [ -n "${1:-}" ] || wrong_usage "$option needs a value"
             case $option in
             --url) url=$1 ;;
             --recipients) recipients=$(absolute "$1") ;;
@@ -111,10 +117,9 @@ read_options() { # ROLE ARGUMENT ...
     esac
     url=${url%/}
     [ -z "$url" ] || is_url "$url" || wrong_usage "--url: expected something like https://backup1.example.org:8443"
-    for file in "$recipients" "$bundle"; do
-        [ -z "$file" ] || [ -f "$file" ] || die "$file: there is no such file"
-    done
-    [ -z "$wheels" ] || [ -d "$wheels" ] || die "$wheels: there is no such folder"
+    [ -z "$recipients" ] || need_file "$recipients" "it is the certificate.pem that \`nightdrop key new\` made on the administrator's machine"
+    [ -z "$bundle" ] || need_file "$bundle" "\`nightdrop enroll HOST -o FILE\` on a mirror makes it"
+    [ -z "$wheels" ] || [ -d "$wheels" ] || wrong_usage "$wheels: there is no such folder" "\`./install.sh wheels DIR\` fills it"
 }
 
 cd "$here"
@@ -126,6 +131,7 @@ try)
     exec "$here/.venv/bin/python" "$here/tests/tryout.py" "$@"
     ;;
 venv)
+    [ $# -le 2 ] || wrong_usage "venv: there is nothing called $3"
     case ${2:-} in
     tests) make_venv client server check restore tests ;;
     '') make_venv client server check restore ;;
@@ -133,7 +139,7 @@ venv)
     esac
     ;;
 wheels)
-    [ $# = 2 ] || wrong_usage "wheels: one folder is needed"
+    { [ $# = 2 ] && [ -n "$2" ]; } || wrong_usage "wheels: one folder is needed"
     download_wheels "$(absolute "$2")"
     ;;
 mirror | client | admin | uninstall)

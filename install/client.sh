@@ -27,7 +27,7 @@ install_client() {
 }
 
 configure_client() {
-    example=$(mktemp)
+    example=$(mktemp) || no_temporary
     # Every job has a bundle and a state of its own.
     sed -e "s|^bundle = .*|bundle = \"${plain_bundle##*/}\"|" -e "s|^state = .*|state = \"/var/lib/nightdrop/$job\"|" \
         client/nightdrop_client/client.example.toml >"$example"

@@ -36,7 +36,7 @@ configure_mirror() {
             say "kept as it is: $mirror_toml, whose url is not $url"
         return 0
     fi
-    example=$(mktemp)
+    example=$(mktemp) || no_temporary
     fill_in_example >"$example"
     install_file "$example" "$mirror_toml"
     rm -f "$example"
@@ -64,12 +64,15 @@ start_mirror() {
         say "  fit the units to $mirror_toml, make the vault's folder, enable and start the units"
         return
     fi
-    fitted=$(mktemp -d)
+    fitted=$(mktemp -d) || no_temporary
     "$opt/.venv/bin/python" -m nightdrop_server.fitting "$mirror_toml" "$fitted" || {
+        refused=$?
         rm -rf "$fitted"
-        die "the mirror was not started" "mend $mirror_toml as it says above, then run ./install.sh mirror again"
+        say "the mirror was not started: mend that, then run ./install.sh mirror again" >&2
+        exit $refused
     }
-    make_folder 700 nightdrop "$(cat "$fitted/vault")"
+    vault=$(cat "$fitted/vault")
+    make_folder 700 nightdrop "$vault"
     fit_units
     wanted=$(paste -s -d ' ' "$fitted/units")
     rm -rf "$fitted"
@@ -85,16 +88,28 @@ start_mirror() {
     begun=$new
     enabled=$new
     if [ -s "$door/stopped" ] || [ -n "$listening" ]; then start_door; fi
-    if is_new service; then
+    if is_new service || has_another_vault; then
         case $begun in *nightdrop-serve.service*) ;; *) restart_door ;; esac
         note service
     fi
     case $enabled in *nightdrop-serve.socket*) say "to go on: nightdrop doctor; nightdrop enroll HOST -o BUNDLE, for each host" ;; esac
 }
 
+# The door was started on a disk that is no longer there: another was mounted in its place, maybe.
+has_another_vault() {
+    is_booted || return
+    pid=$(systemctl show --property=MainPID --value nightdrop-serve.service)
+    [ "$pid" != 0 ] || return
+    [ "$(place_of "/proc/$pid/root$vault")" = "$(place_of "$vault")" ] || return 0
+    # Nor could it write to a folder that was made anew: to the door, the system is read-only but for the old one.
+    ! nsenter -t "$pid" -m test -w "$vault"
+}
+
+place_of() { stat -L -c %d:%i "$1" 2>/dev/null || true; }
+
 restart_door() {
     # Uploads under way are sent again.
-    ! is_booted || step "restart the door, if it runs, with its new version or settings" \
+    ! is_booted || step "restart the door, if it runs, with its new version, settings or disk" \
         systemctl try-restart nightdrop-serve.service
 }
 

@@ -3,7 +3,7 @@
 
 need_debian_packages() { # PACKAGE ...
     command -v apt-get >/dev/null || die "this machine has no apt-get" "install by hand: $*"
-    [ "$(id -u)" = 0 ] || die "root is needed to install Debian packages" "as root: apt-get install $*"
+    [ -n "$dry_run" ] || [ "$(id -u)" = 0 ] || die "root is needed to install Debian packages" "as root: apt-get install $*"
     say "installing Debian packages: $*"
     changed=yes
     [ -z "$dry_run" ] || return 0
@@ -63,11 +63,11 @@ make_venv() { # ROLE ...
     base=$(sum_of pyproject.toml install.sh install/python.sh core/*requirements.txt; "$python" --version; pwd)
     if [ "$(cat .venv/stamps/core 2>/dev/null)" != "$base" ]; then
         say "making .venv with Python packages, by hash, for: core"
-        "$python" -m venv --clear .venv || die "$python could not make .venv"
+        "$python" -m venv --clear .venv || die "$python could not make .venv" "it says above why"
         mkdir .venv/stamps
         install_locked .venv core/build-requirements.txt
         install_locked .venv core/requirements.txt
-        pip .venv --editable . || die "Nightdrop itself could not be installed into .venv"
+        pip .venv --editable . || die "Nightdrop itself could not be installed into .venv" "pip says above why"
         echo "$base" >.venv/stamps/core
     fi
     for role; do
@@ -81,16 +81,16 @@ make_venv() { # ROLE ...
 
 download_wheels() { # FOLDER
     need_python
-    scratch=$(mktemp -d)
+    scratch=$(mktemp -d) || no_temporary
     trap 'rm -rf "$scratch"' EXIT
-    "$python" -m venv "$scratch/venv"
-    mkdir -p "$1"
+    "$python" -m venv "$scratch/venv" || die "$python could not make an environment in $scratch" "it says above why"
+    mkdir -p "$1" || die "$1: the folder cannot be made" "name another one"
     for lock in core/build-requirements.txt core/requirements.txt client/requirements.txt server/requirements.txt \
         check/requirements.txt restore/requirements.txt; do
         say "downloading, by hash: $lock"
         PIP_DISABLE_PIP_VERSION_CHECK=1 "$scratch/venv/bin/python" -m pip --quiet download --no-deps \
             --require-hashes --dest "$1" -r "$lock" ||
-            die "the packages in $lock could not be downloaded" "see whether this machine reaches PyPI"
+            die "the packages in $lock could not be downloaded" "pip says above why: is there room, and does this machine reach PyPI?"
     done
     say "all that a machine with this Python and processor needs is in $1: ./install.sh ROLE --wheels DIR"
 }

@@ -8,11 +8,13 @@ opt=/opt/nightdrop
 units=/usr/local/lib/systemd/system
 configuration=/etc/nightdrop
 
-die() { # MESSAGE [HINT]
+die() { # MESSAGE HINT
     echo "nightdrop: error: $1" >&2
-    [ -z "${2:-}" ] || echo "hint: $2" >&2
+    echo "hint: $2" >&2
     exit 1
 }
+
+no_temporary() { die "no temporary file can be made in ${TMPDIR:-/tmp}" "see whether its disk is full, or TMPDIR is wrong"; }
 
 say() { echo "$*"; }
 

@@ -256,6 +256,16 @@ take_time() {
 
 # --- one run at a time, and nothing left behind ---
 
+# What can wait does: a run that is under way may end soon.
+await_run() {
+    waited=0
+    while holder=$(target_of "$state/lock") && is_alive "$holder" && [ $waited -lt "$patience" ]; do
+        [ $waited -gt 0 ] || say "a run is under way (process $holder): waiting for its end, at most $patience seconds" >&2
+        sleep 1
+        waited=$((waited + 1))
+    done
+}
+
 # A link is made and says whose it is in one step.
 take_lock() {
     mkdir -p "$state/outbox" || fail "$state: the folder cannot be made" "root is needed, or another \`state\`"
@@ -958,9 +968,12 @@ everywhere_it_can_be() {
 install() { # BUNDLE
     [ -r "$1" ] || misused "$1: cannot be read"
     mkdir -p "$folder" || fail "$folder: the folder cannot be made"
-    # A run reads what is replaced here. Of the settings, which may be what is to be mended, only where its lock is matters.
+    # A run reads what is replaced here. Of the settings, which may be what is to be mended, only where its lock is and how
+    # long to wait for it matter.
     state=$(sed -n 's,^state=/,/,p' "$folder/nightdrop.conf" 2>/dev/null | tail -n 1)
-    state=${state:-$folder/state} temporary=$folder fresh=$folder/.fresh
+    patience=$(sed -n 's/^patience=\([0-9]\{1,9\}\)$/\1/p' "$folder/nightdrop.conf" 2>/dev/null | tail -n 1)
+    state=${state:-$folder/state} patience=${patience:-600} temporary=$folder fresh=$folder/.fresh
+    await_run
     take_lock
     workplace=$fresh run=$fresh/run outlook="install it again"
     rm -rf "$fresh"
@@ -1019,7 +1032,8 @@ compress=auto
 # Octets a second to each mirror, such as 500K; nothing: as fast as it goes.
 rate=
 
-# Seconds that a run waits for a lost network or a rebooting mirror while no other mirror answers.
+# Seconds that a run waits for a lost network or a rebooting mirror while no other mirror answers; install and doctor
+# wait so long for a run that is under way.
 patience=600
 
 # nightdrop.sh delay sleeps up to so many seconds: each host its own time.
@@ -1141,6 +1155,7 @@ unpack_bundle() { # BUNDLE
 
 doctor() {
     read_configuration
+    await_run
     take_lock
     make_workplace
     trouble=0

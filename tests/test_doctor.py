@@ -197,6 +197,28 @@ def test_a_host_without_a_backup_yet(house: House, tmp_path: Path) -> None:
     assert "warn  backups: there is none yet" in done.stdout
 
 
+def test_how_the_last_run_went(tmp_path: Path, admin_key: Key) -> None:
+    house = House(tmp_path, admin_key)
+    house.start()
+    try:
+        (house.source / "file").write_text("x")
+        house.backup()
+        verdict, text, _ = doctor(house)["last run"]
+        assert (verdict, text.endswith(", went well")) == ("ok", True)
+        house.mirrors[1].stop()
+        house.backup(expect=3)
+        verdict, text, hint = doctor(house, expect=1)["last run"]
+        assert verdict == "warn"
+        assert ", did not get everything everywhere: the mirror mirror-b does not have" in text
+        assert "nightdrop status" in hint
+        house.mirrors[0].stop()
+        house.backup(expect=1)
+        verdict, text, _ = doctor(house, expect=1)["last run"]
+        assert (verdict, ", FAILED: no mirror takes the backups of web1" in text) == ("warn", True)
+    finally:
+        house.close()
+
+
 def mirror_lines(mirror: Mirror, expect: int = 0) -> Lines:
     done = run("doctor", "--config", mirror.config, "--json", expect=expect)
     [(role, lines)] = json.loads(done.stdout)["roles"].items()

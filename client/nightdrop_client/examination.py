@@ -18,9 +18,10 @@ from nightdrop.examining import Line, recipients, when
 from nightdrop.text import count, format_duration, format_size
 from nightdrop_client.configuration import Client, load_client
 from nightdrop_client.droplog import DropLog
+from nightdrop_client.lastrun import read_last_run
 from nightdrop_client.planning import plan
 from nightdrop_client.sources.secrets import with_passwords
-from nightdrop_client.state import State
+from nightdrop_client.state import State, is_running
 from nightdrop_client.visiting import visit
 
 _METADATA: Final = 200_000_000
@@ -47,6 +48,7 @@ def examine(path: Path) -> Iterator[Line]:
     timer = f"nightdrop-backup@{path.stem}.timer"
     yield from bounded("timer", lambda: systemd.units([timer], [], "./install.sh client"))
     yield from bounded("backups", lambda: _last_sets(client))
+    yield from bounded("last run", lambda: _last_run(State(client.state)))
 
 
 def _bundle(client: Client) -> Line:
@@ -82,8 +84,22 @@ def _room(client: Client) -> Line:
     return Line("ok", "state", f"{client.state}, with {format_size(free)} free")
 
 
+def _last_run(state: State) -> Iterator[Line]:
+    """How it went, by what it wrote down: not everywhere does a systemd know it. While there is a set
+    that is new enough, one that failed is no more than a warning: a mirror may have been away.
+    """
+    last = read_last_run(state.last_run)
+    if last is None or is_running(state):
+        return
+    text = ": ".join([f"{when(last.ended or last.begun)}, {last.how}", *last.lines[:1]])
+    if last.outcome == "done":
+        yield Line("ok", "last run", text)
+    else:
+        yield Line("warn", "last run", text, "`nightdrop status`, and the run's log, say more")
+
+
 def _last_sets(client: Client) -> Iterator[Line]:
-    """How the last run ended, as far as this host knows."""
+    """The newest set, as far as this host knows."""
     state = State(client.state)
     log = DropLog(state.drop_log) if state.drop_log.exists() else None
     sets = log.sets() if log else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from nightdrop.files import whole_file
 
@@ -22,6 +22,19 @@ class LastRun:
     ended: float = 0.0
     outcome: Literal["under way", "done", "partial", "failed"] = "under way"
     lines: tuple[str, ...] = ()
+
+    @property
+    def how(self) -> str:
+        """Its outcome in words that follow `the last run`; of one that is no longer under way."""
+        return _HOW[self.outcome]
+
+
+_HOW: Final = {
+    "done": "went well",
+    "partial": "did not get everything everywhere",
+    "failed": "FAILED",
+    "under way": "did not write down how it ended: it was killed, or found no room for that",
+}
 
 
 class Record:

@@ -104,3 +104,18 @@ class State:
                 "nothing is wrong: that one makes the set",
             ) from error
         return descriptor
+
+
+def is_running(state: State) -> bool:
+    """Whether a run is under way there."""
+    try:
+        descriptor = os.open(state.lock_file, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -141,11 +141,11 @@ def _foot() -> list[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Paragraphs as they are; lines that are indented or in columns stay lines."""
-    lines = []
+    """Paragraphs as they are, a break between two; lines that are indented or in columns stay lines."""
+    lines: list[str] = []
     for block in re.split(r"\n\s*\n", text.strip()):
         as_it_is = any(line.startswith(" ") for line in block.splitlines())
-        lines += [".PP", *([".nf"] if as_it_is else [])]
+        lines += [*([".PP"] if lines else []), *([".nf"] if as_it_is else [])]
         lines += [_plain(line) for line in block.splitlines()]
         lines += [".fi"] if as_it_is else []
     return lines

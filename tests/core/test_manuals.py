@@ -1,5 +1,6 @@
 """Manual pages and bash's completion say what --help says; `man` and `bash` themselves are asked."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from nightdrop.cli import VERBS, parser_of
+
+from terminals import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,8 @@ def test_man_shows_them_and_has_nothing_to_complain_of(made: Path) -> None:
     command = ["groff", "-man", "-Tutf8", "-ww", "-P-cbu", *pages]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+    # mandoc's lint says so, too.
+    assert [page for page in pages if re.search(r"^\.SH.*\n\.PP", Path(page).read_text(), re.M)] == []
     for said in ("--network CIDR", "where it may come from", "EXIT STATUS", "back this host up"):
         assert said in " ".join(done.stdout.split())
 
@@ -56,6 +61,23 @@ def test_bash_completes(made: Path, typed: str, offered: list[str]) -> None:
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == offered
+
+
+def test_in_a_shell_that_is_typed_into(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "a-vault").mkdir()
+    (tmp_path / "web1.toml").touch()
+    with Terminal(["env", "TERM=dumb", "PS1=> ", "bash", "--norc", "-i"]) as bash:
+        bash.type(f'cd {tmp_path}; source {made}/bash-completion/completions/nightdrop; echo load"ed"\n')
+        bash.expect("loaded")
+        for typed, completed in (
+            ("restore ru\ta-v\t --ho\t", "nightdrop restore run a-vault/ --host "),
+            ("enroll web1 --net\t", "nightdrop enroll web1 --network "),
+            ("backup --config we\t", "nightdrop backup --config web1.toml "),
+        ):
+            bash.said = ""
+            bash.type(f"nightdrop {typed}")
+            bash.expect(completed)
+            bash.type("\x15")
 
 
 def test_a_machine_without_a_role_has_no_pages_of_it(tmp_path: Path) -> None:

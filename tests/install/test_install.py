@@ -106,7 +106,11 @@ def test_nothing_can_be_written_where_that_is_tried(tmp_path: Path) -> None:
         ["mirror", "--url", "https://a.example\nhttps://b.example"],
         ["admin", "--plain"],
         ["wheels"],
+        ["wheels", ""],
         ["venv", "test"],
+        ["venv", "tests", "client"],
+        ["client", "--bundle", ""],
+        ["admin", "--wheels", ""],
     ],
 )
 def test_wrong_usage(words: list[str]) -> None:
@@ -119,6 +123,27 @@ def test_wrong_usage(words: list[str]) -> None:
         assert hint == "hint: see ./install.sh --help"
     else:
         assert done.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "why", "hint"),
+    [
+        (["client", "--bundle", "/absent"], "/absent: there is no such file", "nightdrop enroll HOST"),
+        (["client", "--bundle", "/etc"], "/etc: is not a file", "nightdrop enroll HOST"),
+        (["mirror", "--recipients", "/absent"], "/absent: there is no such file", "nightdrop key new"),
+        (["admin", "--wheels", "/absent"], "/absent: there is no such folder", "./install.sh wheels"),
+    ],
+)
+def test_files_that_are_none(words: list[str], why: str, hint: str) -> None:
+    done = install(*words, expect=2)
+    assert done.stdout == ""
+    told, help_ = done.stderr.splitlines()
+    assert (told, help_.startswith("hint: "), hint in help_) == (f"nightdrop: error: {why}", True, True)
+
+
+def test_nothing_temporary_can_be_made() -> None:
+    done = install("client", "--dry-run", expect=1, within=("env", "TMPDIR=/absent"))
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["mktemp", "nightdrop", "hint"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +185,7 @@ def test_a_file_that_is_none_of_its_kind_is_not_taken(kind: str) -> None:
 def test_files_are_taken_from_where_one_stands(tmp_path: Path) -> None:
     (tmp_path / "web1.toml").write_text("x")
     install("client", "--bundle", "web1.toml", "--dry-run", cwd=tmp_path)
-    done = install("client", "--bundle", "web2.toml", "--dry-run", cwd=tmp_path, expect=1)
+    done = install("client", "--bundle", "web2.toml", "--dry-run", cwd=tmp_path, expect=2)
     assert done.stderr.startswith(f"nightdrop: error: {tmp_path}/web2.toml: there is no such file")
 
 
@@ -182,6 +207,32 @@ def test_only_root_installs(readable: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("nightdrop: error: root is needed")
+
+
+def test_anybody_may_look_at_the_steps_and_what_cannot_be_read_is_said(
+    readable: Path,
+) -> None:
+    nobody = ["setpriv", "--reuid", "65534", "--clear-groups", str(readable)]
+    path = readable.parent / "dpkg"
+    path.write_text('#!/bin/sh\n[ "$1" != -s ] && echo armhf\n')
+    path.chmod(0o755)
+    without = {**os.environ, "TMPDIR": "/tmp", "PATH": f"{readable.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*nobody, "admin", "--dry-run"], capture_output=True, text=True, check=True, env=without
+    )
+    assert "installing Debian packages: build-essential" in done.stdout
+    secret = readable.parent / "web1.toml"
+    secret.touch(0o600)
+    done = subprocess.run(
+        [*nobody, "client", "--bundle", str(secret), "--dry-run"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        f"nightdrop: error: {secret}: cannot be read",
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash --posix", "busybox sh"])

@@ -85,6 +85,18 @@ make_wheels() { # PYTHON ...
     echo "$locks" >"$kept/wheels/complete"
 }
 
+# Ansible as it is on the administrator's machine, and what lints it.
+have_ansible() {
+    if [ ! -e "$kept/ansible/bin/ansible-lint" ]; then
+        echo "installing ansible"
+        mkdir -p "$kept"
+        python3 -m venv "$kept/ansible"
+        "$kept/ansible/bin/pip" install --quiet --no-deps --require-hashes -r tests/lab/requirements.txt 2>"$lab/pip.log" ||
+            { tail -n 3 "$lab/pip.log"; skip "ansible cannot be had"; }
+    fi
+    export PATH="$kept/ansible/bin:$PATH" ANSIBLE_HOME="$lab/ansible-home" ANSIBLE_NOCOLOR=1 NO_COLOR=1
+}
+
 # A machine of its own: the Debian below, all that it writes in a folder of its own; /srv a real file system, of this
 # machine or, where KIND (ext4, btrfs) says so, one of 3 GB.
 boot_machine() { # NAME SUITE NUMBER [KIND]

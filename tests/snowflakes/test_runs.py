@@ -33,18 +33,60 @@ def test_one_run_at_a_time(some_client: Client, tmp_path: Path) -> None:
     said = status_of(some_client)
     assert "a run is under way" in said
     assert f"the last run of {some_client.kind('conf')}-full began at 20" in said
-    installed = subprocess.run(
-        some_client.command("install", some_client.home.bundle),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=some_client.variables(),
-    )
-    assert (installed.returncode, "a run is under way already" in installed.stderr) == (1, True)
     (tmp_path / "gate").write_text("the first one goes on\n")
     status, said = end(run)
     assert status == 0, said
     assert some_client.opened() == b"the first one goes on\n"
+
+
+@pytest.mark.parametrize("verb", ["install", "doctor"])
+def test_what_can_wait_for_a_run_does(new_client: NewClient, tmp_path: Path, verb: str) -> None:
+    client = new_client()
+    client.set(patience=int(PATIENCE))
+    os.mkfifo(tmp_path / "gate")
+    run = client.begin("conf", "cat", tmp_path / "gate")
+    client.stage("source")
+    waiting = subprocess.Popen(
+        client.command(verb, *([client.home.bundle] if verb == "install" else [])),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=client.variables(),
+    )
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline() == waits_for(run, int(PATIENCE)) + "\n"
+    (tmp_path / "gate").write_text("one\n")
+    assert end(run)[0] == 0
+    assert (end(waiting)[0], client.opened()) == (0, b"one\n")
+
+
+def waits_for(run: subprocess.Popen[str], patience: int) -> str:
+    return (
+        f"nightdrop: a run is under way (process {run.pid}): "
+        f"waiting for its end, at most {patience} seconds"
+    )
+
+
+def test_nothing_waits_for_ever(new_client: NewClient, tmp_path: Path) -> None:
+    client = new_client()
+    client.set(patience=1)
+    os.mkfifo(tmp_path / "gate")
+    run = client.begin("conf", "cat", tmp_path / "gate")
+    client.stage("source")
+    for words in (["install", client.home.bundle], ["doctor"]):
+        done = subprocess.run(
+            client.command(*words), capture_output=True, text=True, check=False, env=client.variables()
+        )
+        assert (done.returncode, done.stderr.splitlines()) == (
+            1,
+            [
+                waits_for(run, 1),
+                f"nightdrop: error: a run is under way already: process {run.pid}",
+                "hint: this one did nothing",
+            ],
+        )
+    (tmp_path / "gate").write_text("one\n")
+    assert end(run)[0] == 0
 
 
 def test_a_run_under_another_name_is_one_too(new_client: NewClient, tmp_path: Path) -> None:

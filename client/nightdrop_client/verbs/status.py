@@ -1,9 +1,7 @@
 """`nightdrop status`."""
 
 import argparse
-import fcntl
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from nightdrop_client.configuration import Client
     from nightdrop_client.droplog import DropLog
     from nightdrop_client.lastrun import LastRun
-    from nightdrop_client.state import State
 
 DESCRIPTION = """
 What this host has backed up: the last sets, which mirrors have them, and when the next full is due. Asks
@@ -57,7 +54,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from nightdrop_client.droplog import DropLog
     from nightdrop_client.lastrun import read_last_run
     from nightdrop_client.planning import plan
-    from nightdrop_client.state import State
+    from nightdrop_client.state import State, is_running
     from nightdrop_client.timers import next_start
 
     client = load_client(arguments.config)
@@ -70,7 +67,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         mirrors = [mirror.name for mirror in client.bundle.mirrors]
         next_set = plan(log, mirrors, client.full_every, time.time(), full_wanted=False).type
         log.close()
-    running = _is_running(state)
+    running = is_running(state)
     last, due = read_last_run(state.last_run), next_start(client.path)
     if arguments.json:
         facts = {
@@ -111,20 +108,6 @@ def _sets(client: "Client", log: "DropLog") -> list[_Set]:
     return found
 
 
-def _is_running(state: "State") -> bool:
-    try:
-        descriptor = os.open(state.lock_file, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _sets_text(sets: list[_Set]) -> list[str]:
     lines = []
     for one in sets[-_SETS_SHOWN:]:
@@ -153,13 +136,7 @@ def _mirrors_text(client: "Client", sets: list[_Set]) -> list[str]:
 def _last_text(last: "LastRun | None", running: bool) -> list[str]:
     if last is None or running:
         return []
-    how = {
-        "done": "went well",
-        "partial": "did not get everything everywhere",
-        "failed": "FAILED",
-        "under way": "did not write down how it ended: it was killed, or found no room for that",
-    }
-    lines = [f"  the last run, {_moment(last.ended or last.begun)}, {how[last.outcome]}"]
+    lines = [f"  the last run, {_moment(last.ended or last.begun)}, {last.how}"]
     return lines + [f"    {harmless(line)}" for line in last.lines]
 
 
