@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from nightdrop.errors import NightdropError
 from nightdrop.interrupts import held_back
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
 
 LONGEST: Final = 4 * 1024 * 1024
 """Octets beyond which a file is nothing that people write, or keys are in."""
@@ -35,12 +32,12 @@ class NamedFile(FileIO):
         with self._naming():
             return super().read(size)
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """As FileIO has it."""
         with self._naming():
             return super().readinto(buffer)
 
-    def write(self, octets: "ReadableBuffer", /) -> int:
+    def write(self, octets: Any, /) -> int:
         """As FileIO has it."""
         with self._naming():
             return super().write(octets)

@@ -130,7 +130,7 @@ def output_stream(name: str, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     path = Path(name)
     if name != "-" and path.exists() and not path.is_file():
-        with BufferedWriter(NamedFile(name, "wb", name)) as file:
+        with _as_it_comes(NamedFile(name, "wb", name)) as file:
             yield file
         return
     if name != "-":
@@ -141,5 +141,18 @@ def output_stream(name: str, mode: int = 0o666) -> Iterator[BinaryIO]:
         raise NightdropError(
             "an envelope or its content would go to the terminal", "send it to a file with -o"
         )
-    with BufferedWriter(NamedFile(1, "wb", "standard output", closefd=False)) as file:
+    with _as_it_comes(NamedFile(1, "wb", "standard output", closefd=False)) as file:
         yield file
+
+
+@contextmanager
+def _as_it_comes(file: NamedFile) -> Iterator[BinaryIO]:
+    """A buffer before a file, which it closes. Who is interrupted does not wait until somebody takes what
+    is left in it.
+    """
+    buffered = BufferedWriter(file)
+    try:
+        yield buffered
+        buffered.flush()
+    finally:
+        file.close()

@@ -60,13 +60,15 @@ def calculate_for_long(served: Served) -> None:
     come, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = served.mirror.tls_context().wrap_bio(come, to_send, server_hostname=served.mirror.address)
     with socket.create_connection((served.mirror.address, served.mirror.port), PATIENCE) as sock:
-        with suppress(ssl.SSLWantReadError):
-            tls.do_handshake()
-        sock.sendall(to_send.read())
-        while tls.version() is None or to_send.pending == 0:
-            come.write(sock.recv(65536))
+        while tls.version() is None:
             with suppress(ssl.SSLWantReadError):
                 tls.do_handshake()
+            if tls.version() is None:
+                # A second time where the door wants another group than was offered first.
+                sock.sendall(to_send.read())
+                octets = sock.recv(65536)
+                assert octets, "the door hung up"
+                come.write(octets)
         time.sleep(HEAD_DEADLINE + 1)
         fields = "".join(f"{field}: {value}\r\n" for field, value in served.fields().items())
         tls.write(f"OPTIONS /web1/ HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
