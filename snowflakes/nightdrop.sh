@@ -920,7 +920,9 @@ counted_and_delivered() { # COMMAND ...
     if stage source exec "$@" 3<&4 | vital tee exec tee "$run/count" 3<&0 | {
         deliver 4<&- || { kill_stages source tee; false; }
     }; then
-        wait $counting
+        wait $counting || return
+        # Before the end of the run, its number may be another process's.
+        rm -f "$run/pid.reader.count"
     else
         kill_stages to reader
         false

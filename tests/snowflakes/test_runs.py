@@ -117,6 +117,18 @@ def status_of(client: Client) -> str:
     return done.stdout
 
 
+def test_the_number_of_a_process_that_ended_is_forgotten(client: Client, tmp_path: Path) -> None:
+    """While receipts are sent, it may become another process's, which the end of the run would end."""
+    programs, seen = tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    look = f'ls -d "{client.temporary}"/nightdrop~*/run/pid.* >{seen}.$$ && mv {seen}.$$ {seen}'
+    (programs / "curl").write_text(f'#!/bin/sh\n{look}\nexec {shutil.which("curl")} "$@"\n')
+    (programs / "curl").chmod(0o755)
+    client.environment["PATH"] = f"{programs}:{client.variables()['PATH']}"
+    client.drop("conf", "echo", "one")
+    assert {Path(path).suffix for path in seen.read_text().split()} <= {".mirror-a", ".mirror-b"}
+
+
 def test_what_a_killed_run_left_is_cleared(some_client: Client) -> None:
     run = some_client.begin("conf", "sh", "-c", "echo one; exec sleep 1000")
     source = some_client.stage("source")
