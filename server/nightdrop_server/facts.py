@@ -102,22 +102,25 @@ class Facts:
         return kept
 
 
-def _kept(files: list[StoredFile], drops: dict[str, Drop]) -> Kept:
-    def received(file: StoredFile) -> float:
-        # A file's own time is when it came, unless something touched it since.
-        drop = drops.get(file.name)
-        return drop.received if drop else file.changed
+def received(file: StoredFile, drops: dict[str, Drop]) -> float:
+    """When a file came (epoch seconds), by the records of its host's."""
+    # A file's own time is when it came, unless something touched it since.
+    drop = drops.get(file.name)
+    return drop.received if drop else file.changed
 
+
+def _kept(files: list[StoredFile], drops: dict[str, Drop]) -> Kept:
     regular = [file for file in files if file.regular]
     names = {file.name: parsed for file in regular if (parsed := parse_name(file.name))}
     receipts = [file for file in regular if file.name in names and names[file.name].part == "receipt"]
-    last = max(receipts, key=received, default=None)
+    came = {file.name: received(file, drops) for file in regular}
+    last = max(receipts, key=lambda file: came[file.name], default=None)
     last_set = names[last.name].set if last else None
     return Kept(
         files=len(regular),
         size=sum(file.size for file in regular),
-        last_drop=max(map(received, regular), default=None),
-        last_receipt=received(last) if last else None,
+        last_drop=max(came.values(), default=None),
+        last_receipt=came[last.name] if last else None,
         last_set=last_set.stem if last_set else "",
         last_set_size=sum(f.size for f in regular if f.name in names and names[f.name].set == last_set),
     )

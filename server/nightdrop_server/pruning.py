@@ -18,6 +18,7 @@ from nightdrop.receipts import MAX_SIZE, parse_receipt
 from nightdrop.sets import lacking
 from nightdrop.text import harmless
 from nightdrop.vault import MOST_FILES, FolderVault, StoredFile
+from nightdrop_server.facts import received
 
 
 class KeptSet(NamedTuple):
@@ -54,7 +55,7 @@ def plan(vault: FolderVault, ledger: Ledger, host: str, keep: float, now: float)
     """
     drops = ledger.drops(host)
     sets = _sets(vault.list(host, MOST_FILES), drops)
-    received = min(now, max((each.received for each in sets), default=now)) - keep
+    came = min(now, max((each.received for each in sets), default=now)) - keep
     told = min(now, max((each.told for each in sets), default=now)) - keep
     by_kind: dict[str, list[KeptSet]] = {}
     for each in sorted(sets, key=lambda each: each.received, reverse=True):
@@ -68,7 +69,7 @@ def plan(vault: FolderVault, ledger: Ledger, host: str, keep: float, now: float)
                 each
                 for each in newest_first
                 if each.key.type == "full"
-                and each.received <= received
+                and each.received <= came
                 and each.told <= told
                 and _is_whole(vault, host, each, drops, uses_receipts=uses_receipts)
             ),
@@ -104,12 +105,10 @@ def _sets(files: Iterable[StoredFile], drops: dict[str, Drop]) -> list[KeptSet]:
     for file in files:
         if file.regular and (parsed := parse_name(file.name)) is not None:
             found.setdefault(parsed.set, {})[file.name] = file
-
-    def received(file: StoredFile) -> float:
-        drop = drops.get(file.name)
-        return drop.received if drop else file.changed
-
-    return [KeptSet(key, of_set, max(map(received, of_set.values()))) for key, of_set in found.items()]
+    return [
+        KeptSet(key, of_set, max(received(file, drops) for file in of_set.values()))
+        for key, of_set in found.items()
+    ]
 
 
 def _not_needed(newest_first: list[KeptSet], begins: KeptSet) -> list[KeptSet]:
